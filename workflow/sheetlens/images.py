@@ -1,0 +1,215 @@
+"""Read photographs of sheets, bring them to 256x256 RGB, pack them into one array.
+
+The policy, in one place: decode JPEG at the reduced scale that still leaves twice the target on both
+axes, then one antialiased bicubic resize over the exact fractional box, then colour, then orientation.
+"""
+
+import functools
+import hashlib
+import io
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageCms, ImageOps
+
+from sheetlens.errors import UserError
+from sheetlens.files import whole, write_table
+
+SIZE = 256  # pixels on a side, Tables 1 and 2
+POLICY = "draft2-bicubic-1"  # name and version of the policy above; other pixels need another version
+FORMATS = ("JPEG", "PNG", "TIFF")
+OVERSAMPLING = 2  # reduced decoding leaves this many times the target: 48 dB or better
+PAPER = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
+WINDOW = 64  # sheets in flight: memory stays flat however many there are
+ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXIF 2.3, table 6)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+EXIF_ORIENTATION = 0x0112
+
+
+class RefusedImage(Exception):
+    """A file that cannot become a row of the image set; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet as read.
+
+    `pixels` is uint8, shape (3, 256, 256), RGB. Width and height are the original's, upright, in pixels.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    format: str
+    mode: str
+
+
+def read_sheet(data: bytes, fit: str = "squash") -> Sheet:
+    """Decode the bytes of a photograph and bring it to 256x256 sRGB.
+
+    `fit` is "squash" (stretch to the square, as the paper did) or "letterbox" (keep the shape).
+    Raises RefusedImage, with the reason, for anything that is not a whole JPEG, PNG or TIFF picture.
+    """
+    if not data:
+        raise RefusedImage("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
+            return _read(data, fit)
+    except Image.UnidentifiedImageError:
+        raise RefusedImage("not a JPEG, PNG or TIFF image") from None
+    except Image.DecompressionBombError:
+        raise RefusedImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        raise RefusedImage(f"broken image: {error}") from None
+
+
+def _read(data: bytes, fit: str) -> Sheet:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height, mode, profile = *image.size, image.mode, image.info.get("icc_profile")
+    shape = (SIZE, SIZE)
+    if fit == "letterbox":
+        longest = max(width, height)
+        shape = (max(1, round(SIZE * width / longest)), max(1, round(SIZE * height / longest)))
+    # draft() rounds the decoded size up and returns the exact part of it that is the picture; resizing
+    # the whole instead would shift the sheet by a fraction of a pixel (8-12 dB).
+    draft = image.draft(None, (min(width, OVERSAMPLING * shape[0]), min(height, OVERSAMPLING * shape[1])))
+    box = draft[1] if draft else (0, 0, width, height)
+    small = _resizable(image).resize(shape, Image.Resampling.BICUBIC, box=box)
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    upright = _to_srgb(small, profile)
+    if orientation in ORIENTATIONS:
+        upright = upright.transpose(ORIENTATIONS[orientation])
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    if upright.size != (SIZE, SIZE):
+        upright = ImageOps.pad(upright, (SIZE, SIZE), color=PAPER)
+    pixels = np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
+    return Sheet(pixels, width, height, image.format or "", mode)
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Decode into a mode that can be resampled: no palette, no transparency, 8 bits."""
+    image.load()
+    if image.mode in ("I", "F"):
+        raise RefusedImage("32-bit pixels: save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, (*PAPER, 255)), layer).convert("RGB")
+    if image.mode in ("1", "P", "PA"):
+        return image.convert("RGB")
+    return image
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Apply an embedded colour profile; a profile that is broken or of another mode is left aside."""
+    if profile:
+        try:
+            converted = ImageCms.applyTransform(image, _transform(profile, image.mode))
+            return converted or image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass
+    return image.convert("RGB")
+
+
+@functools.lru_cache(maxsize=32)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    source = ImageCms.getOpenProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def pack(
+    listing: pd.DataFrame,
+    pixels: Path,
+    index: Path,
+    manifest: Path,
+    fit: str = "squash",
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Read every original of a listing and write the image set; return the manifest.
+
+    `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet in the order of
+    the listing; `index` its table (row, image_id, specimen_id, label, hashes); `manifest` the listing with
+    what was found, a status ("ok" or "refused") and the reason. The bytes do not depend on `workers`:
+    threads, because Pillow lets go of the interpreter while it decodes and resizes.
+    Raises UserError when fewer than two classes have a usable sheet.
+    """
+    rows: list[dict[str, Any]] = []
+    originals = listing.to_dict("records")
+    read = functools.partial(_read_original, fit=fit)
+    with whole(pixels) as part, part.open("wb") as file, ThreadPoolExecutor(workers) as pool:
+        _write_header(file, 0)
+        for start in range(0, len(originals), WINDOW):
+            for original, outcome in pool.map(read, originals[start : start + WINDOW]):
+                sheet = outcome.pop("pixels", None)
+                if sheet is not None:
+                    file.write(sheet)
+                    outcome["pixels_sha256"] = hashlib.sha256(sheet).hexdigest()
+                rows.append(original | outcome)
+            progress(len(rows), len(originals))
+        table = pd.DataFrame(rows).astype({"width": "Int64", "height": "Int64"})
+        accepted = table[table["status"] == "ok"]
+        _check_classes(table, accepted)
+        file.seek(0)
+        _write_header(file, len(accepted))
+    kept = accepted[["image_id", "specimen_id", "label", "sha256", "pixels_sha256"]].reset_index(drop=True)
+    kept.insert(0, "row", range(len(kept)))
+    write_table(index, kept.assign(fit=fit, policy=POLICY))
+    manifest_table = table.drop(columns="pixels_sha256")
+    write_table(manifest, manifest_table)
+    return manifest_table
+
+
+def _read_original(original: dict[str, Any], fit: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    nothing = {"width": None, "height": None, "format": "", "mode": "", "pixels_sha256": ""}
+    if original["status"] != "ok":
+        return original, nothing
+    try:
+        data = Path(original["path"]).read_bytes()
+        if hashlib.sha256(data).hexdigest() != original["sha256"]:
+            raise RefusedImage("the file changed after it was listed: run again")
+        sheet = read_sheet(data, fit)
+    except (RefusedImage, OSError) as error:
+        reason = str(error) if isinstance(error, RefusedImage) else f"cannot be read: {error.strerror}"
+        return original, nothing | {"status": "refused", "reason": reason}
+    facts = {"width": sheet.width, "height": sheet.height, "format": sheet.format, "mode": sheet.mode}
+    return original, facts | {"pixels": sheet.pixels.tobytes()}
+
+
+def _write_header(file: Any, rows: int) -> None:
+    # NumPy pads the header for a growing first axis, so that it can be written again when N is known.
+    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, SIZE, SIZE)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _check_classes(table: pd.DataFrame, accepted: pd.DataFrame) -> None:
+    counts = accepted["label"].value_counts().reindex(sorted(set(table["label"]) - {""}), fill_value=0)
+    if (counts > 0).sum() < 2:
+        found = ", ".join(f"{label}: {count}" for label, count in counts.items())
+        reasons = table.loc[table["status"] == "refused", "reason"].value_counts()
+        why = f" Most files were refused because: {reasons.index[0]}." if len(reasons) else ""
+        raise UserError(f"two classes with usable sheets are needed, found {found or 'none'}.{why}")
+
+
+def open_pack(path: Path) -> np.ndarray:
+    """Open an image set without reading it: a memory map, uint8, shape (N, 3, 256, 256).
+
+    Copy on write, so that torch takes it without a copy while nothing can reach the file.
+    """
+    return np.load(path, mmap_mode="c")
