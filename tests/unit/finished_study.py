@@ -81,7 +81,9 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
     (originals / "text.jpg").write_text("not a picture")
     small = originals / "small.png"
     Image.new("RGB", (30, 40), "green").save(small)
-    rows.append(("text.jpg", "", made_up.classes[0], str(originals / "text.jpg"), "refused", "no image", None, None))
+    rows.append(
+        ("text.jpg", "", made_up.classes[0], str(originals / "text.jpg"), "refused", "no image", None, None)
+    )
     rows.append(("small.png", "", made_up.classes[0], str(small), "refused", "too small: 30x40", None, None))
     names = ["image_id", "specimen_id", "label", "path", "status", "reason", "width", "height"]
     manifest = pd.DataFrame(rows, columns=names).astype({"width": "Int64", "height": "Int64"})
@@ -94,12 +96,16 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
         format="JPEG",
         mode="RGB",
     )
-    manifest["path"] = [str(Path(path).relative_to(root)) if path.startswith(str(root)) else path for path in manifest["path"]]
+    manifest["path"] = [
+        str(Path(path).relative_to(root)) if path.startswith(str(root)) else path for path in manifest["path"]
+    ]
     images = folder / "images"
     images.mkdir(parents=True)
     manifest.to_parquet(folder / "manifest.parquet", index=False)
     np.save(images / "pixels.npy", np.array(pixels))
-    index = manifest[manifest["status"] == "ok"][["image_id", "specimen_id", "label", "sha256"]].assign(pixels_sha256="")
+    index = manifest[manifest["status"] == "ok"][["image_id", "specimen_id", "label", "sha256"]].assign(
+        pixels_sha256=""
+    )
     index.insert(0, "row", range(len(index)))
     index.to_parquet(images / "index.parquet", index=False)
     return manifest
@@ -111,7 +117,9 @@ def _write_model(
     random = np.random.default_rng(seed)
     classes = sorted(made_up.classes)
     split = accepted[["image_id", "specimen_id", "label"]].copy()
-    split["part"] = random.permutation(np.repeat(["train", "validation", "test"], [7, 2, 1]).repeat(len(split))[:: 10])[: len(split)]
+    split["part"] = random.permutation(
+        np.repeat(["train", "validation", "test"], [7, 2, 1]).repeat(len(split))[::10]
+    )[: len(split)]
     # every class stands in every part
     for label in classes:
         split.loc[split.index[split["label"] == label][:3], "part"] = ["train", "validation", "test"]

@@ -4,7 +4,7 @@ import base64
 import io
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from sheetlens.files import whole, write_table
@@ -121,9 +121,9 @@ def write_letter(axes: Axes, number: int, offset: tuple[float, float]) -> None:
     )
 
 
-def percent_axis() -> PercentFormatter:
+def percent_axis() -> FuncFormatter:
     """Make a formatter for one axis of shares: 0.5 becomes "50 %"."""
-    return PercentFormatter(1, symbol=" %")
+    return FuncFormatter(lambda share, _: f"{100 * share:.4g} %")
 
 
 def wrap(text: str, width: int) -> str:

@@ -1,0 +1,71 @@
+# Sheetlens: from photographed herbarium sheets to the figures of Schuettpelz et al. 2017.
+#   snakemake --cores all --use-conda                      the paper
+#   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/split.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figure.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+# One training at a time on this machine (the default profile says gpu: 1), as many as it likes on a cluster.
+resource_scopes:
+    gpu="local",
+
+
+rule all:
+    """Every product is named here: one that is not would count as done when it is stale."""
+    localrule: True
+    message:
+        "Every product is there"
+    input:
+        expand("results/{dataset}/listing.parquet", dataset=DATASETS),
+        expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
+        expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
+        expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
+        expand(
+            "results/{dataset}/splits/{protocol}-{seed}.tsv",
+            dataset=DATASETS,
+            protocol=PROTOCOLS,
+            seed=SEEDS,
+        ),
+        every_model("weights.safetensors"),
+        every_model("model.json"),
+        every_model("history.csv"),
+        every_model("predictions.parquet"),
+        every_evaluation(),
+        expand(
+            "results/{dataset}/figures/figure-{figure}.{ending}",
+            dataset=DATASETS,
+            figure=["1", "2", "history"],
+            ending=ENDINGS,
+        ),
+        expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+        "results/results.csv",
+        "results/report.html",
+
+
+onstart:
+    hold_results()
+
+
+onsuccess:
+    print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
+
+
+onerror:
+    print(
+        "Stopped: a line that begins with 'sheetlens' says why. The same command continues from here.",
+        file=sys.stderr,
+    )

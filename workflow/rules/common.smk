@@ -1,0 +1,127 @@
+# What all rule files share: the checked config, the names it gives, the commands' surroundings.
+import ast
+import fcntl
+import functools
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from pydantic_core import to_json
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+
+SOURCE = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(SOURCE))
+
+from sheetlens.config import read_settings
+from sheetlens.errors import UserError
+from sheetlens.fetch import folder
+
+ENDINGS = ["svg", "png", "pdf", "csv"]
+# Values reach a rule as params and wording is no result: changes there make nothing out of date.
+UNTRACKED = {"config", "errors", "progress"}
+
+try:
+    settings = read_settings(config)
+    for dataset in settings.chosen.values():
+        if dataset.source == "folder":
+            folder.check(dataset.folder)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+DATASETS = list(settings.chosen)
+PROTOCOLS = list(settings.split.protocols)
+SEEDS = list(settings.split.seeds)
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    network="|".join({dataset.network for dataset in settings.chosen.values()}),
+    protocol="|".join(PROTOCOLS),
+    seed="|".join(str(seed) for seed in SEEDS),
+
+
+def surroundings():
+    """Shell lines before each command: this checkout's package, and the Python it was installed for."""
+    lines = f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
+    if not set(workflow.deployment_settings.deployment_method) & {
+        DeploymentMethod.CONDA,
+        DeploymentMethod.APPTAINER,
+    }:
+        lines += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+    return lines
+
+
+shell.prefix(surroundings())
+
+
+def from_source(*sources):
+    """Wildcard constraint: the data sets that come from these sources (or none)."""
+    names = [name for name, dataset in settings.chosen.items() if dataset.source in sources]
+    return "|".join(names) or "(?!)"
+
+
+def source_settings(wildcards):
+    """Param: the section of the config that says where a data set comes from, as JSON."""
+    dataset = settings.datasets[wildcards.dataset]
+    return to_json(dataset.source_settings).decode()
+
+
+def paper_option(wildcards):
+    """Param: the option with the paper's values, or nothing."""
+    paper = settings.datasets[wildcards.dataset].paper
+    return ["--paper", to_json(paper).decode()] if paper else []
+
+
+def package_file(name):
+    """A file of the package, as seen from the folder the workflow runs in."""
+    return os.path.relpath(SOURCE / "sheetlens" / name)
+
+
+@functools.cache
+def modules(*names):
+    """Source files of modules and of all modules of the package that they import."""
+    found, waiting = {}, list(names)
+    while waiting:
+        name = waiting.pop()
+        place = SOURCE / "sheetlens" / name.replace(".", "/")
+        path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+        if path is None or name in found or name.split(".")[0] in UNTRACKED:
+            continue
+        found[name] = package_file(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sheetlens."):
+                inside = node.module.removeprefix("sheetlens").lstrip(".")
+                waiting += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
+    return sorted(found.values())
+
+
+def every_model(file, datasets=DATASETS):
+    """A file of every model: of each data set, protocol and seed."""
+    return [
+        f"results/{name}/models/{settings.datasets[name].network}/{protocol}-{seed}/{file}"
+        for name in datasets
+        for protocol in PROTOCOLS
+        for seed in SEEDS
+    ]
+
+
+def every_evaluation(datasets=DATASETS):
+    """The evaluation of each data set and protocol."""
+    return [
+        f"results/{name}/evaluation/{settings.datasets[name].network}-{protocol}.json"
+        for name in datasets
+        for protocol in PROTOCOLS
+    ]
+
+
+def hold_results():
+    """Keep a second run out of this folder for as long as this process lives; a kill lets go by itself."""
+    global results_lock
+    Path(".snakemake").mkdir(exist_ok=True)
+    results_lock = open(".snakemake/sheetlens.lock", "w")
+    try:
+        fcntl.flock(results_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError("another run is at work in this folder: wait for it or stop it first") from None

@@ -1,0 +1,87 @@
+# Fetch: where the sheets come from. One rule for each source; the config names the source of a data set.
+# Reads: the source. Writes: results/{dataset}/listing.parquet, one row per file, and the files
+# in results/{dataset}/originals/ where a source brings any.
+
+
+rule fetch_demo:
+    """Draw the sheets of the demo."""
+    input:
+        modules=modules("fetch.demo"),
+    output:
+        originals=directory("results/{dataset}/originals"),
+        listing="results/{dataset}/listing.parquet",
+    log:
+        "logs/fetch_demo/{dataset}.log",
+    benchmark:
+        "logs/fetch_demo/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=from_source("demo"),
+    params:
+        settings=source_settings,
+    conda:
+        "../../envs/data.yaml"
+    threads: 16
+    message:
+        "Drawing the sheets of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens fetch demo"
+        " --settings {params.settings:q}"
+        " --originals {output.originals:q}"
+        " --listing {output.listing:q}"
+        " --workers {threads}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule fetch_folder:
+    """List the photographs in a folder; they stay where they are."""
+    input:
+        modules=modules("fetch.folder"),
+    output:
+        listing="results/{dataset}/listing.parquet",
+    log:
+        "logs/fetch_folder/{dataset}.log",
+    benchmark:
+        "logs/fetch_folder/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=from_source("folder"),
+    params:
+        settings=source_settings,
+        # Not used by the command: a photograph added, removed or changed makes the listing out of date.
+        fingerprint=lambda wildcards: folder.fingerprint(settings.datasets[wildcards.dataset].folder),
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Listing the sheets of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens fetch folder"
+        " --settings {params.settings:q}"
+        " --originals results/{wildcards.dataset}/originals"
+        " --listing {output.listing:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule fetch_remote:
+    """Fetch from figshare or through GBIF."""
+    input:
+        modules=modules("fetch"),
+    output:
+        listing="results/{dataset}/listing.parquet",
+    log:
+        "logs/fetch_remote/{dataset}.log",
+    benchmark:
+        "logs/fetch_remote/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=from_source("figshare", "gbif"),
+    params:
+        source=lambda wildcards: settings.datasets[wildcards.dataset].source,
+        settings=source_settings,
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Fetching the sheets of {wildcards.dataset} from {params.source}: {params.settings}"
+    shell:
+        "python -m sheetlens fetch {params.source}"
+        " --settings {params.settings:q}"
+        " --originals results/{wildcards.dataset}/originals"
+        " --listing {output.listing:q}"
+        " 2>&1 | tee -i {log:q}"

@@ -1,0 +1,37 @@
+# Report: one page for a person who has not read the paper.
+# Reads: everything. Writes: results/report.html.
+
+
+rule report_write:
+    """The report names the file that each number comes from."""
+    input:
+        evaluations=every_evaluation(),
+        models=[every_model(file) for file in ("model.json", "history.csv", "predictions.parquet")],
+        splits=expand(
+            "results/{dataset}/splits/{protocol}-{seed}.tsv", dataset=DATASETS, protocol=PROTOCOLS, seed=SEEDS
+        ),
+        manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
+        pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
+        indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
+        table="results/results.csv",
+        figures=expand("results/figures/figure-{figure}.svg", figure=["1", "2"]),
+        modules=modules("report"),
+        template=package_file("templates/report.html"),
+    output:
+        page=report("results/report.html", caption="../report/report.rst", category="Report"),
+    log:
+        "logs/report_write.log",
+    benchmark:
+        "logs/report_write.tsv"
+    params:
+        study=settings.study,
+    conda:
+        "../../envs/figures.yaml"
+    message:
+        "Writing the report"
+    shell:
+        "python -m sheetlens report"
+        " --study {params.study}"
+        " --output {output.page:q}"
+        " {input.evaluations:q}"
+        " 2>&1 | tee -i {log:q}"

@@ -1,0 +1,73 @@
+# Train: one GPU job (or CPU job) for each data set and seed, then its predictions.
+# Reads: the image set and a split. Writes: results/{dataset}/models/{network}/{protocol}-{seed}/.
+
+
+rule train_network:
+    """Train; checkpoint.pt in the same folder is no product but lets a killed training continue."""
+    input:
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        modules=modules("train"),
+    output:
+        weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
+        model="results/{dataset}/models/{network}/{protocol}-{seed}/model.json",
+        history="results/{dataset}/models/{network}/{protocol}-{seed}/history.csv",
+    log:
+        "logs/train_network/{dataset}-{network}-{protocol}-{seed}.log",
+    benchmark:
+        "logs/train_network/{dataset}-{network}-{protocol}-{seed}.tsv"
+    params:
+        settings=settings.train.model_dump_json(),
+        folder=subpath(output.weights, parent=True),
+    conda:
+        "../../envs/torch.yaml"
+    threads: settings.train.threads
+    resources:
+        gpu=1,
+    message:
+        "Training {wildcards.network} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m sheetlens train"
+        " --settings {params.settings:q}"
+        " --network {wildcards.network}"
+        " --seed {wildcards.seed}"
+        " --pixels {input.pixels:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --folder {params.folder:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule predict_parts:
+    """Predict every sheet of the data set with the model of one seed."""
+    input:
+        weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
+        model="results/{dataset}/models/{network}/{protocol}-{seed}/model.json",
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        modules=modules("predict"),
+    output:
+        predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
+    log:
+        "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.log",
+    benchmark:
+        "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.tsv"
+    params:
+        folder=subpath(input.weights, parent=True),
+    conda:
+        "../../envs/torch.yaml"
+    threads: settings.train.threads
+    resources:
+        gpu=1,
+    message:
+        "Reading the sheets of {wildcards.dataset} with {wildcards.network}, seed {wildcards.seed}"
+    shell:
+        "python -m sheetlens predict-parts"
+        " --model {params.folder:q}"
+        " --pixels {input.pixels:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --output {output.predictions:q}"
+        " 2>&1 | tee -i {log:q}"

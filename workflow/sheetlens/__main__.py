@@ -1,0 +1,5 @@
+"""Run the command line with `python -m sheetlens`."""
+
+from sheetlens.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""Herbarium sheets drawn by the package itself, with the truth about each: `write_sheets`."""
+
+from sheetlens.demo.sheets import write_sheets
+
+__all__ = ["write_sheets"]

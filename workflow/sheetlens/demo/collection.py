@@ -1,0 +1,105 @@
+"""The invented collection behind the demo: what each sheet is, who collected it, where it is kept."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.random import Generator
+
+CLASSES: dict[str, tuple[str, str]] = {"stain": ("stained", "unstained"), "family": ("clubmoss", "spikemoss")}
+SETUPS = ("light box", "conveyor")
+HERBARIUM = "HERBARIUM OF THE LENS MUSEUM"
+CABINETS = 24
+HOT_CABINETS = 5  # cabinets treated with mercury as a whole, where most stained sheets lie
+SHORTCUT_STRENGTH = 0.9  # share of sheets whose imaging set-up gives the class away
+BARCODES = 999_983  # a prime, so that the steps below visit every barcode once
+# Purposes of random streams: a sheet's facts, picture, collecting event and second photograph; the plan of defects.
+FACTS, PICTURE, EVENT, AGAIN, DEFECTS = range(5)
+
+COLLECTORS = (
+    "A. M. Thornquist", "E. Marlowe-Hale", "J. B. Underbrook", "W. Castellane", "F. Oduyale", "H. Vinterberg",
+    "M. L. Quillfeather", "R. Asunmaa", "C. D. Barrowmead", "P. Ixtlan", "S. Greyling", "T. Okonjo-Reed",
+    "L. Fairweather", "G. Montresor", "D. Halvorsdatter", "K. Amberley",
+)  # fmt: skip
+PLACES = (
+    "Marrow County, spruce bog", "Isle of Tern, north slope", "Upper Callow River", "Mt. Hesper, 1,450 m",
+    "Lindenfall, ravine", "San Ovidio, cloud forest", "Blackwater Notch", "Quarry Head, mossy bank",
+)  # fmt: skip
+HABITATS = ("Moist shaded bank", "On rotting log", "Open heath, sandy", "Among mosses", "Wet rock face")
+EPITHETS = ("hesperium", "marlowei", "repens", "gracile", "montanum", "umbrosum", "pulchrum", "ternense")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One specimen sheet: what its record says and how it is photographed."""
+
+    task: str
+    seed: int
+    number: int  # 0-based, decides every random choice about the sheet
+    label: str  # the true class in its task
+    family: str
+    stained: bool
+    severity: float  # amount of browning 0..1, from mercury or not
+    barcode: str
+    collector: str
+    collector_number: int
+    date: str
+    name: str
+    place: str
+    habitat: str
+    cabinet: str
+    setup: str
+
+
+def stream(task: str, seed: int, purpose: int, number: int) -> Generator:
+    """The random numbers of one purpose for one sheet; no other draw changes them."""
+    return np.random.default_rng([seed, list(CLASSES).index(task), purpose, number])
+
+
+def barcode(task: str, seed: int, number: int) -> str:
+    """The eight digits of sheet `number`: the tasks never share one, nor do two sheets of a demo."""
+    start = int(np.random.default_rng([seed]).integers(BARCODES))
+    block = 1 + list(CLASSES).index(task)
+    return f"{block * 1_000_000 + (start + number * 104_729) % BARCODES:08d}"
+
+
+def file_name(task: str, seed: int, number: int) -> str:
+    """Path of file `number` below the demo folder: its class and its barcode."""
+    return f"{CLASSES[task][number % 2]}/{barcode(task, seed, number)}.jpg"
+
+
+def describe(task: str, seed: int, number: int, shortcut: bool) -> Sheet:
+    """Decide everything about sheet `number` of a task; classes alternate."""
+    rng = stream(task, seed, FACTS, number)
+    label = CLASSES[task][number % 2]
+    # Some gatherings were shared out over two sheets, as herbaria do; both have the same class.
+    event = number - 2 if number >= 2 and rng.random() < 0.12 else number
+    gathering = stream(task, seed, EVENT, event)
+    family = label if task == "family" else str(gathering.choice(CLASSES["family"]))
+    stained = label == "stained" if task == "stain" else bool(rng.random() < 0.5)
+    collector = int(gathering.integers(len(COLLECTORS)))
+    day = date(1858 + 5 * collector, 1, 1) + timedelta(days=int(gathering.integers(0, 9_000)))
+    genus = "Lycopodium" if family == "clubmoss" else "Selaginella"
+    setup = SETUPS[int(rng.integers(2))]
+    if shortcut:
+        setup = SETUPS[(number + int(rng.random() > SHORTCUT_STRENGTH)) % 2]
+    hot = np.random.default_rng([seed, CABINETS]).permutation(CABINETS)[:HOT_CABINETS]
+    cabinet = int(rng.choice(hot)) if rng.random() < (0.75 if stained else 0.08) else int(rng.integers(CABINETS))
+    return Sheet(
+        task=task,
+        seed=seed,
+        number=number,
+        label=label,
+        family=family,
+        stained=stained,
+        severity=float(rng.beta(1.6, 1.5)),
+        barcode=barcode(task, seed, number),
+        collector=COLLECTORS[collector],
+        collector_number=int(gathering.integers(1, 6_000)),
+        date=day.isoformat(),
+        name=f"{genus} {gathering.choice(EPITHETS)}",
+        place=str(gathering.choice(PLACES)),
+        habitat=str(gathering.choice(HABITATS)),
+        cabinet=f"C{cabinet + 1:02d}",
+        setup=setup,
+    )

@@ -1,0 +1,44 @@
+"""How far a long job is: a bar on a terminal, sparse lines in a log."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+
+from tqdm import tqdm
+
+SECONDS = 10  # between two lines in a log
+log = logging.getLogger(__name__)
+
+
+def reporter(what: str) -> Callable[[int, int], None]:
+    """Return a function to call with (done, total) as often as one likes."""
+    return _bar(what) if sys.stderr.isatty() else _lines(what)
+
+
+def _bar(what: str) -> Callable[[int, int], None]:
+    bar = tqdm(desc=what, unit="")
+
+    def report(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return report
+
+
+def _lines(what: str) -> Callable[[int, int], None]:
+    start = told = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if done == total:
+            log.info("%s: %d done", what, total)
+        elif now - told >= SECONDS:
+            told = now
+            rate = done / (now - start)
+            log.info("%s: %d of %d, %.0f a second, %.0f s left", what, done, total, rate, (total - done) / rate)
+
+    return report
