@@ -3,7 +3,7 @@
 #   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -25,10 +25,6 @@ resource_scopes:
 
 
 rule all:
-    """Every product is named here: one that is not would count as done when it is stale."""
-    localrule: True
-    message:
-        "Every product is there"
     input:
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
@@ -54,6 +50,10 @@ rule all:
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
         "results/results.csv",
         "results/report.html",
+    """Every product is named here: one that is not would count as done when it is stale."""
+    localrule: True
+    message:
+        "Every product is there"
 
 
 onstart:

@@ -1,4 +1,4 @@
-# What all rule files share: the checked config, the names it gives, the commands' surroundings.
+# Shared by all rules: the checked config, the names it gives, the surroundings of the commands.
 import ast
 import fcntl
 import functools
@@ -19,7 +19,7 @@ from sheetlens.errors import UserError
 from sheetlens.fetch import folder
 
 ENDINGS = ["svg", "png", "pdf", "csv"]
-# Values reach a rule as params and wording is no result: changes there make nothing out of date.
+# Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "errors", "progress"}
 
 try:

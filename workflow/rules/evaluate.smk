@@ -15,12 +15,12 @@ rule evaluate_network:
         "logs/evaluate_network/{dataset}-{network}-{protocol}.log",
     benchmark:
         "logs/evaluate_network/{dataset}-{network}-{protocol}.tsv"
+    conda:
+        "../../envs/data.yaml"
     params:
         settings=settings.evaluate.model_dump_json(),
         title=lambda wildcards: settings.datasets[wildcards.dataset].title,
         paper=paper_option,
-    conda:
-        "../../envs/data.yaml"
     message:
         "Evaluating {wildcards.network} on the test parts of {wildcards.dataset}"
     shell:
@@ -42,9 +42,7 @@ rule evaluate_table:
         evaluations=every_evaluation(),
         modules=modules("evaluate"),
     output:
-        table=report(
-            "results/results.csv", caption="../report/results.rst", category="Results"
-        ),
+        table=report("results/results.csv", caption="../report/results.rst", category="Results"),
     log:
         "logs/evaluate_table.log",
     benchmark:

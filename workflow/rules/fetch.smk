@@ -16,11 +16,11 @@ rule fetch_demo:
         "logs/fetch_demo/{dataset}.tsv"
     wildcard_constraints:
         dataset=from_source("demo"),
-    params:
-        settings=source_settings,
     conda:
         "../../envs/data.yaml"
     threads: 16
+    params:
+        settings=source_settings,
     message:
         "Drawing the sheets of {wildcards.dataset}"
     shell:
@@ -44,12 +44,12 @@ rule fetch_folder:
         "logs/fetch_folder/{dataset}.tsv"
     wildcard_constraints:
         dataset=from_source("folder"),
+    conda:
+        "../../envs/data.yaml"
     params:
         settings=source_settings,
         # Not used by the command: a photograph added, removed or changed makes the listing out of date.
         fingerprint=lambda wildcards: folder.fingerprint(settings.datasets[wildcards.dataset].folder),
-    conda:
-        "../../envs/data.yaml"
     message:
         "Listing the sheets of {wildcards.dataset}"
     shell:
@@ -72,11 +72,11 @@ rule fetch_remote:
         "logs/fetch_remote/{dataset}.tsv"
     wildcard_constraints:
         dataset=from_source("figshare", "gbif"),
+    conda:
+        "../../envs/data.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,
-    conda:
-        "../../envs/data.yaml"
     message:
         "Fetching the sheets of {wildcards.dataset} from {params.source}: {params.settings}"
     shell:

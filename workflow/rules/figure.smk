@@ -26,10 +26,10 @@ rule figure_dataset:
         "logs/figure_dataset/{dataset}-{figure}.tsv"
     wildcard_constraints:
         figure="1|2|history",
-    params:
-        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
     conda:
         "../../envs/figures.yaml"
+    params:
+        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
     message:
         "Drawing figure {wildcards.figure} of {wildcards.dataset}"
     shell:
@@ -51,7 +51,9 @@ rule figure_study:
         modules=modules("figures"),
     output:
         report(
-            "results/figures/figure-{figure}.svg", caption="../report/figure-{figure}.rst", category="Figures"
+            "results/figures/figure-{figure}.svg",
+            caption="../report/figure-{figure}.rst",
+            category="Figures",
         ),
         png="results/figures/figure-{figure}.png",
         pdf="results/figures/figure-{figure}.pdf",
@@ -62,10 +64,10 @@ rule figure_study:
         "logs/figure_study/{figure}.tsv"
     wildcard_constraints:
         figure="1|2",
-    params:
-        stem=lambda wildcards, output: output.png.removesuffix(".png"),
     conda:
         "../../envs/figures.yaml"
+    params:
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
     message:
         "Drawing Figure {wildcards.figure}"
     shell:

@@ -15,11 +15,11 @@ rule prepare_pack:
         "logs/prepare_pack/{dataset}.log",
     benchmark:
         "logs/prepare_pack/{dataset}.tsv"
-    params:
-        settings=settings.images.model_dump_json(),
     conda:
         "../../envs/data.yaml"
     threads: 16
+    params:
+        settings=settings.images.model_dump_json(),
     message:
         "Bringing the sheets of {wildcards.dataset} to 256x256 pixels"
     shell:

@@ -8,7 +8,10 @@ rule report_write:
         evaluations=every_evaluation(),
         models=[every_model(file) for file in ("model.json", "history.csv", "predictions.parquet")],
         splits=expand(
-            "results/{dataset}/splits/{protocol}-{seed}.tsv", dataset=DATASETS, protocol=PROTOCOLS, seed=SEEDS
+            "results/{dataset}/splits/{protocol}-{seed}.tsv",
+            dataset=DATASETS,
+            protocol=PROTOCOLS,
+            seed=SEEDS,
         ),
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
@@ -23,10 +26,10 @@ rule report_write:
         "logs/report_write.log",
     benchmark:
         "logs/report_write.tsv"
-    params:
-        study=settings.study,
     conda:
         "../../envs/figures.yaml"
+    params:
+        study=settings.study,
     message:
         "Writing the report"
     shell:

@@ -13,10 +13,10 @@ rule split_sheets:
         "logs/split_sheets/{dataset}-{protocol}-{seed}.log",
     benchmark:
         "logs/split_sheets/{dataset}-{protocol}-{seed}.tsv"
-    params:
-        settings=settings.split.model_dump_json(exclude={"seeds"}),
     conda:
         "../../envs/data.yaml"
+    params:
+        settings=settings.split.model_dump_json(exclude={"seeds"}),
     message:
         "Splitting the sheets of {wildcards.dataset}, seed {wildcards.seed}"
     shell:

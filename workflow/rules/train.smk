@@ -17,14 +17,14 @@ rule train_network:
         "logs/train_network/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
         "logs/train_network/{dataset}-{network}-{protocol}-{seed}.tsv"
-    params:
-        settings=settings.train.model_dump_json(),
-        folder=subpath(output.weights, parent=True),
     conda:
         "../../envs/torch.yaml"
     threads: settings.train.threads
     resources:
         gpu=1,
+    params:
+        settings=settings.train.model_dump_json(),
+        folder=subpath(output.weights, parent=True),
     message:
         "Training {wildcards.network} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -54,13 +54,13 @@ rule predict_parts:
         "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
         "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.tsv"
-    params:
-        folder=subpath(input.weights, parent=True),
     conda:
         "../../envs/torch.yaml"
     threads: settings.train.threads
     resources:
         gpu=1,
+    params:
+        folder=subpath(input.weights, parent=True),
     message:
         "Reading the sheets of {wildcards.dataset} with {wildcards.network}, seed {wildcards.seed}"
     shell:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from sheetlens import __version__, files
-from sheetlens.config import DemoSource, Evaluate, FolderSource, Images, Paper, Split, Train
+from sheetlens.config import Closed, DemoSource, Evaluate, FolderSource, Images, Paper, Split, Train
 from sheetlens.errors import UserError
 from sheetlens.progress import reporter
 
@@ -30,7 +30,8 @@ class Section(click.ParamType):
 
     name = "json"
 
-    def __init__(self, section: Any) -> None:
+    def __init__(self, section: type[Closed]) -> None:
+        """Take the section's class."""
         self.section = section
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -45,9 +45,9 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     got right, the one with the median probability (of all tested ones, if it got none right).
     The table has the columns panel, dataset, class, image_id, probability (of the class).
     """
+    outcomes = {outcome.folder: outcome for outcome in (read_outcome(path, results) for path in evaluations)}
     samples = []
-    for path in dict.fromkeys(evaluations):
-        outcome = read_outcome(path, results)
+    for outcome in outcomes.values():  # each data set once, however many evaluations it has
         samples += [(outcome, *sample) for sample in _sample_sheets(outcome)]
     columns = min(4, len(samples))
     rows = -(-len(samples) // columns)
@@ -116,7 +116,8 @@ def draw_evaluation(
     """
     outcomes = [read_outcome(path, results) for path in evaluations]
     plots = (_draw_confusion, _draw_distribution, _draw_rejection)
-    matrix_height = max(1.75, 0.5 + 0.3 * max(len(outcome.classes) for outcome in outcomes))
+    many = max(len(outcome.classes) for outcome in outcomes)
+    matrix_height = max(1.75, 0.5 + 0.3 * many) + any(_steep(outcome.classes) for outcome in outcomes)
     alone = len(outcomes) == 1
     tables = []
     with house_style():
@@ -163,7 +164,6 @@ def _write_heading(figure: Figure, axes: Axes, outcome: Outcome, alone: bool) ->
 def _draw_confusion(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     names = outcome.classes
     few = len(names) <= 4
-    short = len(names) <= 2 or max(map(len, names)) <= 12
     counts = np.array(outcome.evaluation["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = [
@@ -191,9 +191,14 @@ def _draw_confusion(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     )
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
-    axes.tick_params(axis="x", rotation=0 if few and short else 90)
+    axes.tick_params(axis="x", rotation=90 * _steep(names))
     axes.set(xlabel="answer of the network", ylabel="true class")
     return pd.DataFrame(cells, columns=["series", "x", "y"])
+
+
+def _steep(names: list[str]) -> bool:
+    """Whether the names under a confusion matrix must stand upright to fit."""
+    return len(names) > 4 or (len(names) > 2 and max(map(len, names)) > 11)
 
 
 def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
@@ -210,8 +215,8 @@ def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
             axes.stairs(shares, BINS, fill=True, color=COLOURS[place], alpha=0.4, lw=0)
             axes.stairs(shares, BINS, color=COLOURS[place], lw=1.3)
         else:
-            look = {"color": COLOURS[place], "ls": LINES[turn % len(LINES)], "lw": 1.5}
-            axes.plot((BINS[:-1] + BINS[1:]) / 2, shares, label=wrap(name, 18), **look)
+            middles, line = (BINS[:-1] + BINS[1:]) / 2, LINES[turn % len(LINES)]
+            axes.plot(middles, shares, color=COLOURS[place], ls=line, lw=1.5, label=wrap(name, 18))
         tables.append(pd.DataFrame({"series": name, "x": BINS[:-1].round(2), "y": shares}))
     if two:
         axes.axvline(0.5, color=INK, lw=0.7, ls=":")
@@ -262,7 +267,7 @@ def _draw_rejection(axes: Axes, outcome: Outcome) -> pd.DataFrame:
             tables.append(pd.DataFrame({"series": name, "x": points["x"], "y": points[end]}))
     axes.axvline(aside, color=INK, lw=0.7, ls="--", zorder=0)
     text = f"{100 * aside:g} % set aside"
-    axes.text(aside + 0.012, 0.22, text, transform=axes.get_xaxis_transform(), fontsize=7.5)
+    axes.text(aside, 1.02, text, transform=axes.get_xaxis_transform(), fontsize=7.5)
     # The right end of the curves rests on a handful of sheets and would squeeze the rest.
     lowest = np.nanmin([*mean, *seeds[:, fractions <= 0.5].flatten(), *marks["low"]])
     axes.set(xlim=(-0.02, fractions.max()), ylim=(max(0, lowest - max(0.03, 0.25 * (1 - lowest))), 1.005))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from sheetlens.errors import UserError
 from sheetlens.files import whole, write_table
@@ -69,7 +69,7 @@ def read_sheet(data: bytes, fit: str = "squash") -> Sheet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
             return _read(data, fit)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise RefusedImage("not a JPEG, PNG or TIFF image") from None
     except Image.DecompressionBombError:
         raise RefusedImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels") from None

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sheetlens.files import read_json, read_table
-from sheetlens.images import open_pack
+from sheetlens.images import FORMATS, open_pack
+
+# Some formats that Pillow knows start other programs; these are decoded by the library alone.
+READABLE = (*FORMATS, "GIF", "BMP", "WEBP")
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,12 @@ class Outcome:
 
     @property
     def title(self) -> str:
+        """The data set's name for people."""
         return str(self.evaluation.get("title") or self.evaluation["dataset"])
 
     @property
     def classes(self) -> list[str]:
+        """The classes in alphabetical order, the order of all tables and matrices."""
         return list(self.evaluation["classes"])
 
     @property
@@ -92,6 +97,7 @@ class Pack:
     """The 256-pixel pictures of a data set, by image_id."""
 
     def __init__(self, outcome: Outcome) -> None:
+        """Open the pack without reading it."""
         folder = outcome.folder / "images"
         self.pixels: NDArray[np.uint8] = open_pack(folder / "pixels.npy")
         index = read_table(folder / "index.parquet")
@@ -107,7 +113,7 @@ def open_photograph(path: Path, longest: int) -> Image.Image:
 
     Raises OSError, or what else Pillow raises for a file that is no whole picture.
     """
-    with Image.open(path) as file:
+    with Image.open(path, formats=READABLE) as file:
         file.draft(None, (longest, longest))  # a large JPEG is decoded at a fraction of its size
         image = ImageOps.exif_transpose(file)
         if image.has_transparency_data:

@@ -1,6 +1,7 @@
 """Let a trained network read sheets: a probability for each class."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -13,7 +14,7 @@ from sheetlens.networks import build_network
 from sheetlens.train import predict_logits
 
 
-def load_network(folder: Path) -> tuple[torch.nn.Module, dict]:
+def load_network(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Read a model folder: the network with its weights, and what `model.json` says.
 
     Nothing in the files is executed (safetensors and JSON).

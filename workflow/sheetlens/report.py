@@ -1,0 +1,300 @@
+"""Write the report: one self-contained page for a person who has not read the paper."""
+
+import base64
+import csv
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from sheetlens.files import read_json, read_table, whole
+from sheetlens.outcomes import (
+    Outcome,
+    Pack,
+    average_sheets,
+    open_photograph,
+    read_manifest,
+    read_outcome,
+    read_tested,
+)
+
+REFUSED = 20  # refused files shown for each data set
+GALLERY = 6  # pictures in a gallery
+CREDITS = 12  # licences and rights holders named for each data set
+THUMBNAIL = 96  # pixels on the longer side of a refused picture
+NETWORKS = {
+    "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
+    "table2": "the network of the paper's Table 2: two layers that look for patterns, two that decide",
+}
+SPACE = "\N{NO-BREAK SPACE}"
+NOTHING = "\N{EN DASH}"
+
+
+def write_report(
+    evaluations: Sequence[Path], output: Path, study: str, results: Path = Path("results")
+) -> None:
+    """Write the page from the evaluations, the files they name and the figures under `results`.
+
+    `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
+    each data set's `figures/figure-history`; raises FileNotFoundError where one is missing. The page loads
+    nothing and runs nothing, and the same inputs give the same bytes.
+    """
+    outcomes = [read_outcome(path, results) for path in evaluations]
+    environment = Environment(
+        loader=PackageLoader("sheetlens"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, probability=probability)
+    page = environment.get_template("report.html").render(
+        study=study,
+        datasets=[describe_dataset(outcome) for outcome in outcomes],
+        stains=any(about_stains(outcome) for outcome in outcomes),
+        figure_1=embed_figure(results / "figures" / "figure-1"),
+        figure_2=embed_figure(results / "figures" / "figure-2"),
+        panels=list(csv.DictReader(io.StringIO((results / "figures" / "figure-1.csv").read_text("utf-8")))),
+    )
+    with whole(output) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def describe_dataset(outcome: Outcome) -> dict[str, Any]:
+    """Gather what the page says of one data set; the keys are the names in the template."""
+    evaluation = outcome.evaluation
+    manifest = read_manifest(outcome)
+    pack = Pack(outcome)
+    averaged = average_sheets(read_tested(outcome), outcome.classes)
+    models = [
+        model | {"facts": read_json(outcome.model_folder(model) / "model.json"), "collapsed": collapsed(model, evaluation)}
+        for model in evaluation["models"]
+    ]
+    return {
+        "evaluation": evaluation,
+        "title": outcome.title,
+        "headline": headline(evaluation),
+        "stains": about_stains(outcome),
+        "missed": missed_stains(evaluation),
+        "intake": count_files(manifest, outcome.classes),
+        "refused": show_refused(outcome, manifest),
+        "parts": count_parts(outcome),
+        "measures": list_measures(evaluation),
+        "overlap": overlaps(evaluation),
+        "models": models,
+        "facts": models[0]["facts"],
+        "network": NETWORKS.get(evaluation["network"], evaluation["network"]),
+        "galleries": show_galleries(averaged, pack, outcome.classes),
+        "tested": len(averaged),
+        "credits": list_credits(manifest),
+        "history": embed_figure(outcome.folder / "figures" / "figure-history"),
+        "files": list_files(outcome),
+    }
+
+
+def headline(evaluation: dict[str, Any]) -> list[str]:
+    """Say in plain words how well the sheets are sorted."""
+    accuracy, kept = evaluation["accuracy"], evaluation["kept_accuracy"]
+    if accuracy["mean"] is None:
+        return ["No sheet was tested, so nothing can be said."]
+    sentences = [
+        f"Of 100 new sheets like these, about {100 * accuracy['mean']:.0f} are sorted rightly."
+        f" With {evaluation['sheets']['test']} test sheets, anything from {100 * accuracy['low']:.0f}"
+        f" to {100 * accuracy['high']:.0f} would fit."
+    ]
+    if kept and kept["mean"] is not None:
+        aside = evaluation["set_aside_fraction"]
+        sentences.append(
+            f"If the {100 * aside:g} it is least sure of are set aside for a person,"
+            f" about {100 * kept['mean']:.0f} in 100 of the others are sorted rightly."
+        )
+    return sentences
+
+
+def about_stains(outcome: Outcome) -> bool:
+    """Whether the classes are about stains, so that the page must warn."""
+    return any("stain" in name.lower() for name in outcome.classes)
+
+
+def missed_stains(evaluation: dict[str, Any]) -> tuple[int, int] | None:
+    """Count the stained sheets that were called unstained, and all stained ones, over all seeds."""
+    classes = evaluation["classes"]
+    if not {"stained", "unstained"} <= set(classes):
+        return None
+    row = evaluation["confusion"][classes.index("stained")]
+    return row[classes.index("unstained")], sum(row)
+
+
+def collapsed(model: dict[str, Any], evaluation: dict[str, Any]) -> bool:
+    """Whether a model cannot be told from one that always names the commonest class.
+
+    True when the majority share lies inside or above the interval of its accuracy, or when it gave every
+    sheet the same answer.
+    """
+    answers = [sum(column) for column in zip(*model["confusion"], strict=True)]
+    return bool(model["low"] <= evaluation["majority"] or sum(count > 0 for count in answers) == 1)
+
+
+def count_files(manifest: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:
+    """Count files found, used and refused for each class, with their sum as the last row."""
+    rows = []
+    for name in [*classes, *sorted(set(manifest["label"]) - set(classes))]:
+        files = manifest[manifest["label"] == name]
+        used = int((files["status"] == "ok").sum())
+        rows.append({"label": name, "found": len(files), "used": used, "refused": len(files) - used})
+    total = {key: sum(row[key] for row in rows) for key in ("found", "used", "refused")}
+    return [*rows, {"label": None} | total]
+
+
+def show_refused(outcome: Outcome, manifest: pd.DataFrame) -> dict[str, Any]:
+    """List the refused files with their reasons, with a small picture where the file opens."""
+    refused = manifest[manifest["status"] != "ok"].sort_values("image_id")
+    shown = []
+    for file in refused.head(REFUSED).to_dict("records"):
+        picture = ""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                picture = embed_picture(open_photograph(outcome.results.parent / file["path"], THUMBNAIL))
+        except Exception:  # noqa: S110 - a refused file can fail in any way; its reason stands beside it
+            pass
+        shown.append({"name": file["image_id"], "reason": file["reason"], "picture": picture})
+    return {"shown": shown, "more": len(refused) - len(shown)}
+
+
+def count_parts(outcome: Outcome) -> dict[str, Any]:
+    """Count the sheets of each class in each part of the first split, and specimens in several parts."""
+    evaluation = outcome.evaluation
+    name = f"{evaluation['protocol']}-{evaluation['seeds'][0]}.tsv"
+    split = read_table(outcome.folder / "splits" / name)
+    known = split[split["specimen_id"] != ""]
+    counts = pd.crosstab(split["label"], split["part"])
+    parts = ["train", "validation", "test"]
+    return {
+        "counts": counts.reindex(index=outcome.classes, columns=parts, fill_value=0),
+        "sums": [int((split["part"] == part).sum()) for part in parts],
+        "sheets": len(split),
+        "specimens": int(known["specimen_id"].nunique()),
+        "straddling": int((known.groupby("specimen_id")["part"].nunique() > 1).sum()),
+    }
+
+
+def list_measures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Build the rows of the table "paper / here"; an interval is None where there is none."""
+    aside = f"{100 * evaluation['set_aside_fraction']:g}{SPACE}%"
+    paper = evaluation.get("paper") or {}
+    rows = []
+    for name, key, bounds in (
+        ("sorted rightly", "accuracy", "accuracy"),
+        (f"sorted rightly, with the least sure {aside} set aside", "kept_accuracy", "kept"),
+        (f"wrong among the {aside} set aside", "aside_error", "aside"),
+    ):
+        here = evaluation[key] or {}
+        rows.append(
+            {
+                "name": name,
+                "paper": paper.get(key),
+                "paper_interval": interval(paper.get(f"{bounds}_low"), paper.get(f"{bounds}_high")),
+                "here": here.get("mean"),
+                "interval": interval(here.get("low"), here.get("high")),
+                "sd": here.get("sd"),
+            }
+        )
+    return rows
+
+
+def overlaps(evaluation: dict[str, Any]) -> bool | None:
+    """Whether the interval of the accuracy overlaps the paper's; None without the paper's."""
+    paper, here = evaluation.get("paper"), evaluation["accuracy"]
+    if not paper or here["mean"] is None:
+        return None
+    return bool(here["low"] <= paper["accuracy_high"] and here["high"] >= paper["accuracy_low"])
+
+
+def show_galleries(averaged: pd.DataFrame, pack: Pack, classes: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Choose the pictures to show: surest mistakes, least sure, surest right of each class."""
+    surest = averaged.sort_values(["certainty", "image_id"], ascending=[False, True])
+    mistakes = surest[surest["answer"] != surest["label"]]
+    right = surest[surest["answer"] == surest["label"]]
+    each = max(1, GALLERY // len(classes))
+    chosen = {
+        "mistakes": mistakes.head(GALLERY),
+        "unsure": averaged.sort_values(["certainty", "image_id"]).head(GALLERY),
+        "right": right.groupby("label", sort=True).head(each).sort_values("label", kind="stable").head(2 * GALLERY),
+    }
+    return {
+        name: [
+            {
+                "name": sheet["image_id"],
+                "label": sheet["label"],
+                "answer": sheet["answer"],
+                "certainty": sheet["certainty"],
+                "picture": embed_picture(pack.picture(sheet["image_id"])),
+            }
+            for sheet in sheets.to_dict("records")
+        ]
+        for name, sheets in chosen.items()
+    } | {"mistaken": len(mistakes)}  # type: ignore[dict-item]
+
+
+def list_credits(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Count the sheets used under each licence and rights holder, most first."""
+    used = manifest[manifest["status"] == "ok"][["licence", "rights_holder"]].fillna("")
+    counts = used.value_counts().reset_index(name="sheets")
+    counts = counts.sort_values(["sheets", "licence", "rights_holder"], ascending=[False, True, True])
+    return {"shown": counts.head(CREDITS).to_dict("records"), "more": max(0, len(counts) - CREDITS)}
+
+
+def list_files(outcome: Outcome) -> list[tuple[str, str]]:
+    """Name the file that each number comes from, relative to the project's folder."""
+    evaluation = outcome.evaluation
+    folder = f"{outcome.results.name}/{evaluation['dataset']}"
+    models = f"{folder}/models/{evaluation['network']}/{evaluation['protocol']}-SEED"
+    return [
+        ("files found, used and refused", f"{folder}/manifest.parquet"),
+        ("parts of each split", f"{folder}/splits/{evaluation['protocol']}-SEED.tsv"),
+        ("accuracy, intervals, confusion matrix", f"{folder}/evaluation/{outcome.path.name}"),
+        ("probability of each sheet", f"{models}/predictions.parquet"),
+        ("settings, versions, device", f"{models}/model.json"),
+        ("course of the training", f"{models}/history.csv"),
+    ]
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share as per cent: 0.927 becomes "92.7 %"."""
+    if share is None or math.isnan(share):
+        return NOTHING
+    return f"{100 * share:.{digits}f}{SPACE}%"
+
+
+def interval(low: float | None, high: float | None) -> str | None:
+    """Write two shares as an interval: "88.4-91.4 %" with an en dash."""
+    return None if low is None or high is None else f"{100 * low:.1f}{NOTHING}{percent(high)}"
+
+
+def probability(value: float) -> str:
+    """Write a probability with three digits, and never as a certainty that no model has."""
+    return f"over{SPACE}0.999" if value > 0.9995 else f"{value:.3f}"
+
+
+def embed_picture(picture: Image.Image) -> str:
+    """Turn a picture into a data URI."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80, optimize=True)
+    return _data_uri("jpeg", buffer.getvalue())
+
+
+def embed_figure(stem: Path) -> str:
+    """Turn a figure into a data URI: its SVG or its PNG, whichever is smaller."""
+    vector, raster = (stem.with_name(f"{stem.name}.{ending}").read_bytes() for ending in ("svg", "png"))
+    return _data_uri("svg+xml", vector) if len(vector) < len(raster) else _data_uri("png", raster)
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -23,7 +23,8 @@ def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: 
     order = pd.Series([hashlib.sha256(f"{seed}|{name}".encode()).hexdigest() for name in table["image_id"]])
     # Each class is spread evenly over (0, 1); a cut through all classes at once then takes from each
     # in proportion.
-    place = (order.groupby(table["label"]).rank() - 0.5) / table.groupby("label")["label"].transform("size")
+    rank = order.groupby(table["label"]).rank().astype(float)
+    place = (rank - 0.5) / table.groupby("label")["label"].transform("size")
     ranked = pd.DataFrame({"place": place, "order": order}).sort_values(["place", "order"]).index
     sizes = part_sizes(len(table), shares)
     table.loc[ranked, "part"] = [part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)]

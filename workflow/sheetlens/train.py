@@ -111,7 +111,9 @@ def train_network(
     pack = open_pack(pixels)
     mean, std = channel_statistics(pack, np.flatnonzero(parts == "train"))
     images = torch.from_numpy(pack).to(device.name)
-    training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
+    training, validation = (
+        _part(images, table, parts, name, classes, device.name) for name in ("train", "validation")
+    )
     torch.manual_seed(seed)
     net = build_network(network, len(classes), settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -187,7 +189,7 @@ def _fit(
     with saver:
         while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
             _train_epoch(state, training, facts, settings, device, saver)
-            loss, accuracy = _validate(state.network, validation, facts, settings)
+            loss, accuracy = _validate(state.network, validation, facts)
             state.history.append(
                 {
                     "epoch": state.epoch,
@@ -197,11 +199,10 @@ def _fit(
                 }
             )
             if state.best["epoch"] == state.epoch:
-                state.best_weights = {k: tensor.detach().clone() for k, tensor in state.network.state_dict().items()}
-            log.info(
-                "epoch %d of %d: training loss %.3f, validation loss %.3f, validation accuracy %.1f %%",
-                state.epoch, settings.epochs, state.history[-1]["train_loss"], loss, 100 * accuracy,
-            )  # fmt: skip
+                weights = state.network.state_dict()
+                state.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
+            told = (state.epoch, settings.epochs, state.history[-1]["train_loss"], loss, 100 * accuracy)
+            log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
             state.epoch, state.step = state.epoch + 1, 0
             state.loss_sum.zero_()
     checkpoint.unlink(missing_ok=True)
@@ -231,12 +232,12 @@ def _train_epoch(
         state.optimiser.step()
         state.loss_sum += loss.detach().double() * len(batch)
         state.step += 1
-        saver.after_step(len(batch), len(part.rows))
+        saver.after_step(len(batch), len(batches))
 
 
-def _validate(net: torch.nn.Module, part: Part, facts: dict[str, Any], settings: Train) -> tuple[float, float]:
+def _validate(net: torch.nn.Module, part: Part, facts: dict[str, Any]) -> tuple[float, float]:
     """Mean loss and accuracy on a part, in float32."""
-    logits = predict_logits(net, part.pixels, part.rows, facts["normalisation"], settings.batch_size)
+    logits = predict_logits(net, part.pixels, part.rows, facts["normalisation"])
     loss = cross_entropy(logits.double(), part.labels).item()
     return loss, (logits.argmax(1) == part.labels).double().mean().item()
 
@@ -264,7 +265,8 @@ class _Saver:
         self.sheets = 0
 
     def __enter__(self) -> None:
-        self.before = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        signals = (signal.SIGTERM, signal.SIGINT)
+        self.before = {number: signal.signal(number, self._stop) for number in signals}
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
@@ -273,7 +275,7 @@ class _Saver:
     def _stop(self, number: int, _: object) -> None:
         self.asked_to_stop = number
 
-    def after_step(self, sheets: int, total: int) -> None:
+    def after_step(self, sheets: int, steps: int) -> None:
         """Save if it is time; leave with 128 + signal, as a shell would, if asked to."""
         now = time.monotonic()
         self.sheets += sheets
@@ -284,10 +286,8 @@ class _Saver:
             log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
             raise SystemExit(128 + self.asked_to_stop)
         if now - self.told >= PROGRESS_SECONDS:
-            log.info(
-                "epoch %d: %d %% of %d sheets, %.0f sheets/s",
-                self.state.epoch, 100 * self.state.step * sheets / total, total, self.sheets / (now - self.told),
-            )  # fmt: skip
+            share, rate = 100 * self.state.step // steps, self.sheets / (now - self.told)
+            log.info("epoch %d: %d %% of the training part, %.0f sheets/s", self.state.epoch, share, rate)
             self.told, self.sheets = now, 0
 
 

@@ -116,7 +116,7 @@ def spikemoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: f
     )
     plant.append(Axes(roots, np.zeros(fibres), max(1.5, leaf * 0.12), "root"))
     lengths = np.array([reach])
-    for level, (pitch, share) in enumerate(((leaf * rng.uniform(3.6, 5.2), 0.45), (leaf * 3.0, 0.42))):
+    for level, (pitch, share) in enumerate(((leaf * rng.uniform(4.4, 6.0), 0.45), (leaf * 3.4, 0.42))):
         children = max(2, int(lengths.mean() / pitch))
         fractions = np.linspace(0.12 if level == 0 else 0.2, 0.96, children)
         places, headings = along(order, fractions)
@@ -255,7 +255,7 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     draw = ImageDraw.Draw(layer)
     cones = bool(rng.random() < 0.45)
     plants = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.25, 0.15]))
-    leaf = (21 - 8 * ambiguity if family == "clubmoss" else 9 + 5 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
+    leaf = (21 - 8 * ambiguity if family == "clubmoss" else 8 + 5 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
     grow_plant = clubmoss if family == "clubmoss" else spikemoss
     grown: list[Axes] = []
     for slot in (rng.permutation(plants) + 0.5) / plants:

@@ -5,6 +5,7 @@ Fields are densities 0..1 on the coarse grid of the paper: 0 is clean, 1 the dar
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from sheetlens.demo.paper import Field, blurred, noise
@@ -88,25 +89,33 @@ def glue(rng: Generator, shape: tuple[int, int]) -> Field:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(1.5)), dtype=np.float32) / 255
 
 
+def redistributed(density: Field, pattern: Field, bare: NDArray[np.bool_]) -> Field:
+    """The values of `density` laid out as in `pattern`: the same histogram over `bare` paper, in other places."""
+    grid = np.linspace(0, 1, 65)
+    ordered, values = np.sort(pattern[bare]), np.sort(density[bare])
+    pick = (grid * (len(ordered) - 1)).astype(int)
+    return np.interp(pattern, ordered[pick], values[pick]).astype(np.float32)
+
+
 def stained_paper(
     rng: Generator, paper: Field, plant: Field, stained: bool, severity: float
 ) -> tuple[Field, tuple[int, int, int, int] | None]:
     """Brown a field of paper colours (height, width, 3) around or apart from a plant mask (height, width).
 
     Returns the colours and the box (left, top, right, bottom) of the mercury stain in coarse pixels, None
-    without one. A sheet that is not stained gets as much browning of another cause, of the same colour,
-    so that the amount of brown says nothing; `severity` 0..1 sets the amount in both cases.
+    without one. A sheet that is not stained is browned in other places by as much and in the same shades,
+    so that colours alone say nothing; `severity` 0..1 sets the amount in both cases.
     """
     amount = 0.05 + 0.24 * severity
     elsewhere = rng.uniform(0.0, 0.35)
+    stain = scaled(halo(rng, plant), amount * (1 - elsewhere))
+    density = stain + scaled(patches(rng, plant), amount * elsewhere)
     box = None
     if stained:
-        stain = scaled(halo(rng, plant), amount * (1 - elsewhere))
         rows, columns = np.nonzero(stain > 0.4 * stain.max())
         box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
-        density = stain + scaled(patches(rng, plant), amount * elsewhere)
     else:
-        density = scaled(patches(rng, plant), amount)
+        density = redistributed(density, patches(rng, plant), plant < 0.5)
     hue = MERCURY * rng.uniform(0.9, 1.1) + np.array([-0.05, 0.0, 0.06]) * rng.uniform(-0.6, 1.4)
     yellow = glue(rng, plant.shape) + tide_lines(rng, plant.shape)
     keep = 1 - np.minimum(density, 0.95)[..., None] * hue

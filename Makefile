@@ -1,0 +1,52 @@
+# Short names for the plain commands that README.md shows. `make` alone lists them.
+PYTHON ?= python3
+SHEETS ?= sheets
+SNAKEMAKE = snakemake --cores all
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+
+help:
+	@echo "make demo               the whole study on sheets the package draws itself"
+	@echo "make test               all tests but the long ones"
+	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
+	@echo "make paper              the paper's study"
+	@echo "make test-long, check, format, lock   for developers"
+
+demo: .venv/installed
+	$(SNAKEMAKE) --configfile config/demo.yaml
+
+own: .venv/installed
+	$(SNAKEMAKE) --configfile config/own.yaml --config 'datasets={"own": {"folder": {"path": "$(SHEETS)"}}}'
+
+paper: .venv/installed
+	$(SNAKEMAKE)
+
+test: .venv/installed
+	pytest
+
+test-long: .venv/installed
+	pytest -m long
+
+check: .venv/installed
+	ruff check
+	ruff format --check
+	mypy
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+	snakemake --dry-run --quiet all
+
+format: .venv/installed
+	ruff check --fix
+	ruff format
+	snakefmt Snakefile workflow/rules
+
+lock: .venv/installed
+	python envs/lock.py
+	python -m sheetlens.config
+
+.venv/installed: requirements.lock pyproject.toml envs/install.py
+	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 or newer."; exit 1; }
+	@"$(PYTHON)" envs/install.py
+	@touch $@
+
+.PHONY: help demo own paper test test-long check format lock

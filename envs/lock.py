@@ -1,0 +1,45 @@
+"""Make requirements.lock from pyproject.toml, and the conda environments from the lock: `make lock`."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+ENVS = {  # environment -> groups of pyproject.toml beside its common dependencies
+    "data": [],
+    "torch": ["torch"],
+    "figures": ["figures"],
+}
+HEADER = """\
+# Made by `make lock` from requirements.lock; edit pyproject.toml instead. PyTorch is published as wheels
+# only, so pip installs the locked wheels into a Python from conda-forge.
+"""
+
+
+def compile_pins(*arguments: str) -> list[str]:
+    """Pins for Linux and macOS and all Pythons we support, as pip reads them."""
+    command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--no-header", "--no-annotate"]
+    result = subprocess.run([*command, "pyproject.toml", *arguments], check=True, capture_output=True, text=True)  # noqa: S603
+    return result.stdout.splitlines()
+
+
+def environment(pins: list[str]) -> str:
+    """The text of one conda environment."""
+    lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
+    lines += ["  - python >=3.11,<3.14", "  - pip", "  - pip:"]
+    return HEADER + "\n".join(lines + [f'      - "{pin}"' for pin in pins]) + "\n"
+
+
+def main() -> None:
+    """Write the lock, then the environments under its constraint."""
+    groups = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    every = [argument for group in groups for argument in ("--extra", group)]
+    lock = compile_pins("--generate-hashes", *every)
+    Path("requirements.lock").write_text("\n".join(lock) + "\n")
+    for name, extras in ENVS.items():
+        chosen = [argument for group in extras for argument in ("--extra", group)]
+        pins = compile_pins("--constraint", "requirements.lock", *chosen)
+        Path(f"envs/{name}.yaml").write_text(environment(pins))
+
+
+if __name__ == "__main__":
+    main()
