@@ -81,9 +81,7 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
     (originals / "text.jpg").write_text("not a picture")
     small = originals / "small.png"
     Image.new("RGB", (30, 40), "green").save(small)
-    rows.append(
-        ("text.jpg", "", made_up.classes[0], str(originals / "text.jpg"), "refused", "no image", None, None)
-    )
+    rows.append(("text.jpg", "", made_up.classes[0], str(originals / "text.jpg"), "refused", "no image", None, None))
     rows.append(("small.png", "", made_up.classes[0], str(small), "refused", "too small: 30x40", None, None))
     names = ["image_id", "specimen_id", "label", "path", "status", "reason", "width", "height"]
     manifest = pd.DataFrame(rows, columns=names).astype({"width": "Int64", "height": "Int64"})
@@ -111,15 +109,13 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
     return manifest
 
 
-def _write_model(
-    root: Path, folder: Path, made_up: MadeUp, accepted: pd.DataFrame, seed: int
-) -> dict[str, Any]:
+def _write_model(root: Path, folder: Path, made_up: MadeUp, accepted: pd.DataFrame, seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     classes = sorted(made_up.classes)
     split = accepted[["image_id", "specimen_id", "label"]].copy()
-    split["part"] = random.permutation(
-        np.repeat(["train", "validation", "test"], [7, 2, 1]).repeat(len(split))[::10]
-    )[: len(split)]
+    split["part"] = random.permutation(np.repeat(["train", "validation", "test"], [7, 2, 1]).repeat(len(split))[::10])[
+        : len(split)
+    ]
     # every class stands in every part
     for label in classes:
         split.loc[split.index[split["label"] == label][:3], "part"] = ["train", "validation", "test"]

@@ -104,9 +104,7 @@ def _paper_order(name: str) -> tuple[int, str]:
     return (PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER), name)
 
 
-def draw_evaluation(
-    evaluations: Sequence[Path], results: Path = Path("results")
-) -> tuple[Figure, pd.DataFrame]:
+def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
     """Draw Figure 2: confusion matrices, distributions of probability, rejection plots.
 
     With several data sets a row for each kind of plot and a column for each data set, as in the paper; with
@@ -167,9 +165,7 @@ def _draw_confusion(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     counts = np.array(outcome.evaluation["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = [
-        (true, answer, counts[row, column])
-        for row, true in enumerate(names)
-        for column, answer in enumerate(names)
+        (true, answer, counts[row, column]) for row, true in enumerate(names) for column, answer in enumerate(names)
     ]
     texts = [
         f"{100 * share:.1f} %\n{count:,}" if few else f"{100 * share:.0f} %"

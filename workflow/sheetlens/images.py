@@ -39,7 +39,7 @@ ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXI
 EXIF_ORIENTATION = 0x0112
 
 
-class RefusedImage(Exception):
+class RefusedImageError(Exception):
     """A file that cannot become a row of the image set; the message is the reason."""
 
 
@@ -61,20 +61,20 @@ def read_sheet(data: bytes, fit: str = "squash") -> Sheet:
     """Decode the bytes of a photograph and bring it to 256x256 sRGB.
 
     `fit` is "squash" (stretch to the square, as the paper did) or "letterbox" (keep the shape).
-    Raises RefusedImage, with the reason, for anything that is not a whole JPEG, PNG or TIFF picture.
+    Raises RefusedImageError, with the reason, for anything that is not a whole JPEG, PNG or TIFF picture.
     """
     if not data:
-        raise RefusedImage("the file is empty")
+        raise RefusedImageError("the file is empty")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
             return _read(data, fit)
     except UnidentifiedImageError:
-        raise RefusedImage("not a JPEG, PNG or TIFF image") from None
+        raise RefusedImageError("not a JPEG, PNG or TIFF image") from None
     except Image.DecompressionBombError:
-        raise RefusedImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels") from None
+        raise RefusedImageError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels") from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise RefusedImage(f"broken image: {error}") from None
+        raise RefusedImageError(f"broken image: {error}") from None
 
 
 def _read(data: bytes, fit: str) -> Sheet:
@@ -105,7 +105,7 @@ def _resizable(image: Image.Image) -> Image.Image:
     """Decode into a mode that can be resampled: no palette, no transparency, 8 bits."""
     image.load()
     if image.mode in ("I", "F"):
-        raise RefusedImage("32-bit pixels: save it with 8 or 16 bits")
+        raise RefusedImageError("32-bit pixels: save it with 8 or 16 bits")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
@@ -183,10 +183,10 @@ def _read_original(original: dict[str, Any], fit: str) -> tuple[dict[str, Any], 
     try:
         data = Path(original["path"]).read_bytes()
         if hashlib.sha256(data).hexdigest() != original["sha256"]:
-            raise RefusedImage("the file changed after it was listed: run again")
+            raise RefusedImageError("the file changed after it was listed: run again")
         sheet = read_sheet(data, fit)
-    except (RefusedImage, OSError) as error:
-        reason = str(error) if isinstance(error, RefusedImage) else f"cannot be read: {error.strerror}"
+    except (RefusedImageError, OSError) as error:
+        reason = str(error) if isinstance(error, RefusedImageError) else f"cannot be read: {error.strerror}"
         return original, nothing | {"status": "refused", "reason": reason}
     facts = {"width": sheet.width, "height": sheet.height, "format": sheet.format, "mode": sheet.mode}
     return original, facts | {"pixels": sheet.pixels.tobytes()}

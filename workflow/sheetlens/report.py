@@ -36,9 +36,7 @@ SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
 
 
-def write_report(
-    evaluations: Sequence[Path], output: Path, study: str, results: Path = Path("results")
-) -> None:
+def write_report(evaluations: Sequence[Path], output: Path, study: str, results: Path = Path("results")) -> None:
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
@@ -73,7 +71,11 @@ def describe_dataset(outcome: Outcome) -> dict[str, Any]:
     pack = Pack(outcome)
     averaged = average_sheets(read_tested(outcome), outcome.classes)
     models = [
-        model | {"facts": read_json(outcome.model_folder(model) / "model.json"), "collapsed": collapsed(model, evaluation)}
+        model
+        | {
+            "facts": read_json(outcome.model_folder(model) / "model.json"),
+            "collapsed": collapsed(model, evaluation),
+        }
         for model in evaluation["models"]
     ]
     return {
@@ -92,6 +94,7 @@ def describe_dataset(outcome: Outcome) -> dict[str, Any]:
         "network": NETWORKS.get(evaluation["network"], evaluation["network"]),
         "galleries": show_galleries(averaged, pack, outcome.classes),
         "tested": len(averaged),
+        "mistaken": int((averaged["answer"] != averaged["label"]).sum()),
         "credits": list_credits(manifest),
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
         "files": list_files(outcome),
@@ -105,14 +108,14 @@ def headline(evaluation: dict[str, Any]) -> list[str]:
         return ["No sheet was tested, so nothing can be said."]
     sentences = [
         f"Of 100 new sheets like these, about {100 * accuracy['mean']:.0f} are sorted rightly."
-        f" With {evaluation['sheets']['test']} test sheets, anything from {100 * accuracy['low']:.0f}"
-        f" to {100 * accuracy['high']:.0f} would fit."
+        f" A test of {evaluation['sheets']['test']:,} sheets leaves room for anything from"
+        f" {100 * accuracy['low']:.0f} to {100 * accuracy['high']:.0f}."
     ]
     if kept and kept["mean"] is not None:
         aside = evaluation["set_aside_fraction"]
         sentences.append(
             f"If the {100 * aside:g} it is least sure of are set aside for a person,"
-            f" about {100 * kept['mean']:.0f} in 100 of the others are sorted rightly."
+            f" about {100 * kept['mean']:.0f} of every 100 others are sorted rightly."
         )
     return sentences
 
@@ -240,7 +243,7 @@ def show_galleries(averaged: pd.DataFrame, pack: Pack, classes: list[str]) -> di
             for sheet in sheets.to_dict("records")
         ]
         for name, sheets in chosen.items()
-    } | {"mistaken": len(mistakes)}  # type: ignore[dict-item]
+    }
 
 
 def list_credits(manifest: pd.DataFrame) -> dict[str, Any]:

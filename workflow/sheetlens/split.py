@@ -48,6 +48,6 @@ def _check_parts(table: pd.DataFrame) -> None:
         for part in PARTS:
             if row[part] == 0:
                 raise UserError(
-                    f"class '{label}' has {row.sum()} usable sheet{'s' * (row.sum() != 1)}, too few for one in"
-                    f" the {part} part: add sheets to it or leave the class out"
+                    f"class '{label}' is too small, usable sheets: {row.sum()}, of them in the {part} part: 0;"
+                    " add sheets to it or leave the class out"
                 )

@@ -209,7 +209,7 @@ def draw_axes(
         tones = 0.4 * tones + 0.6 * np.array([165.0, 135.0, 80.0])
     length = float(axes.leaf.mean())
     if family == "clubmoss":
-        leaves, spread, pitch = needles, 1.0 - 0.3 * ambiguity, length * 0.27
+        leaves, spread, pitch = needles, 1.0 - 0.3 * ambiguity, length * 0.34
         layers = [(1.15, 0.62, 1.0), (0.75, 0.92, 1.0), (0.35, 1.15, 0.75)]  # opening, light, length of the leaves
     else:
         leaves, spread, pitch = scales, 1.05 - 0.1 * ambiguity, length * (0.62 - 0.2 * ambiguity)
@@ -233,10 +233,12 @@ def fitted(rng: Generator, plants: list[Axes], width: int, height: int) -> list[
     points = np.concatenate([axes.points.reshape(-1, 2) for axes in plants])
     low, high = points.min(0), points.max(0)
     room = np.array([width * 0.9, height * 0.82])
-    scale = min(1.3, float((room * rng.uniform(0.85, 1.0, 2) / (high - low)).min()))
-    free = room - (high - low) * scale
-    shift = np.array([width * 0.05, height * 0.05]) + free * rng.beta(2, 2, 2)
-    return [Axes((a.points - low) * scale + shift, a.leaf * scale**0.5, a.stem * scale**0.5, a.kind) for a in plants]
+    fit = room * rng.uniform(0.9, 1.0, 2) / (high - low)
+    stretch = np.minimum(fit, 1.2 * fit.min())  # a plant a fifth wider or slimmer is still in character
+    scale = float(np.sqrt(stretch.prod()))
+    shift = np.array([width, height]) * 0.05 + (room - (high - low) * stretch) * rng.beta(2, 2, 2)
+    size = min(scale, 1.0) ** 0.5
+    return [Axes((a.points - low) * stretch + shift, a.leaf * size, a.stem * size, a.kind) for a in plants]
 
 
 def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.Image:
@@ -248,14 +250,14 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     width, height = size
     freshness = rng.beta(1.6, 1.6)
     colour = np.array([122.0, 98.0, 56.0]) * (1 - freshness) + np.array([88.0, 104.0, 58.0]) * freshness
-    colour = colour * rng.uniform(0.78, 1.15) + rng.normal(0, 4, 3)
+    colour = colour * rng.uniform(0.68, 1.28) + rng.normal(0, 4, 3)
     age, ambiguity = rng.uniform(0.2, 0.9), rng.beta(0.8, 2.4)
     red, green, blue = shade(colour, 0.85)
     layer = Image.new("RGBA", size, (red, green, blue, 0))
     draw = ImageDraw.Draw(layer)
     cones = bool(rng.random() < 0.45)
-    plants = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.35, 0.25, 0.15]))
-    leaf = (21 - 8 * ambiguity if family == "clubmoss" else 8 + 5 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
+    plants = int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2]))
+    leaf = (25 - 9 * ambiguity if family == "clubmoss" else 8 + 6 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
     grow_plant = clubmoss if family == "clubmoss" else spikemoss
     grown: list[Axes] = []
     for slot in (rng.permutation(plants) + 0.5) / plants:

@@ -63,7 +63,7 @@ def fingerprint(settings: FolderSource) -> str:
     """A short digest of names, sizes and times of all files, so that a changed folder is noticed."""
     digest = hashlib.sha256()
     for path in _walk(check(settings)):
-        status = os.stat(path)
+        status = path.stat()
         digest.update(os.fsencode(path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 

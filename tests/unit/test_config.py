@@ -1,0 +1,74 @@
+import copy
+
+import pytest
+import yaml
+
+from sheetlens.config import Settings, read_settings, schema
+from sheetlens.errors import UserError
+from tests.conftest import ROOT
+
+PAPER = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def overlay(values: dict, changes: dict) -> dict:
+    """Lay one config over another as Snakemake does."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            overlay(values[key], value)
+        else:
+            values[key] = value
+    return values
+
+
+@pytest.mark.parametrize("name", ["demo", "own"])
+def test_overlays_fit_the_paper_config(name):
+    settings = read_settings(
+        overlay(copy.deepcopy(PAPER), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
+    )
+    assert settings.study == name
+
+
+def test_paper_config_states_the_paper():
+    settings = read_settings(PAPER)
+    assert list(settings.chosen) == ["mercury", "lycophytes"]
+    assert [dataset.network for dataset in settings.chosen.values()] == ["table1", "table2"]
+    assert sum(archive.images for archive in settings.datasets["mercury"].figshare.values()) == 7776 + 7777
+    assert (settings.split.train, settings.split.validation, settings.split.test) == (0.7, 0.2, 0.1)
+    assert len(settings.split.seeds) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"trian": {}}, "unknown key 'trian'; did you mean 'train'?"),
+        ({"train": {"epoch": 3}}, "unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ({"datasets": {"mercury": {"figshare": {"stained": {"flie": 1}}}}}, "did you mean 'file'?"),
+        ({"datasets": {"mercury": {"paper": {"qqq": 1}}}}, "known here are accuracy, kept_accuracy, test_sheets"),
+        ({"train": {"epochs": "ten"}}, "'train.epochs' is 'ten': input should be a valid integer"),
+        ({"train": {"epochs": 0}}, "'train.epochs' is 0: input should be greater than or equal to 1"),
+        ({"datasets": {"mercury": {"source": "demo"}}}, "no section 'demo' beside it"),
+        ({"datasets": {"mercury": {"network": None}}}, "'datasets.mercury.network'"),
+        ({"datasets": {"a/b": PAPER["datasets"]["mercury"]}}, "data set name 'a/b' becomes a folder"),
+        ({"split": {"test": 0.3}}, "must add up to 1"),
+        ({"split": {"seeds": [1, 1]}}, "different from each other"),
+        ({"run": ["mercuri"]}, "known are ['lycophytes', 'mercury']"),
+    ],
+)
+def test_a_fault_is_one_sentence_with_a_hint(changes, sentence):
+    with pytest.raises(UserError) as error:
+        read_settings(overlay(copy.deepcopy(PAPER), changes))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_committed_schema_is_the_generated_one():
+    assert (ROOT / "config/schema.json").read_text() == schema(), "run: make lock"
+
+
+def test_every_key_is_explained_in_the_manual():
+    manual = (ROOT / "config/README.md").read_text()
+    definitions = Settings.model_json_schema()
+    for section in [definitions, *definitions["$defs"].values()]:
+        for key, facts in section["properties"].items():
+            assert facts.get("description"), key
+            assert f"`{key}`" in manual, f"config/README.md does not explain {key}"

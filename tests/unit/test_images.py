@@ -1,0 +1,214 @@
+import hashlib
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageCms
+
+from sheetlens import files
+from sheetlens.errors import UserError
+from sheetlens.fetch import listing
+from sheetlens.images import RefusedImageError, open_pack, pack, read_sheet
+
+
+def sheet(width=900, height=1300, mode="RGB") -> Image.Image:
+    """A picture with a gradient, noise and a dark upper left corner, so that every turn is seen."""
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(0).integers(0, 30, (height, width))
+    layers = [x / width * 120 + 80, y / height * 120 + 80, (x + y) / (width + height) * 120 + 80]
+    pixels = np.stack([layer + noise for layer in layers], axis=-1).astype(np.uint8)
+    pixels[: height // 3, : width // 3] = 20
+    return Image.fromarray(pixels).convert(mode)
+
+
+def encode(image: Image.Image, format="PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def reference(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB").resize((256, 256), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+
+
+def psnr(first: np.ndarray, second: np.ndarray) -> float:
+    error = np.mean((first.astype(float) - second.astype(float)) ** 2)
+    return 10 * np.log10(255**2 / error) if error else np.inf
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_lossless_formats_are_one_bicubic_resize(format):
+    read = read_sheet(encode(sheet(), format))
+    assert (read.width, read.height, read.format, read.mode) == (900, 1300, format, "RGB")
+    assert read.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(read.pixels, reference(sheet()))
+
+
+@pytest.mark.parametrize("size", [(1000, 1500), (2520, 3780), (2001, 3007)])
+def test_reduced_decoding_keeps_the_picture(size):
+    data = encode(sheet(*size), "JPEG", quality=92)
+    full = reference(Image.open(io.BytesIO(data)))
+    assert psnr(read_sheet(data).pixels, full) > 48
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, lambda image: image),
+        (2, lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        (3, lambda image: image.rotate(180)),
+        (4, lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)),
+        (5, lambda image: image.transpose(Image.Transpose.TRANSPOSE)),
+        (6, lambda image: image.rotate(-90, expand=True)),
+        (7, lambda image: image.transpose(Image.Transpose.TRANSVERSE)),
+        (8, lambda image: image.rotate(90, expand=True)),
+    ],
+)
+def test_sheets_stand_upright(orientation, turned):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    read = read_sheet(encode(sheet(), "PNG", exif=exif))
+    upright = turned(sheet())
+    assert (read.width, read.height) == upright.size
+    assert psnr(read.pixels, reference(upright)) > 45
+
+
+def test_letterbox_keeps_the_shape():
+    pixels = read_sheet(encode(sheet(500, 1000)), "letterbox").pixels
+    assert (pixels[:, :, :64] == 255).all()
+    assert (pixels[:, :, 192:] == 255).all()
+    assert (pixels[:, :, 65:191] < 255).all()
+
+
+def test_grayscale_palette_and_one_bit():
+    for mode in ("L", "P", "1"):
+        read = read_sheet(encode(sheet(mode=mode)))
+        assert read.mode == mode
+        assert psnr(read.pixels, reference(sheet(mode=mode))) > 30, mode
+
+
+def test_sixteen_bits():
+    deep = np.asarray(sheet(mode="L")).astype(np.uint16) * 257
+    assert psnr(read_sheet(encode(Image.fromarray(deep))).pixels, reference(sheet(mode="L"))) > 45
+
+
+def test_transparency_becomes_paper():
+    image = sheet(mode="RGBA")
+    image.putalpha(Image.new("L", image.size, 0))
+    assert (read_sheet(encode(image)).pixels == 255).all()
+
+
+def test_cmyk_is_not_inverted():
+    pixels = read_sheet(encode(sheet(mode="CMYK"), "JPEG", quality=95)).pixels
+    assert psnr(pixels, reference(sheet())) > 28
+
+
+def test_colour_profiles_are_applied():
+    """A profile with red and green exchanged must exchange them."""
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    image = Image.new("LAB", (300, 300), (128, 60, 0))
+    read = read_sheet(encode(image, "TIFF", icc_profile=lab.tobytes()))
+    plain = read_sheet(encode(Image.new("RGB", (300, 300), (128, 128, 128))))
+    assert np.abs(read.pixels.astype(int) - plain.pixels).max() > 20
+
+
+def test_a_broken_profile_does_not_lose_the_sheet():
+    read = read_sheet(encode(sheet(), icc_profile=b"not a profile"))
+    np.testing.assert_array_equal(read.pixels, reference(sheet()))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\xff\xd8", "not a JPEG, PNG or TIFF image"),
+        (b"<html>Request Rejected</html>", "not a JPEG, PNG or TIFF image"),
+        (encode(sheet(), "GIF"), "not a JPEG, PNG or TIFF image"),
+        (encode(sheet(), "JPEG")[:-2000], "broken image: image file is truncated"),
+        (encode(sheet())[:-2000], "broken image"),
+        (encode(sheet(), "TIFF")[:-2000], "broken image"),
+        (encode(sheet(mode="F"), "TIFF"), "32-bit pixels"),
+        (encode(Image.new("1", (14_000, 14_000))), "megapixels"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(data, reason):
+    with pytest.raises(RefusedImageError, match=reason):
+        read_sheet(data)
+
+
+def make_listing(folder, sheets):
+    records = []
+    for name, data in sheets.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        records.append(
+            {
+                "image_id": name,
+                "specimen_id": path.stem,
+                "label": name.split("/")[0],
+                "path": str(path),
+                "bytes": len(data),
+                "sha256": files.sha256(path),
+            }
+        )
+    return listing(records)
+
+
+@pytest.fixture
+def originals(tmp_path):
+    sheets = {f"{label}/{n}.jpg": encode(sheet(300 + n, 400), "JPEG") for label in "ab" for n in range(40)}
+    sheets["a/5.jpg"] = b"<html>"
+    sheets["b/7.jpg"] = sheets["b/7.jpg"][:-500]
+    return make_listing(tmp_path / "originals", sheets)
+
+
+def packed(listing, folder, **options):
+    paths = [folder / name for name in ("pixels.npy", "index.parquet", "manifest.parquet")]
+    pack(listing, *paths, **options)
+    return paths
+
+
+def test_pack_holds_the_accepted_sheets_in_order(originals, tmp_path):
+    pixels, index, manifest = packed(originals, tmp_path)
+    table = files.read_table(index)
+    images = open_pack(pixels)
+    assert images.shape == (78, 3, 256, 256)
+    assert table["image_id"].tolist() == sorted(set(originals["image_id"]) - {"a/5.jpg", "b/7.jpg"})
+    for row in (0, 40, 77):
+        expected = read_sheet(open(originals.set_index("image_id")["path"][table["image_id"][row]], "rb").read())
+        np.testing.assert_array_equal(images[row], expected.pixels)
+        assert table["pixels_sha256"][row] == hashlib.sha256(images[row].tobytes()).hexdigest()
+    refused = files.read_table(manifest).query("status == 'refused'").set_index("image_id")["reason"]
+    assert refused["a/5.jpg"] == "not a JPEG, PNG or TIFF image"
+    assert "truncated" in refused["b/7.jpg"]
+    assert len(files.read_table(manifest)) == 80
+
+
+def test_any_number_of_workers_gives_the_same_bytes(originals, tmp_path):
+    one, many = (packed(originals, tmp_path / str(n), workers=n) for n in (1, 7))
+    assert [files.sha256(path) for path in one] == [files.sha256(path) for path in many]
+
+
+def test_pixels_are_the_same_on_any_machine(tmp_path):
+    data = encode(sheet(1000, 1500), "JPEG", quality=90)
+    digest = hashlib.sha256(data + read_sheet(data).pixels.tobytes()).hexdigest()
+    assert digest == "e60591e5f220252cbba6348f85c560017f3d7cb08b238a8c37fcc736fe0407d2"
+
+
+def test_a_file_that_changes_under_way_is_refused(originals, tmp_path):
+    open(originals["path"][0], "ab").write(b"more")
+    _, _, manifest = packed(originals, tmp_path)
+    assert "changed after it was listed" in files.read_table(manifest)["reason"][0]
+
+
+def test_one_usable_class_is_not_enough(tmp_path):
+    sheets = {"a/1.png": encode(sheet(30, 40)), "b/1.png": b"nothing"}
+    with pytest.raises(UserError, match="two classes with usable sheets are needed, found a: 1, b: 0"):
+        packed(make_listing(tmp_path / "originals", sheets), tmp_path / "set")
+    assert not list((tmp_path / "set").iterdir())
+
+
+def test_listing_knows_every_column():
+    assert pd.isna(listing([{"image_id": "x"}])).sum().sum() == 0

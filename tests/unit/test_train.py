@@ -1,0 +1,141 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sheetlens import files
+from sheetlens.config import Train
+from sheetlens.device import choose_device
+from sheetlens.errors import UserError
+from sheetlens.predict import predict_sheets
+from sheetlens.split import split_random
+from sheetlens.train import channel_statistics, train_network
+
+PRODUCTS = ("weights.safetensors", "model.json", "history.csv")
+SETTINGS = Train(epochs=2, batch_size=8, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def image_set(tmp_path_factory):
+    """40 sheets of three classes that differ in brightness and carry noise."""
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    labels = np.array(["bright", "dark", "medium"])[np.arange(40) % 3]
+    level = pd.Series(labels).map({"bright": 160, "dark": 90, "medium": 125}).to_numpy()
+    pixels = (level[:, None, None, None] + random.integers(-40, 40, (40, 3, 256, 256))).astype(np.uint8)
+    np.save(folder / "pixels.npy", pixels)
+    names = [f"{number:02}" for number in range(40)]
+    index = pd.DataFrame({"image_id": names, "specimen_id": names, "label": labels})
+    files.write_table(folder / "index.parquet", index.assign(fit="squash", policy="test"))
+    files.write_table(folder / "split.tsv", split_random(index, (0.6, 0.2, 0.2), 1))
+    return folder
+
+
+def train(image_set, folder, settings=SETTINGS, seed=1):
+    data = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
+    train_network(*data, "table1", seed, settings, folder)
+    return [files.sha256(folder / name) for name in PRODUCTS]
+
+
+@pytest.fixture(scope="module")
+def trained(image_set, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    return folder, train(image_set, folder)
+
+
+def test_same_seed_same_bytes(image_set, trained, tmp_path):
+    assert train(image_set, tmp_path) == trained[1]
+    assert train(image_set, tmp_path / "other", seed=2)[0] != trained[1][0]
+
+
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_training_continues_to_the_same_bytes(image_set, trained, tmp_path, kill):
+    command = [
+        sys.executable, "-m", "sheetlens", "train", "--settings", SETTINGS.model_dump_json(), "--network", "table1",
+        "--seed", "1", "--pixels", image_set / "pixels.npy", "--index", image_set / "index.parquet",
+        "--split", image_set / "split.tsv", "--folder", tmp_path,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch 1 of 2" in line:
+            break
+    time.sleep(0.2)  # into the second epoch
+    process.send_signal(kill)
+    rest = process.stderr.read()
+    code = process.wait()
+    assert not (tmp_path / "weights.safetensors").exists(), "the training was too fast to be killed"
+    if kill == signal.SIGKILL:
+        assert code == -kill
+    else:
+        assert code == 128 + kill, rest
+        assert "the same command continues from here" in rest
+        assert (tmp_path / "checkpoint.pt").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("continuing in epoch 2" in again.stderr) == (kill != signal.SIGKILL)
+    assert [files.sha256(tmp_path / name) for name in PRODUCTS] == trained[1]
+    assert sorted(os.listdir(tmp_path)) == sorted(PRODUCTS)
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(image_set, trained, tmp_path):
+    (tmp_path / "model").mkdir()
+    torch.save({"fingerprint": "another"}, tmp_path / "model/checkpoint.pt")
+    assert train(image_set, tmp_path / "model") == trained[1]
+
+
+def test_best_epoch_is_kept_and_patience_ends_training(image_set, tmp_path):
+    settings = Train(epochs=12, patience=1, batch_size=8, learning_rate=3e-2, device="cpu")
+    train(image_set, tmp_path, settings)
+    history = files.read_table(tmp_path / "history.csv").astype(float)
+    facts = files.read_json(tmp_path / "model.json")
+    best = history["validation_loss"].idxmin()
+    assert facts["best_epoch"] == history["epoch"][best]
+    assert facts["validation_loss"] == pytest.approx(history["validation_loss"][best])
+    assert facts["epochs_run"] == len(history) == min(facts["best_epoch"] + 1, 12)
+
+
+def test_model_says_what_it_is(trained):
+    facts = files.read_json(trained[0] / "model.json")
+    assert facts["classes"] == ["bright", "dark", "medium"]
+    assert facts["sheets"] == {"train": 24, "validation": 8}
+    assert facts["weights_sha256"] == trained[1][0]
+    weights = load_file(trained[0] / "weights.safetensors")
+    assert weights["output.weight"].shape == (3, 500)
+
+
+def test_predictions_of_a_model(image_set, trained, tmp_path):
+    arguments = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
+    predict_sheets(trained[0], *arguments, tmp_path / "predictions.parquet")
+    table = files.read_table(tmp_path / "predictions.parquet")
+    shares = table[["probability_bright", "probability_dark", "probability_medium"]]
+    assert table["part"].value_counts().to_dict() == {"train": 24, "validation": 8, "test": 8}
+    assert shares.dtypes.eq("float32").all()
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    validation = table[table["part"] == "validation"]
+    right = shares.loc[validation.index].idxmax(axis=1) == "probability_" + validation["label"]
+    facts = files.read_json(trained[0] / "model.json")
+    assert right.mean() == pytest.approx(facts["validation_accuracy"])
+
+
+def test_normalisation_is_that_of_the_training_part():
+    pack = np.random.default_rng(1).integers(0, 256, (10, 3, 256, 256), dtype=np.uint8)
+    mean, std = channel_statistics(pack, np.array([1, 4, 7]))
+    chosen = pack[[1, 4, 7]] / 255
+    assert mean == pytest.approx(chosen.mean(axis=(0, 2, 3)), abs=1e-6)
+    assert std == pytest.approx(chosen.std(axis=(0, 2, 3)), abs=1e-6)
+
+
+def test_device_is_chosen_with_a_reason():
+    device = choose_device("cpu", "float32", 2)
+    assert device.name == "cpu"
+    assert "asked for" in device.reason
+    assert choose_device("auto", "auto", 2).precision in ("float32", "bfloat16")
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="no GPU here"):
+            choose_device("cuda")
