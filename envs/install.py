@@ -32,7 +32,8 @@ def main():
     free = shutil.disk_usage(".").free / 1e9
     if free < DISK_GB:
         stop("the packages need %d GB of disk, here are %.1f GB free: make room first." % (DISK_GB, free))
-    print("Installing the locked packages into .venv (about 3 GB to download, once).", flush=True)
+    sys.stdout.write("Installing the locked packages into .venv (about 3 GB to download, once).\n")
+    sys.stdout.flush()
     venv.create(".venv", with_pip=True)
     pip = [".venv/bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
     for arguments in (

@@ -1,0 +1,87 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import sheetlens
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    random = np.random.default_rng(0)
+    for label in ("fern", "moss"):
+        for number in range(10):
+            path = tmp_path / "photos" / label / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 255, (300, 200, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def fetch(photographs, listing):
+    settings = f'{{"path": "{photographs}"}}'
+    return sheetlens("fetch", "folder", "--settings", settings, "--originals", "none", "--listing", listing)
+
+
+def prepare(listing, folder, **options):
+    return sheetlens(
+        "prepare", "--settings", "{}", "--listing", listing, "--pixels", folder / "pixels.npy",
+        "--index", folder / "index.parquet", "--manifest", folder / "manifest.parquet", **options,
+    )  # fmt: skip
+
+
+def test_a_fault_is_one_sentence_and_leaves_nothing(tmp_path):
+    result = fetch(tmp_path / "nowhere", tmp_path / "listing.parquet")
+    assert result.returncode == 1
+    assert result.stderr.startswith("sheetlens fetch: error: the folder")
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_that_cannot_be_fetched_yet_says_the_way_out(tmp_path):
+    result = sheetlens("fetch", "figshare", "--settings", "{}", "--originals", "x", "--listing", tmp_path / "l.parquet")
+    assert result.returncode == 1
+    assert "make own SHEETS=folder" in result.stderr
+
+
+def test_help_of_every_command():
+    commands = [line.split()[0] for line in sheetlens("--help").stdout.split("Commands:")[1].splitlines() if line]
+    assert {"fetch", "prepare", "split", "train", "predict-parts", "evaluate", "draw", "report"} <= set(commands)
+    for command in commands:
+        result = sheetlens(command, "--help")
+        assert result.returncode == 0
+        for line in result.stdout.split("Options:")[1].strip().splitlines():
+            assert len(line.split()) > 2 or not line.strip().startswith("--"), f"{command}: {line} is not explained"
+
+
+def test_full_disk(photographs, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small disk")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+    try:
+        assert fetch(photographs, tmp_path / "listing.parquet").returncode == 0
+        result = prepare(tmp_path / "listing.parquet", small)
+        assert result.returncode == 1
+        assert "the disk is full: make room and run the same command again" in result.stderr
+        assert result.stderr.strip().count("\n") == 0
+        assert not list(small.iterdir())
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_job_ends_with_the_workflow_that_started_it():
+    """A killed Snakemake leaves its jobs without a parent; they must not go on working."""
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    script = "from sheetlens.cli import _stop_with_workflow as stop; import time; stop(); time.sleep(60)"
+    job = subprocess.Popen(
+        [sys.executable, "-c", script], env=os.environ | {"SHEETLENS_WORKFLOW_PID": str(parent.pid)}
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        job.wait(3)
+    parent.kill()
+    parent.wait()
+    assert job.wait(10) == -15

@@ -1,0 +1,79 @@
+"""The environments carry the lock's versions, and all that their rules import."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+LOCK = (ROOT / "requirements.lock").read_text()
+PINS = {line.split()[0] for line in LOCK.splitlines() if "==" in line}
+RULES = {path: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
+
+
+def pins(environment: str) -> set[str]:
+    (pip,) = [part["pip"] for part in read(environment)["dependencies"] if isinstance(part, dict)]
+    return set(pip)
+
+
+def read(environment: str) -> dict:
+    return yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())
+
+
+@pytest.mark.parametrize("environment", ["data", "torch", "figures"])
+def test_versions_are_the_locks(environment):
+    assert {pin.split()[0] for pin in pins(environment)} <= PINS, "run: make lock"
+    assert "python >=3.11,<3.14" in read(environment)["dependencies"]
+
+
+def test_every_rule_that_computes_names_an_environment():
+    used = set()
+    for path, text in RULES.items():
+        rules = re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", text, re.DOTALL | re.MULTILINE)
+        for name, body in rules:
+            found = re.search(r'conda:\s+"../../envs/(\w+).yaml"', body)
+            assert found, f"{path.name}: {name}"
+            used.add(found[1])
+            for directive in ("log:", "benchmark:", "message:", "shell:"):
+                assert directive in body, f"{path.name}: {name} has no {directive}"
+    assert used == {"data", "torch", "figures"}
+
+
+def imports(module: str, seen: set[str]) -> set[str]:
+    """Distributions that a module of the package needs, with what it imports of the package."""
+    path = ROOT / "workflow/sheetlens" / module.replace(".", "/")
+    path = next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+    if path is None or module in seen:
+        return set()
+    seen.add(module)
+    needed = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sheetlens"):
+            inside = node.module.removeprefix("sheetlens").lstrip(".")
+            for name in (inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)):
+                needed |= imports(name, seen)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            tops = {name.split(".")[0] for name in names if name} - set(sys.stdlib_module_names)
+            needed |= {packages_distributions()[top][0].lower() for top in tops}
+    return needed
+
+
+@pytest.mark.parametrize(
+    ("environment", "modules"),
+    [
+        ("data", ["fetch.demo", "fetch.folder", "images", "split", "evaluate"]),
+        ("torch", ["train", "predict"]),
+        ("figures", ["figures", "report"]),
+    ],
+)
+def test_an_environment_has_what_its_rules_import(environment, modules):
+    # Every command goes through these.
+    seen: set[str] = set()
+    needed = {"click"} | set().union(*(imports(name, seen) for name in ["config", "progress", "files", *modules]))
+    have = {pin.split("==")[0] for pin in pins(environment)}
+    assert needed <= have
