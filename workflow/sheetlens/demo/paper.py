@@ -11,6 +11,7 @@ Field = NDArray[np.float32]
 
 COARSE = 4  # sheet pixels per pixel of a tone or stain field: smooth things need no more
 TILE = (1240, 1840)  # pixels, wider and higher than any sheet
+GRAINS = (0.7, 0.95, 1.2, 1.5)  # strengths of grain: rougher paper, more sensor noise, larger files
 FIBRE_SEED = 1846  # the grain is the same for every demo; each sheet shows another part of it
 
 
@@ -41,12 +42,12 @@ def paper_field(rng: Generator, shape: tuple[int, int]) -> Field:
     return (tone * (light[..., None] + mottle[..., None] * warmth)).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def fibres() -> Image.Image:
-    """Grain and fibres as a grey RGB picture around 128, drawn once in each process."""
+@lru_cache(maxsize=len(GRAINS))
+def fibres(grain: float) -> Image.Image:
+    """Grain and fibres as a grey RGB picture around 128, drawn once in each process for each strength of grain."""
     rng = np.random.default_rng(FIBRE_SEED)
     width, height = TILE
-    fine = rng.normal(0, 4.2, (height, width, 1)) + rng.normal(0, 1.6, (height, width, 3))
+    fine = grain * (rng.normal(0, 4.2, (height, width, 1)) + rng.normal(0, 1.6, (height, width, 3)))
     picture = Image.fromarray(np.clip(128 + fine, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     starts, turns = rng.uniform(0, TILE, (5000, 2)), rng.uniform(0, 2 * np.pi, 5000)
@@ -63,5 +64,5 @@ def textured(rng: Generator, field: Field, size: tuple[int, int]) -> Image.Image
     """A coarse field of colours 0..255 enlarged to `size` pixels, with the grain of paper and sensor."""
     picture = Image.fromarray(np.clip(field, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
     left, top = int(rng.integers(0, TILE[0] - size[0] + 1)), int(rng.integers(0, TILE[1] - size[1] + 1))
-    grain = fibres().crop((left, top, left + size[0], top + size[1]))
+    grain = fibres(float(rng.choice(GRAINS))).crop((left, top, left + size[0], top + size[1]))
     return ImageChops.add(picture, grain, 1, -128)

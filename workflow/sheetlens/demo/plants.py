@@ -250,20 +250,20 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     width, height = size
     freshness = rng.beta(1.6, 1.6)
     colour = np.array([122.0, 98.0, 56.0]) * (1 - freshness) + np.array([88.0, 104.0, 58.0]) * freshness
-    colour = colour * rng.uniform(0.68, 1.28) + rng.normal(0, 4, 3)
-    age, ambiguity = rng.uniform(0.2, 0.9), rng.beta(0.8, 2.4)
+    colour = colour * rng.uniform(0.7, 1.15) + rng.normal(0, 4, 3)
+    age, ambiguity = rng.uniform(0.2, 0.9), rng.beta(0.7, 3.0)
     red, green, blue = shade(colour, 0.85)
     layer = Image.new("RGBA", size, (red, green, blue, 0))
     draw = ImageDraw.Draw(layer)
     cones = bool(rng.random() < 0.45)
-    plants = int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2]))
+    plants = int(rng.choice([1, 2, 3, 4], p=[0.08, 0.27, 0.35, 0.3]))
     leaf = (25 - 9 * ambiguity if family == "clubmoss" else 8 + 6 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
     grow_plant = clubmoss if family == "clubmoss" else spikemoss
     grown: list[Axes] = []
     for slot in (rng.permutation(plants) + 0.5) / plants:
         base = np.array([width * (0.12 + 0.76 * slot + rng.normal(0, 0.04)), height * rng.uniform(0.6, 0.86)])
         upward = -np.pi / 2 + (0.5 - slot) * rng.uniform(0, 0.9) + rng.normal(0, 0.2)
-        reach = height * rng.uniform(0.45, 0.72) * (1.0 if plants < 3 else 0.8)
+        reach = height * rng.uniform(0.45, 0.72) * (1.0 if plants < 3 else 0.85)
         grown += grow_plant(rng, base, reach, upward, leaf * rng.uniform(0.95, 1.1), cones)
     for axes in fitted(rng, grown, width, height):
         draw_axes(draw, rng, axes, family, colour, age, ambiguity)

@@ -1,0 +1,126 @@
+"""The rules without running them: the paper's chain, changed inputs, faults."""
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import ROOT, snakemake
+
+
+def jobs(output: str) -> Counter:
+    table = output.split("Job stats:")[1].split("total")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
+
+
+def own_config(folder, **changes):
+    path = folder / "own.yaml"
+    values = yaml.safe_load((ROOT / "config/own.yaml").read_text()) | changes
+    values["datasets"]["own"]["folder"]["path"] = str(folder / "photos")
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    for label in ("fern", "moss"):
+        for number in range(12):
+            path = tmp_path / "photos" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((40, 30, 3), number, np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def test_the_papers_chain_stands_offline(tmp_path):
+    result = snakemake(tmp_path, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert jobs(result.stdout + result.stderr) == {
+        "fetch_remote": 2, "prepare_pack": 2, "split_sheets": 10, "train_network": 10, "predict_parts": 10,
+        "evaluate_network": 2, "evaluate_table": 1, "figure_dataset": 6, "figure_study": 2, "report_write": 1,
+        "all": 1,
+    }  # fmt: skip
+    for fact in ("figshare", "5423083", "9355303", "gbif", "Selaginellaceae"):
+        assert fact in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"trian": {}}, "unknown key 'trian'; did you mean 'train'?"),
+        ({"split": {"seeds": []}}, "'split.seeds'"),
+    ],
+)
+def test_a_fault_of_the_config_stops_before_anything(tmp_path, photographs, change, sentence):
+    config = own_config(tmp_path, **change)
+    result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", config)
+    assert result.returncode != 0
+    assert sentence in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not (tmp_path / "work/results").exists()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda photos: photos.rename(photos.with_name("gone")), "does not exist"),
+        (lambda photos: [path.unlink() for path in photos.rglob("*.png")], "has 0 files, fewer than the 3 parts"),
+        (lambda photos: (photos / "moss").rename(photos.parent / "moss"), "has only one, 'fern'"),
+        (
+            lambda photos: [path.unlink() for path in (photos / "moss").glob("1*.png")]
+            + [path.unlink() for path in (photos / "moss").glob("[2-8].png")],
+            "class 'moss' in",
+        ),
+    ],
+)
+def test_a_fault_of_the_folder_stops_before_anything(tmp_path, photographs, break_it, sentence):
+    break_it(photographs)
+    result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", own_config(tmp_path))
+    assert result.returncode != 0
+    assert sentence in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not (tmp_path / "work/results").exists()
+
+
+def test_a_class_too_small_for_the_parts_stops_with_a_sentence(tmp_path, photographs):
+    for number in range(4, 12):
+        (photographs / "moss" / f"{number}.png").unlink()
+    config = own_config(tmp_path)
+    result = snakemake(tmp_path / "work", "--cores", 2, "--configfile", config)
+    assert result.returncode != 0
+    assert "class 'moss' is too small, usable sheets: 4" in result.stdout + result.stderr
+    assert not list((tmp_path / "work/results/own/splits").glob("*"))
+
+
+def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
+    config = own_config(tmp_path)
+
+    def run(*arguments):
+        result = snakemake(tmp_path / "work", "--configfile", config, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout + result.stderr
+
+    splits = [f"results/own/splits/random-{seed}.tsv" for seed in (1, 2, 3)]
+    run("--cores", 2, *splits)
+    assert "Nothing to be done" in run("--cores", 2, *splits)
+    with_share = ("--config", "split={train: 0.6, validation: 0.3}")
+    assert set(jobs(run("--dry-run", *splits, *with_share))) == {"split_sheets"}
+    letterbox = ("--config", "images={fit: letterbox}")
+    assert set(jobs(run("--dry-run", *splits, *letterbox))) == {"prepare_pack", "split_sheets"}
+    (photographs / "fern/new.png").write_bytes((photographs / "fern/3.png").read_bytes())
+    assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_pack", "split_sheets"}
+
+
+def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):
+    import fcntl
+
+    config = own_config(tmp_path)
+    (tmp_path / "work/.snakemake").mkdir(parents=True)
+    with open(tmp_path / "work/.snakemake/sheetlens.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", config)
+    assert result.returncode != 0
+    assert "another run is at work in this folder" in result.stdout + result.stderr
+    assert not (tmp_path / "work/results").exists()
