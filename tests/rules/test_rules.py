@@ -69,8 +69,10 @@ def test_a_fault_of_the_config_stops_before_anything(tmp_path, photographs, chan
         (lambda photos: [path.unlink() for path in photos.rglob("*.png")], "has 0 files, fewer than the 3 parts"),
         (lambda photos: (photos / "moss").rename(photos.parent / "moss"), "has only one, 'fern'"),
         (
-            lambda photos: [path.unlink() for path in (photos / "moss").glob("1*.png")]
-            + [path.unlink() for path in (photos / "moss").glob("[2-8].png")],
+            lambda photos: (
+                [path.unlink() for path in (photos / "moss").glob("1*.png")]
+                + [path.unlink() for path in (photos / "moss").glob("[2-8].png")]
+            ),
             "class 'moss' in",
         ),
     ],

@@ -77,9 +77,7 @@ def test_a_job_ends_with_the_workflow_that_started_it():
     """A killed Snakemake leaves its jobs without a parent; they must not go on working."""
     parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     script = "from sheetlens.cli import _stop_with_workflow as stop; import time; stop(); time.sleep(60)"
-    job = subprocess.Popen(
-        [sys.executable, "-c", script], env=os.environ | {"SHEETLENS_WORKFLOW_PID": str(parent.pid)}
-    )
+    job = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"SHEETLENS_WORKFLOW_PID": str(parent.pid)})
     with pytest.raises(subprocess.TimeoutExpired):
         job.wait(3)
     parent.kill()

@@ -22,9 +22,7 @@ def overlay(values: dict, changes: dict) -> dict:
 
 @pytest.mark.parametrize("name", ["demo", "own"])
 def test_overlays_fit_the_paper_config(name):
-    settings = read_settings(
-        overlay(copy.deepcopy(PAPER), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
-    )
+    settings = read_settings(overlay(copy.deepcopy(PAPER), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
     assert settings.study == name
 
 

@@ -14,7 +14,7 @@ from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_f
 from tests.unit.finished_study import PAPER, MadeUp, make_study
 
 LYCOPHYTES = MadeUp("lycophytes", "Clubmoss or spikemoss", ("clubmoss", "spikemoss"), network="table2", sureness=3)
-THREE = MadeUp("own", "Three & <more> $x$", ("<script>", "be_ta $y^2$", "gamma"), paper=None)
+THREE = MadeUp("own", "Three & <more> $x$", ("<script>", "be_ta $\\frac$", "gamma"), paper=None)
 ENDINGS = ("svg", "png", "pdf", "csv")
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-SAY = "import sys, shutil, runpy; {}; sys.path.insert(0, 'envs'); runpy.run_path('envs/install.py', run_name='__main__')"
+SAY = (
+    "import sys, shutil, runpy; {}; sys.path.insert(0, 'envs'); runpy.run_path('envs/install.py', run_name='__main__')"
+)
 
 
 def install(fault: str, cwd) -> subprocess.CompletedProcess:
@@ -44,7 +46,7 @@ def test_an_old_python_can_read_the_file():
     import ast
 
     ast.parse((ROOT / "envs/install.py").read_text(), feature_version=(3, 0))
-    assert "f\"" not in (ROOT / "envs/install.py").read_text()
+    assert 'f"' not in (ROOT / "envs/install.py").read_text()
 
 
 def test_no_python_at_all(tmp_path):

@@ -5,9 +5,7 @@
 rule evaluate_network:
     """Accuracy, confusion and rejection curve over all seeds."""
     input:
-        predictions=expand(
-            "results/{{dataset}}/models/{{network}}/{{protocol}}-{seed}/predictions.parquet", seed=SEEDS
-        ),
+        predictions=expand("results/{{dataset}}/models/{{network}}/{{protocol}}-{seed}/predictions.parquet", seed=SEEDS),
         modules=modules("evaluate"),
     output:
         evaluation="results/{dataset}/evaluation/{network}-{protocol}.json",
@@ -52,7 +50,4 @@ rule evaluate_table:
     message:
         "Writing the results table"
     shell:
-        "python -m sheetlens tabulate"
-        " --output {output.table:q}"
-        " {input.evaluations:q}"
-        " 2>&1 | tee -i {log:q}"
+        "python -m sheetlens tabulate" " --output {output.table:q}" " {input.evaluations:q}" " 2>&1 | tee -i {log:q}"

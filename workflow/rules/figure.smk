@@ -52,7 +52,7 @@ rule figure_study:
     output:
         report(
             "results/figures/figure-{figure}.svg",
-            caption="../report/figure-{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
         ),
         png="results/figures/figure-{figure}.png",

@@ -17,7 +17,8 @@ rule report_write:
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         table="results/results.csv",
-        figures=expand("results/figures/figure-{figure}.svg", figure=["1", "2"]),
+        figures=expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+        histories=expand("results/{dataset}/figures/figure-history.{ending}", dataset=DATASETS, ending=ENDINGS),
         modules=modules("report"),
         template=package_file("templates/report.html"),
     output:

@@ -110,9 +110,7 @@ def split(settings: Split, index: Path, seed: int, output: Path) -> None:
 @click.option("--index", type=FILE, required=True, help="Its table.")
 @click.option("--split", "split_file", type=FILE, required=True, help="Split to train on.")
 @click.option("--folder", type=PATH, required=True, help="Model folder to write.")
-def train(
-    settings: Train, network: str, seed: int, pixels: Path, index: Path, split_file: Path, folder: Path
-) -> None:
+def train(settings: Train, network: str, seed: int, pixels: Path, index: Path, split_file: Path, folder: Path) -> None:
     """Train a network; after a kill, the same command continues."""
     from sheetlens.train import train_network
 

@@ -131,9 +131,7 @@ class Train(Closed):
     """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
 
     epochs: int = Field(default=20, ge=1, description="Most passes over the training part.")
-    patience: int = Field(
-        default=5, ge=1, description="Stop after this many epochs without a lower validation loss."
-    )
+    patience: int = Field(default=5, ge=1, description="Stop after this many epochs without a lower validation loss.")
     batch_size: int = Field(default=32, ge=2, description="Sheets in one step.")
     learning_rate: float = Field(default=1e-4, gt=0, description="Step size of the Adam optimiser.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")

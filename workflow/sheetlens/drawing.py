@@ -72,6 +72,15 @@ def save_figure(
     write_table(stem.with_name(f"{stem.name}.csv"), table)
 
 
+def reduce_colours(picture: Image.Image) -> Image.Image:
+    """Choose 256 colours for an RGB picture, so that it can be stored in a third of the space.
+
+    Of Pillow's methods the one that keeps the few bright pixels of a colour chart; k-means then takes out
+    the tints it leaves on paper.
+    """
+    return picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
+
+
 def _compact_svg(content: bytes) -> bytes:
     """Turn the photographs inside an SVG from PNG into JPEG: a fifth of the size."""
 
@@ -87,8 +96,8 @@ def _compact_svg(content: bytes) -> bytes:
 def _compact_png(content: bytes) -> bytes:
     """Reduce a PNG with photographs to 256 colours: a third of the size, hardly to be seen."""
     buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(content)).convert("RGB").quantize(256)
-    picture.save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    reduce_colours(picture).save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
     return buffer.getvalue()
 
 

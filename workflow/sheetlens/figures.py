@@ -23,12 +23,14 @@ from sheetlens.drawing import (
     new_figure,
     panel_letter,
     percent_axis,
+    reduce_colours,
     save_figure,
     wrap,
     write_letter,
 )
 from sheetlens.files import read_json
-from sheetlens.outcomes import Outcome, Pack, open_photograph, read_manifest, read_outcome, read_tested
+from sheetlens.images import RefusedImageError, open_photograph
+from sheetlens.outcomes import Outcome, Pack, read_manifest, read_outcome, read_tested
 
 __all__ = ["draw_evaluation", "draw_history", "draw_sheets", "save_figure"]
 
@@ -54,7 +56,7 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     shapes = [picture.height / picture.width for *_, picture in samples]
     heights = [max(shapes[columns * row : columns * (row + 1)]) for row in range(rows)]
     with house_style():
-        figure = new_figure(WIDTH * columns, sum(WIDTH * height + 0.25 for height in heights))
+        figure = new_figure(WIDTH * columns, sum(0.95 * WIDTH * height + 0.25 for height in heights))
         axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flatten()
         for axis in axes:
             axis.set_axis_off()
@@ -92,10 +94,9 @@ def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]
         image_id = str(sheet["image_id"])
         try:
             picture = open_photograph(outcome.results.parent / paths[image_id], PHOTOGRAPH)
-        except OSError:  # originals may be dropped after packing
+        except (OSError, RefusedImageError):  # originals may be dropped after packing
             picture = pack.picture(image_id)
-        # 256 colours look the same on a sheet, and a PDF of them is a third as large.
-        picture = picture.quantize(256).convert("RGB")
+        picture = reduce_colours(picture).convert("RGB")  # the PDF stores 256 colours in less space
         samples.append((name, image_id, float(sheet["own"]), picture))
     return samples
 
@@ -320,7 +321,7 @@ def draw_history(evaluation: Path, results: Path = Path("results")) -> tuple[Fig
         accuracies.set_title("dot: the epoch that was kept", fontsize=8)
         accuracies.set(xlabel="epoch", ylabel="right in validation")
         accuracies.yaxis.set_major_formatter(percent_axis())
-        accuracies.legend(loc="lower right", frameon=False, fontsize=7.5)
+        accuracies.legend(loc="best", frameon=False, fontsize=7.5)
         for axes in (losses, accuracies):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             sns.despine(ax=axes)

@@ -24,6 +24,7 @@ from sheetlens.files import whole, write_table
 SIZE = 256  # pixels on a side, Tables 1 and 2
 POLICY = "draft2-bicubic-1"  # name and version of the policy above; other pixels need another version
 FORMATS = ("JPEG", "PNG", "TIFF")
+SHOWN_FORMATS = (*FORMATS, "GIF", "BMP", "WEBP")  # refused ones too; decoded by Pillow without other programs
 OVERSAMPLING = 2  # reduced decoding leaves this many times the target: 48 dB or better
 PAPER = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
 WINDOW = 64  # sheets in flight: memory stays flat however many there are
@@ -79,7 +80,7 @@ def read_sheet(data: bytes, fit: str = "squash") -> Sheet:
 
 def _read(data: bytes, fit: str) -> Sheet:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
-    width, height, mode, profile = *image.size, image.mode, image.info.get("icc_profile")
+    width, height, mode = *image.size, image.mode
     shape = (SIZE, SIZE)
     if fit == "letterbox":
         longest = max(width, height)
@@ -89,16 +90,32 @@ def _read(data: bytes, fit: str) -> Sheet:
     draft = image.draft(None, (min(width, OVERSAMPLING * shape[0]), min(height, OVERSAMPLING * shape[1])))
     box = draft[1] if draft else (0, 0, width, height)
     small = _resizable(image).resize(shape, Image.Resampling.BICUBIC, box=box)
-    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    upright = _to_srgb(small, profile)
-    if orientation in ORIENTATIONS:
-        upright = upright.transpose(ORIENTATIONS[orientation])
-    if orientation in (5, 6, 7, 8):
+    upright = _finished(small, image)
+    if image.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8):
         width, height = height, width
     if upright.size != (SIZE, SIZE):
         upright = ImageOps.pad(upright, (SIZE, SIZE), color=PAPER)
     pixels = np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
     return Sheet(pixels, width, height, image.format or "", mode)
+
+
+def open_photograph(path: Path, longest: int) -> Image.Image:
+    """Open a photograph to be looked at: upright, sRGB, at most `longest` pixels on its longer side.
+
+    Raises OSError or RefusedImageError for a file that is no whole picture.
+    """
+    with Image.open(path, formats=SHOWN_FORMATS) as image:
+        image.draft(None, (longest, longest))  # a large JPEG is decoded at a fraction of its size
+        small = _resizable(image).copy()
+        small.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return _finished(small, image)
+
+
+def _finished(small: Image.Image, original: Image.Image) -> Image.Image:
+    """Give a resized picture the colours and the orientation that the original asks for."""
+    upright = _to_srgb(small, original.info.get("icc_profile"))
+    turn = ORIENTATIONS.get(original.getexif().get(EXIF_ORIENTATION, 1))
+    return upright if turn is None else upright.transpose(turn)
 
 
 def _resizable(image: Image.Image) -> Image.Image:

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sheetlens.files import read_json, read_table
-from sheetlens.images import FORMATS, open_pack
-
-# Some formats that Pillow knows start other programs; these are decoded by the library alone.
-READABLE = (*FORMATS, "GIF", "BMP", "WEBP")
+from sheetlens.images import open_pack
 
 
 @dataclass(frozen=True)
@@ -106,19 +103,3 @@ class Pack:
     def picture(self, image_id: str) -> Image.Image:
         """Return one sheet as the network sees it, 256x256 RGB. Raises KeyError if it is not packed."""
         return Image.fromarray(np.ascontiguousarray(self.pixels[self.rows[image_id]].transpose(1, 2, 0)))
-
-
-def open_photograph(path: Path, longest: int) -> Image.Image:
-    """Open a photograph upright, as RGB, at most `longest` pixels on its longer side.
-
-    Raises OSError, or what else Pillow raises for a file that is no whole picture.
-    """
-    with Image.open(path, formats=READABLE) as file:
-        file.draft(None, (longest, longest))  # a large JPEG is decoded at a fraction of its size
-        image = ImageOps.exif_transpose(file)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return image

@@ -14,11 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from sheetlens.files import read_json, read_table, whole
+from sheetlens.images import open_photograph
 from sheetlens.outcomes import (
     Outcome,
     Pack,
     average_sheets,
-    open_photograph,
     read_manifest,
     read_outcome,
     read_tested,

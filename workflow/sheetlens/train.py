@@ -111,9 +111,7 @@ def train_network(
     pack = open_pack(pixels)
     mean, std = channel_statistics(pack, np.flatnonzero(parts == "train"))
     images = torch.from_numpy(pack).to(device.name)
-    training, validation = (
-        _part(images, table, parts, name, classes, device.name) for name in ("train", "validation")
-    )
+    training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     torch.manual_seed(seed)
     net = build_network(network, len(classes), settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -157,9 +155,7 @@ def channel_statistics(pack: np.ndarray, rows: np.ndarray) -> tuple[list[float],
 
 def batch_images(pixels: torch.Tensor, rows: torch.Tensor, normalisation: dict[str, list[float]]) -> torch.Tensor:
     """Pick rows of an image set: float32, shape (n, 3, 256, 256), channels last, normalised by channel."""
-    mean, std = (
-        torch.tensor(normalisation[key], device=pixels.device).view(1, 3, 1, 1) for key in ("mean", "std")
-    )
+    mean, std = (torch.tensor(normalisation[key], device=pixels.device).view(1, 3, 1, 1) for key in ("mean", "std"))
     images = pixels.index_select(0, rows).to(torch.float32, memory_format=torch.channels_last)
     return images.div_(255).sub_(mean).div_(std)
 

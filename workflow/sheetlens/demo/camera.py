@@ -59,8 +59,8 @@ def photograph(sheet: Sheet) -> Photograph:
     top = 4 if border[1] > border[3] else height - border[3] + 6
     left = int(rng.uniform(0.05, 0.4) * width)
     picture.paste(scale(int(width * 0.5), bar - 6), (left, top))
-    gain = np.array(setup.balance) * rng.uniform(0.84, 1.06) * rng.normal(1.0, 0.012, 3)
-    response = 255 * (np.arange(256) / 255) ** rng.uniform(0.85, 1.2)
+    gain = np.array(setup.balance) * rng.uniform(0.88, 1.05) * rng.normal(1.0, 0.012, 3)
+    response = 255 * (np.arange(256) / 255) ** rng.uniform(0.88, 1.15)
     curve = np.clip(response * gain[:, None], 0, 255).astype(np.uint8)
     picture = picture.point(curve.ravel().tolist())
     if box is not None:

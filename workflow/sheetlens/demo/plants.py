@@ -93,9 +93,7 @@ def clubmoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: fl
                 rng, fertile[:, -1], end_angles(fertile), leaf * rng.uniform(0.5, 3.5, len(fertile)), 0.1, 0.03
             )
             plant.append(Axes(stalks, np.full(len(stalks), leaf * 0.2), leaf * 0.16, "stalk"))
-            spikes = grow(
-                rng, stalks[:, -1], end_angles(stalks), leaf * rng.uniform(2.5, 4.5, len(stalks)), 0.15, 0.02
-            )
+            spikes = grow(rng, stalks[:, -1], end_angles(stalks), leaf * rng.uniform(2.5, 4.5, len(stalks)), 0.15, 0.02)
             plant.append(Axes(spikes, np.full(len(spikes), leaf * 0.42), leaf * 0.5, "cone"))
     return plant
 
@@ -116,7 +114,7 @@ def spikemoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: f
     )
     plant.append(Axes(roots, np.zeros(fibres), max(1.5, leaf * 0.12), "root"))
     lengths = np.array([reach])
-    for level, (pitch, share) in enumerate(((leaf * rng.uniform(4.4, 6.0), 0.45), (leaf * 3.4, 0.42))):
+    for level, (pitch, share) in enumerate(((leaf * rng.uniform(5.0, 6.5), 0.45), (leaf * 3.2, 0.42))):
         children = max(2, int(lengths.mean() / pitch))
         fractions = np.linspace(0.12 if level == 0 else 0.2, 0.96, children)
         places, headings = along(order, fractions)
@@ -176,7 +174,7 @@ def scales(rng: Generator, axes: Axes, spread: float, pitch: float, side: float)
     across = side * np.stack([-out[..., 1], out[..., 0]], axis=-1)
     taper = np.minimum(1, (1 - fractions) * 3 + 0.45) * (fractions < 1)
     size = (axes.leaf[:, None] * taper * rng.uniform(0.9, 1.08, fractions.shape))[..., None]
-    width = np.minimum(size * 0.3, pitch * 0.48)
+    width = np.minimum(size * 0.36, pitch * 0.48)
     leaf = [
         base + across * width * 0.6,
         base + out * size * 0.5 + across * width,
@@ -212,7 +210,7 @@ def draw_axes(
         leaves, spread, pitch = needles, 1.0 - 0.3 * ambiguity, length * 0.34
         layers = [(1.15, 0.62, 1.0), (0.75, 0.92, 1.0), (0.35, 1.15, 0.75)]  # opening, light, length of the leaves
     else:
-        leaves, spread, pitch = scales, 1.05 - 0.1 * ambiguity, length * (0.62 - 0.2 * ambiguity)
+        leaves, spread, pitch = scales, 1.05 - 0.1 * ambiguity, length * (0.8 - 0.25 * ambiguity)
         layers = [(1.0, 0.86, 1.0), (0.35, 1.1, 0.5)]
     light = rng.normal(1, 0.1, len(stems))
     combs = []
@@ -257,7 +255,9 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     draw = ImageDraw.Draw(layer)
     cones = bool(rng.random() < 0.45)
     plants = int(rng.choice([1, 2, 3, 4], p=[0.08, 0.27, 0.35, 0.3]))
-    leaf = (25 - 9 * ambiguity if family == "clubmoss" else 8 + 6 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
+    leaf = (
+        (27 - 10 * ambiguity if family == "clubmoss" else 6.5 + 7 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
+    )
     grow_plant = clubmoss if family == "clubmoss" else spikemoss
     grown: list[Axes] = []
     for slot in (rng.permutation(plants) + 0.5) / plants:

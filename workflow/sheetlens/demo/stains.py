@@ -106,7 +106,7 @@ def stained_paper(
     without one. A sheet that is not stained is browned in other places by as much and in the same shades,
     so that colours alone say nothing; `severity` 0..1 sets the amount in both cases.
     """
-    amount = 0.06 + 0.22 * severity
+    amount = 0.07 + 0.22 * severity
     stain = scaled(halo(rng, plant), amount)
     density, box = stain, None
     if stained:

@@ -16,9 +16,7 @@ from sheetlens.fetch import listing
 PARTS = 3  # training, validation, test: a class needs a sheet for each
 
 
-def fetch(
-    settings: FolderSource, progress: Callable[[int, int], None] = lambda done, total: None
-) -> pd.DataFrame:
+def fetch(settings: FolderSource, progress: Callable[[int, int], None] = lambda done, total: None) -> pd.DataFrame:
     """List every file below the folder; the files stay where they are and are never changed.
 
     The label is the name of the sub-folder, the image_id the path below the folder, the specimen_id the

@@ -1,0 +1,75 @@
+"""The whole workflow on a few demo sheets."""
+
+import re
+
+import pandas as pd
+
+from sheetlens.files import read_json, read_table
+from tests.conftest import snakemake
+from tests.workflow.conftest import digests, tiny_demo
+
+
+def test_every_product_is_there(finished):
+    made = set(digests(finished / "results"))
+    for dataset, network in (("mercury", "table1"), ("lycophytes", "table2")):
+        models = [f"{dataset}/models/{network}/random-{seed}" for seed in (1, 2)]
+        for model in models:
+            assert {f"{model}/{name}" for name in ("weights.safetensors", "model.json", "history.csv")} <= made
+        assert {f"{dataset}/splits/random-{seed}.tsv" for seed in (1, 2)} <= made
+        assert f"{dataset}/evaluation/{network}-random.json" in made
+        for ending in ("svg", "png", "pdf", "csv"):
+            assert {f"{dataset}/figures/figure-{name}.{ending}" for name in ("1", "2", "history")} <= made
+            assert {f"figures/figure-{number}.{ending}" for number in (1, 2)} <= made
+    assert {"results.csv", "report.html"} <= made
+    assert not [name for name in made if name.endswith((".part", ".pt"))]
+
+
+def test_refused_files_stay_in_the_manifest(finished):
+    for dataset in ("mercury", "lycophytes"):
+        results = finished / "results" / dataset
+        truth = read_table(results / "originals/truth.parquet").set_index("file")
+        manifest = read_table(results / "manifest.parquet").set_index("image_id")
+        assert set(manifest.index) == set(truth.index)
+        refused = manifest[manifest["status"] == "refused"]
+        planted = truth[truth["defect"].isin(["truncated", "not an image"])]
+        assert set(refused.index) == set(planted.index)
+        assert refused["reason"].str.len().min() > 0
+        assert len(read_table(results / "images/index.parquet")) == len(manifest) - len(refused)
+
+
+def test_numbers_agree_from_prediction_to_report(finished):
+    page = (finished / "results/report.html").read_text()
+    table = pd.read_csv(finished / "results/results.csv")
+    for dataset, network in (("mercury", "table1"), ("lycophytes", "table2")):
+        evaluation = read_json(finished / f"results/{dataset}/evaluation/{network}-random.json")
+        right = []
+        for model in evaluation["models"]:
+            predictions = read_table(finished / model["directory"] / "predictions.parquet").query("part == 'test'")
+            columns = [name for name in predictions if name.startswith("probability_")]
+            guess = predictions[columns].idxmax(axis=1).str.removeprefix("probability_")
+            right.append((guess == predictions["label"]).mean())
+        assert evaluation["accuracy"]["mean"] == sum(right) / 2
+        row = table[(table["dataset"] == dataset) & (table["measure"] == "accuracy")].iloc[0]
+        assert row["here"] == evaluation["accuracy"]["mean"]
+        assert f"results/{dataset}/evaluation/{network}-random.json" in page
+
+
+def test_the_page_needs_nothing_from_outside(finished):
+    page = (finished / "results/report.html").read_text()
+    assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert "<script" not in page
+    assert str(finished) not in page
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    before = digests(finished / "results")
+    result = snakemake(finished, *tiny_demo(finished))
+    assert result.returncode == 0
+    assert "Nothing to be done" in result.stdout + result.stderr
+    assert digests(finished / "results") == before
+
+
+def test_snakemakes_own_report(finished):
+    result = snakemake(finished, *tiny_demo(finished), "--report", "report.zip")
+    assert result.returncode == 0, result.stderr
+    assert (finished / "report.zip").stat().st_size > 100_000
