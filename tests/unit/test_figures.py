@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
 
+from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
 from tests.unit.finished_study import PAPER, MadeUp, make_study
 
 LYCOPHYTES = MadeUp("lycophytes", "Clubmoss or spikemoss", ("clubmoss", "spikemoss"), network="table2", sureness=3)

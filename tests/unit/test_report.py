@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from sheetlens.figures import draw_sheets
 from sheetlens.report import REFUSED, interval, percent, probability, write_report
-
 from tests.unit.finished_study import MadeUp, make_study
 
 DASH = "\N{EN DASH}"

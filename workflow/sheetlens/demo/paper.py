@@ -11,7 +11,7 @@ Field = NDArray[np.float32]
 
 COARSE = 4  # sheet pixels per pixel of a tone or stain field: smooth things need no more
 TILE = (1240, 1840)  # pixels, wider and higher than any sheet
-GRAINS = (0.7, 0.95, 1.2, 1.5)  # strengths of grain: rougher paper, more sensor noise, larger files
+GRAINS = (0.6, 1.0, 1.4, 1.8)  # strengths of grain: rougher paper, more sensor noise, larger files
 FIBRE_SEED = 1846  # the grain is the same for every demo; each sheet shows another part of it
 
 

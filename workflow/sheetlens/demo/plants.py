@@ -211,7 +211,7 @@ def draw_axes(
         layers = [(1.15, 0.62, 1.0), (0.75, 0.92, 1.0), (0.35, 1.15, 0.75)]  # opening, light, length of the leaves
     else:
         leaves, spread, pitch = scales, 1.05 - 0.1 * ambiguity, length * (0.8 - 0.25 * ambiguity)
-        layers = [(1.0, 0.86, 1.0), (0.35, 1.1, 0.5)]
+        layers = [(1.0, 0.78, 1.0), (0.35, 1.08, 0.5)]
     light = rng.normal(1, 0.1, len(stems))
     combs = []
     for opening, brightness, size in layers:
@@ -248,8 +248,8 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     width, height = size
     freshness = rng.beta(1.6, 1.6)
     colour = np.array([122.0, 98.0, 56.0]) * (1 - freshness) + np.array([88.0, 104.0, 58.0]) * freshness
-    colour = colour * rng.uniform(0.7, 1.15) + rng.normal(0, 4, 3)
-    age, ambiguity = rng.uniform(0.2, 0.9), rng.beta(0.7, 3.0)
+    colour = colour * rng.uniform(0.7, 1.08) + rng.normal(0, 4, 3)
+    age, ambiguity = rng.uniform(0.2, 0.9), rng.beta(0.7, 3.6)
     red, green, blue = shade(colour, 0.85)
     layer = Image.new("RGBA", size, (red, green, blue, 0))
     draw = ImageDraw.Draw(layer)
