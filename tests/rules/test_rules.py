@@ -126,3 +126,15 @@ def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):
     assert result.returncode != 0
     assert "another run is at work in this folder" in result.stdout + result.stderr
     assert not (tmp_path / "work/results").exists()
+
+
+def test_another_study_does_not_overwrite_results(tmp_path, photographs):
+    config = own_config(tmp_path)
+    listing = "results/own/listing.parquet"
+    assert snakemake(tmp_path / "work", listing, "--cores", 1, "--configfile", config).returncode == 0
+    demo = ("--config", 'datasets={"own": {"source": "demo", "demo": {"task": "stain", "sheets": 8}}}')
+    before = (tmp_path / "work" / listing).read_bytes()
+    result = snakemake(tmp_path / "work", listing, "--cores", 1, "--configfile", config, *demo)
+    assert result.returncode != 0
+    assert "move results/ away or delete it first" in result.stdout + result.stderr
+    assert (tmp_path / "work" / listing).read_bytes() == before

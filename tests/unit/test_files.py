@@ -1,3 +1,6 @@
+import errno
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -21,6 +24,13 @@ def test_a_fault_leaves_the_former_product(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"value": object()})
     assert '"value": 1' in (tmp_path / "a.json").read_text()
+
+
+def test_a_full_disk_is_called_so_whatever_the_library_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match="no space left") as error, whole(tmp_path / "weights"):
+        raise RuntimeError("unexpected pos 576 vs 534")
+    assert error.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("ending", ["tsv", "csv", "parquet"])

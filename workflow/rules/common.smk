@@ -117,11 +117,20 @@ def every_evaluation(datasets=DATASETS):
 
 
 def hold_results():
-    """Keep a second run out of this folder for as long as this process lives; a kill lets go by itself."""
-    global results_lock
+    """Keep a second run, or another study, from writing into these results."""
+    global results_lock  # held for as long as this process lives; a kill lets go by itself
     Path(".snakemake").mkdir(exist_ok=True)
     results_lock = open(".snakemake/sheetlens.lock", "w")
     try:
         fcntl.flock(results_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError("another run is at work in this folder: wait for it or stop it first") from None
+    for name, dataset in settings.chosen.items():
+        listing, note = Path(f"results/{name}/listing.parquet"), Path(f"results/{name}/.source")
+        if listing.exists() and note.exists() and note.read_text() != dataset.source:
+            raise WorkflowError(
+                f"results/{name} holds sheets and models from the source '{note.read_text()}', and this run would"
+                f" put those from '{dataset.source}' in their place: move results/ away or delete it first"
+            )
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(dataset.source)

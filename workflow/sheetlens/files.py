@@ -1,7 +1,9 @@
 """Products are written whole or not at all."""
 
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,20 +11,26 @@ from typing import Any
 
 import pandas as pd
 
+FULL = 2**20  # a disk with fewer bytes free is full: torch and safetensors do not say so in a usable way
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the final name when the block succeeds.
 
     A fault removes the temporary file. A kill leaves it, and the next run writes over it.
+    Raises OSError with ENOSPC for a full disk, whatever the writing library made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
         yield part
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
+        full = shutil.disk_usage(path.parent).free < FULL and not isinstance(error, OSError)
         part.unlink(missing_ok=True)
+        if full and isinstance(error, Exception):
+            raise OSError(errno.ENOSPC, "no space left", str(path)) from error
         raise
 
 

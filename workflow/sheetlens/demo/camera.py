@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from sheetlens.demo import furniture
 from sheetlens.demo.collection import PICTURE, Sheet, stream
-from sheetlens.demo.paper import COARSE, paper_field, textured
+from sheetlens.demo.paper import COARSE, paper_field, textured, unit_field
 from sheetlens.demo.plants import draw_specimen
 from sheetlens.demo.stains import stained_paper
 
@@ -74,7 +74,7 @@ def mount(rng: Generator, sheet: Sheet, size: tuple[int, int]) -> tuple[Image.Im
     plant = draw_specimen(rng, size, sheet.family)
     mask = plant.getchannel("A")
     coarse = (-(-width // COARSE), -(-height // COARSE))
-    cover = np.asarray(mask.reduce(COARSE), dtype=np.float32) / 255
+    cover = unit_field(mask.reduce(COARSE))
     shape = (coarse[1], coarse[0])
     colours, coarse_box = stained_paper(rng, paper_field(rng, shape), cover, sheet.stained, sheet.severity)
     picture = textured(rng, colours, size)

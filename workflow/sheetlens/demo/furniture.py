@@ -59,7 +59,13 @@ def label(rng: Generator, sheet: Sheet, width: int) -> Image.Image:
     """The collector's label: a printed head, then typed or written lines."""
     typed = rng.random() < 0.55
     size = max(12, width // 22)
-    lines = [sheet.name, sheet.place, f"{sheet.habitat}", f"Coll. {sheet.collector}", f"No. {sheet.collector_number}"]
+    lines = [
+        sheet.name,
+        sheet.place,
+        sheet.habitat,
+        f"Coll. {sheet.collector}",
+        f"No. {sheet.collector_number}",
+    ]
     slip = paper_slip(rng, (width, int(size * rng.uniform(9.5, 12.5))), rng.uniform(0.0, 0.8))
     draw = ImageDraw.Draw(slip)
     draw.text((width / 2, size * 1.1), HERBARIUM, fill=INK, font=font(size), anchor="mm")
@@ -87,7 +93,7 @@ def determination(rng: Generator, sheet: Sheet, width: int) -> Image.Image:
 
 
 def barcode(sheet: Sheet, width: int) -> Image.Image:
-    """The barcode label with its eight digits: two bars of 1 to 4 units for each digit, like interleaved codes."""
+    """The barcode label with its eight digits: two bars for each digit, 1 to 3 units wide."""
     unit = max(1, width // 90)
     slip = Image.new("RGB", (width, int(width * 0.42)), (247, 247, 245))
     draw = ImageDraw.Draw(slip)

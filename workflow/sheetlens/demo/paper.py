@@ -22,12 +22,18 @@ def noise(rng: Generator, shape: tuple[int, int], cells: int) -> Field:
     return np.asarray(grid.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
 
 
+def unit_field(picture: Image.Image) -> Field:
+    """A grey picture as a field 0..1."""
+    field: Field = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    return field
+
+
 def blurred(field: Field, radius: float) -> Field:
-    """A field (height, width) blurred by `radius` coarse pixels, through a half or quarter size where that is enough."""
+    """A field (height, width) blurred by `radius` coarse pixels, through a smaller size where that is enough."""
     image = Image.fromarray(np.clip(field * 255, 0, 255).astype(np.uint8))
     shrink = max(1, int(radius // 4))
     small = image.reduce(shrink).filter(ImageFilter.GaussianBlur(radius / shrink))
-    return np.asarray(small.resize(image.size, Image.Resampling.BICUBIC), dtype=np.float32) / np.float32(255)
+    return unit_field(small.resize(image.size, Image.Resampling.BICUBIC))
 
 
 def paper_field(rng: Generator, shape: tuple[int, int]) -> Field:
@@ -39,12 +45,13 @@ def paper_field(rng: Generator, shape: tuple[int, int]) -> Field:
     slope = rng.normal(0, 0.035, 2)
     light = 1 + slope[0] * rows + slope[1] * columns - rng.uniform(0, 0.12) * (rows**2 + columns**2)
     warmth = np.array([0.6, 1.0, 1.7])  # mottling of paper is yellow, so blue varies most
-    return (tone * (light[..., None] + mottle[..., None] * warmth)).astype(np.float32)
+    field: Field = (tone * (light[..., None] + mottle[..., None] * warmth)).astype(np.float32)
+    return field
 
 
 @lru_cache(maxsize=len(GRAINS))
 def fibres(grain: float) -> Image.Image:
-    """Grain and fibres as a grey RGB picture around 128, drawn once in each process for each strength of grain."""
+    """Fibres and `grain` (a strength) as a grey RGB picture around 128, drawn once in each process."""
     rng = np.random.default_rng(FIBRE_SEED)
     width, height = TILE
     fine = grain * (rng.normal(0, 4.2, (height, width, 1)) + rng.normal(0, 1.6, (height, width, 3)))

@@ -53,27 +53,29 @@ def along(points: Floats, fractions: Floats) -> tuple[Floats, Floats]:
     return start + step * (position - first)[..., None], np.arctan2(step[..., 1], step[..., 0])
 
 
+def rooted(rng: Generator, stem: Floats, share: float, leaf: float) -> Axes:
+    """A few roots from the lowest `share` 0..1 of one stem (1, STEPS, 2), thin beside leaves of `leaf` pixels."""
+    fibres = int(rng.integers(3, 8))
+    places, headings = along(stem, rng.uniform(0, share, (1, fibres)))
+    angles = headings[0] + rng.choice([-1.0, 1.0], fibres) * rng.uniform(0.8, 1.6, fibres)
+    reach = np.linalg.norm(stem[0, -1] - stem[0, 0]) * rng.uniform(0.06, 0.16, fibres)
+    return Axes(grow(rng, places[0], angles, reach, 0.8, 0.2), np.zeros(fibres), max(1.5, leaf * 0.12), "root")
+
+
 def clubmoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: float, cones: bool) -> list[Axes]:
     """A creeping stem whose shoots fork in two, again and again, over `reach` pixels from `base`."""
     order = grow(rng, base[None], np.array([upward]), np.array([reach * 0.8]), 0.5, 0.10)
     plant = [Axes(order, np.full(1, leaf * 0.7), leaf * 0.35, "shoot")]
-    fibres = int(rng.integers(3, 8))
-    places, headings = along(order, rng.uniform(0, 0.7, (1, fibres)))
-    roots = grow(
-        rng,
-        places[0],
-        headings[0] + rng.choice([-1.0, 1.0], fibres) * rng.uniform(0.8, 1.6, fibres),
-        rng.uniform(0.05, 0.14, fibres) * reach,
-        0.8,
-        0.2,
-    )
-    plant.append(Axes(roots, np.zeros(fibres), max(1.5, leaf * 0.12), "root"))
+    plant.append(rooted(rng, order, 0.7, leaf))
 
     count = int(rng.integers(5, 9))
     fractions = (np.arange(count) + rng.uniform(0.1, 0.9, count)) / count * 0.95
     places, headings = along(order, fractions[None])
     side = np.where(np.arange(count) % 2, 1.0, -1.0) * rng.uniform(0.35, 0.9, count)
-    starts, angles = np.append(places[0], order[:, -1], axis=0), np.append(headings[0] + side, end_angles(order))
+    starts, angles = (
+        np.append(places[0], order[:, -1], axis=0),
+        np.append(headings[0] + side, end_angles(order)),
+    )
     lengths = rng.uniform(0.16, 0.27, count + 1) * reach
     levels = int(rng.integers(2, 4))
     for level in range(levels + 1):
@@ -86,15 +88,13 @@ def clubmoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: fl
             starts = np.concatenate([tips, tips])
             angles = np.concatenate([headings - gape, headings + gape * rng.uniform(0.6, 1.2, len(tips))])
             lengths = np.tile(lengths[forks], 2) * rng.uniform(0.55, 0.95, len(starts))
-    if cones:
-        fertile = order[rng.random(len(order)) < 0.5]
-        if len(fertile):
-            stalks = grow(
-                rng, fertile[:, -1], end_angles(fertile), leaf * rng.uniform(0.5, 3.5, len(fertile)), 0.1, 0.03
-            )
-            plant.append(Axes(stalks, np.full(len(stalks), leaf * 0.2), leaf * 0.16, "stalk"))
-            spikes = grow(rng, stalks[:, -1], end_angles(stalks), leaf * rng.uniform(2.5, 4.5, len(stalks)), 0.15, 0.02)
-            plant.append(Axes(spikes, np.full(len(spikes), leaf * 0.42), leaf * 0.5, "cone"))
+    fertile = order[rng.random(len(order)) < 0.5 * cones]
+    lengths = leaf * rng.uniform(0.5, 3.5, len(fertile))
+    stalks = grow(rng, fertile[:, -1], end_angles(fertile), lengths, 0.1, 0.03)
+    plant.append(Axes(stalks, np.full(len(stalks), leaf * 0.2), leaf * 0.16, "stalk"))
+    lengths = leaf * rng.uniform(2.5, 4.5, len(fertile))
+    spikes = grow(rng, stalks[:, -1], end_angles(stalks), lengths, 0.15, 0.02)
+    plant.append(Axes(spikes, np.full(len(spikes), leaf * 0.42), leaf * 0.5, "cone"))
     return plant
 
 
@@ -102,17 +102,7 @@ def spikemoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: f
     """A flat spray: an axis with alternate side axes, each with its own, over `reach` pixels from `base`."""
     order = grow(rng, base[None], np.array([upward]), np.array([reach]), 0.5, 0.05)
     plant = [Axes(order, np.full(1, leaf), leaf * 0.3, "shoot")]
-    fibres = int(rng.integers(3, 8))
-    places, headings = along(order, rng.uniform(0, 0.3, (1, fibres)))
-    roots = grow(
-        rng,
-        places[0],
-        headings[0] + rng.choice([-1.0, 1.0], fibres) * rng.uniform(0.8, 1.6, fibres),
-        rng.uniform(0.05, 0.14, fibres) * reach,
-        0.8,
-        0.2,
-    )
-    plant.append(Axes(roots, np.zeros(fibres), max(1.5, leaf * 0.12), "root"))
+    plant.append(rooted(rng, order, 0.3, leaf))
     lengths = np.array([reach])
     for level, (pitch, share) in enumerate(((leaf * rng.uniform(5.0, 6.5), 0.45), (leaf * 3.2, 0.42))):
         children = max(2, int(lengths.mean() / pitch))
@@ -122,19 +112,16 @@ def spikemoss(rng: Generator, base: Floats, reach: float, upward: float, leaf: f
         profile = share * (1.0 - 0.8 * fractions) * np.minimum(1, fractions * 4 + 0.4)
         angles = headings + side + rng.normal(0, 0.06, places.shape[:2])
         lengths = lengths[:, None] * profile * rng.uniform(0.85, 1.15, places.shape[:2])
-        keep = lengths.ravel() > leaf * 1.2
-        order = grow(rng, places.reshape(-1, 2)[keep], angles.ravel()[keep], lengths.ravel()[keep], 0.15, 0.04)
-        lengths = lengths.ravel()[keep]
-        if not len(order):
+        keep = lengths > leaf * 1.2
+        lengths = lengths[keep]
+        if not len(lengths):
             return plant
+        order = grow(rng, places[keep], angles[keep], lengths, 0.15, 0.04)
         plant.append(Axes(order, np.full(len(order), leaf * (0.92 - 0.07 * level)), leaf * 0.18, "shoot"))
-    if cones:
-        fertile = order[rng.random(len(order)) < 0.4]
-        if len(fertile):
-            spikes = grow(
-                rng, fertile[:, -1], end_angles(fertile), leaf * rng.uniform(1.5, 3.0, len(fertile)), 0.1, 0.02
-            )
-            plant.append(Axes(spikes, np.full(len(spikes), leaf * 0.3), leaf * 0.3, "cone"))
+    fertile = order[rng.random(len(order)) < 0.4 * cones]
+    lengths = leaf * rng.uniform(1.5, 3.0, len(fertile))
+    spikes = grow(rng, fertile[:, -1], end_angles(fertile), lengths, 0.1, 0.02)
+    plant.append(Axes(spikes, np.full(len(spikes), leaf * 0.3), leaf * 0.3, "cone"))
     return plant
 
 
@@ -192,11 +179,19 @@ def shade(colour: Floats, light: float) -> Colour:
 
 
 def draw_axes(
-    draw: ImageDraw.ImageDraw, rng: Generator, axes: Axes, family: str, colour: Floats, age: float, ambiguity: float
+    draw: ImageDraw.ImageDraw,
+    rng: Generator,
+    axes: Axes,
+    family: str,
+    colour: Floats,
+    age: float,
+    ambiguity: float,
 ) -> None:
     """Draw axes with their leaves; `age` 0..1 browns old parts, `ambiguity` 0..1 makes the families alike."""
     brown = np.array([118.0, 88.0, 52.0])
     stems = [path.ravel().tolist() for path in axes.points]
+    if not stems:
+        return
     if axes.kind in ("root", "stalk"):
         for path in stems:
             draw.line(path, fill=shade(brown, rng.uniform(0.6, 0.95)), width=max(1, round(axes.stem)))
@@ -208,17 +203,18 @@ def draw_axes(
     length = float(axes.leaf.mean())
     if family == "clubmoss":
         leaves, spread, pitch = needles, 1.0 - 0.3 * ambiguity, length * 0.34
-        layers = [(1.15, 0.62, 1.0), (0.75, 0.92, 1.0), (0.35, 1.15, 0.75)]  # opening, light, length of the leaves
+        # How far the leaves of each layer open, the light on them, their length.
+        layers = [(1.15, 0.7, 1.0), (0.75, 1.0, 1.0), (0.35, 1.2, 0.75)]
     else:
         leaves, spread, pitch = scales, 1.05 - 0.1 * ambiguity, length * (0.8 - 0.25 * ambiguity)
-        layers = [(1.0, 0.78, 1.0), (0.35, 1.08, 0.5)]
+        layers = [(1.0, 0.72, 1.0), (0.35, 1.0, 0.5)]
     light = rng.normal(1, 0.1, len(stems))
     combs = []
     for opening, brightness, size in layers:
         part = Axes(axes.points, axes.leaf * size, axes.stem, axes.kind)
         left, right = (leaves(rng, part, spread * opening, pitch, side) for side in (-1.0, 1.0))
-        outlines = np.concatenate([left, right[:, ::-1]], axis=1).reshape(len(stems), -1)
-        combs.append((outlines.tolist(), brightness))
+        both = np.concatenate([left, right[:, ::-1]], axis=1).reshape(len(stems), -1)
+        combs.append((both.tolist(), brightness))
     width = max(1, round(axes.stem))
     for index, path in enumerate(stems):
         draw.line(path, fill=shade(tones[index], 0.7 * light[index]), width=width, joint="curve")
@@ -255,12 +251,11 @@ def draw_specimen(rng: Generator, size: tuple[int, int], family: str) -> Image.I
     draw = ImageDraw.Draw(layer)
     cones = bool(rng.random() < 0.45)
     plants = int(rng.choice([1, 2, 3, 4], p=[0.08, 0.27, 0.35, 0.3]))
-    leaf = (
-        (27 - 10 * ambiguity if family == "clubmoss" else 6.5 + 7 * ambiguity) * rng.uniform(0.88, 1.14) * width / 950
-    )
+    leaf = 27 - 10 * ambiguity if family == "clubmoss" else 6.5 + 7 * ambiguity
+    leaf *= rng.uniform(0.88, 1.14) * width / 950
     grow_plant = clubmoss if family == "clubmoss" else spikemoss
     grown: list[Axes] = []
-    for slot in (rng.permutation(plants) + 0.5) / plants:
+    for slot in ((rng.permutation(plants) + 0.5) / plants).tolist():
         base = np.array([width * (0.12 + 0.76 * slot + rng.normal(0, 0.04)), height * rng.uniform(0.6, 0.86)])
         upward = -np.pi / 2 + (0.5 - slot) * rng.uniform(0, 0.9) + rng.normal(0, 0.2)
         reach = height * rng.uniform(0.45, 0.72) * (1.0 if plants < 3 else 0.85)

@@ -1,6 +1,5 @@
 """Draw the demo sheets into a folder, one sub-folder a class, and tell the truth about each file."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -108,7 +107,7 @@ def write_whole(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.part")
     try:
         draft.write_bytes(content)
-        os.replace(draft, path)
+        draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from sheetlens.demo.paper import Field, blurred, noise
+from sheetlens.demo.paper import Field, blurred, noise, unit_field
 
 MERCURY = np.array([0.40, 0.45, 0.52])  # share of red, green and blue that a full grey-brown stain takes
 RUST = np.array([0.22, 0.42, 0.66])  # the same for foxing
@@ -20,7 +20,7 @@ def scaled(field: Field, mean: float) -> Field:
 
 
 def halo(rng: Generator, plant: Field) -> Field:
-    """Relative density of a mercury stain around a plant mask (height, width), 0..1: strong at it, bleeding outwards."""
+    """Relative density of a mercury stain around a plant mask (height, width): strong at it, bleeding out."""
     width = plant.shape[1]
     near = np.minimum(blurred(plant, width * rng.uniform(0.015, 0.03)) * 2.4, 1)
     far = np.minimum(blurred(plant, width * rng.uniform(0.06, 0.10)) * 2.4, 1)
@@ -28,11 +28,12 @@ def halo(rng: Generator, plant: Field) -> Field:
     weight = rng.dirichlet([3.0, 3.0, 1.5])
     field = weight[0] * near + weight[1] * far**1.5 + weight[2] * bled
     uneven = 1 + 0.28 * noise(rng, plant.shape, 3) + 0.10 * noise(rng, plant.shape, 14)
-    return field * np.clip(uneven, 0.25, 1.8)
+    result: Field = (field * np.clip(uneven, 0.25, 1.8)).astype(np.float32)
+    return result
 
 
 def patches(rng: Generator, plant: Field) -> Field:
-    """Relative density of browning that has nothing to do with the plant on the sheet: blots, toned margins, offsets."""
+    """Relative density of browning that does not follow the plant: blots, toned margins, offsets."""
     height, width = plant.shape
     blots = Image.new("L", (width, height))
     draw = ImageDraw.Draw(blots)
@@ -40,17 +41,18 @@ def patches(rng: Generator, plant: Field) -> Field:
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         across, down = rng.uniform(0.06, 0.24, 2) * width
         draw.ellipse((x - across, y - down, x + across, y + down), fill=int(rng.integers(120, 255)))
-    blot = np.asarray(blots.filter(ImageFilter.GaussianBlur(width * rng.uniform(0.02, 0.07))), np.float32) / 255
+    blot = unit_field(blots.filter(ImageFilter.GaussianBlur(width * rng.uniform(0.02, 0.07))))
     rows, columns = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     shift = rng.normal(0, 0.15, 2)
-    margin = np.maximum(np.abs(rows + shift[0]), np.abs(columns + shift[1])).astype(np.float32) ** rng.uniform(3, 7)
+    margin = np.maximum(np.abs(rows + shift[0]), np.abs(columns + shift[1])) ** rng.uniform(3, 7)
     # The print of another sheet that once lay on this one: a plant's halo, in the wrong place.
     turned = plant[:: int(rng.choice([-1, 1])), ::-1]
     rolled = np.roll(turned, tuple((rng.uniform(-0.4, 0.4, 2) * plant.shape).astype(int)), (0, 1))
     weight = rng.dirichlet([1.2, 0.8, 0.8])
     field = weight[0] * blot + weight[1] * np.minimum(margin, 1.2) + weight[2] * halo(rng, rolled)
     uneven = 1 + 0.28 * noise(rng, plant.shape, 3) + 0.10 * noise(rng, plant.shape, 14)
-    return field * np.clip(uneven, 0.25, 1.8)
+    result: Field = (field * np.clip(uneven, 0.25, 1.8)).astype(np.float32)
+    return result
 
 
 def foxing(rng: Generator, shape: tuple[int, int]) -> Field:
@@ -61,7 +63,7 @@ def foxing(rng: Generator, shape: tuple[int, int]) -> Field:
         x, y = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
         radius = rng.gamma(2.0, 0.7) + 0.4
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=int(rng.integers(40, 190)))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1.0)), dtype=np.float32) / 255
+    return unit_field(picture.filter(ImageFilter.GaussianBlur(1.0)))
 
 
 def tide_lines(rng: Generator, shape: tuple[int, int]) -> Field:
@@ -86,7 +88,7 @@ def glue(rng: Generator, shape: tuple[int, int]) -> Field:
         length = rng.uniform(0.03, 0.12) * shape[1]
         end = (x + length * np.cos(turn), y + length * np.sin(turn))
         draw.line([(x, y), end], fill=int(rng.integers(40, 110)), width=int(rng.integers(3, 9)))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1.5)), dtype=np.float32) / 255
+    return unit_field(picture.filter(ImageFilter.GaussianBlur(1.5)))
 
 
 def redistributed(density: Field, pattern: Field, bare: NDArray[np.bool_]) -> Field:
