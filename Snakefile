@@ -26,6 +26,7 @@ resource_scopes:
 
 rule all:
     input:
+        expand("results/{dataset}/originals", dataset=[name for name in DATASETS if brings_files(name)]),
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),

@@ -134,7 +134,7 @@ def test_another_study_does_not_overwrite_results(tmp_path, photographs):
     assert snakemake(tmp_path / "work", listing, "--cores", 1, "--configfile", config).returncode == 0
     demo = ("--config", 'datasets={"own": {"source": "demo", "demo": {"task": "stain", "sheets": 8}}}')
     before = (tmp_path / "work" / listing).read_bytes()
-    result = snakemake(tmp_path / "work", listing, "--cores", 1, "--configfile", config, *demo)
+    result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", config, *demo)
     assert result.returncode != 0
     assert "move results/ away or delete it first" in result.stdout + result.stderr
     assert (tmp_path / "work" / listing).read_bytes() == before

@@ -62,6 +62,11 @@ def from_source(*sources):
     return "|".join(names) or "(?!)"
 
 
+def brings_files(name):
+    """Whether the source of a data set makes the folder of originals, which is then a product."""
+    return settings.datasets[name].source == "demo"
+
+
 def source_settings(wildcards):
     """Param: the section of the config that says where a data set comes from, as JSON."""
     dataset = settings.datasets[wildcards.dataset]

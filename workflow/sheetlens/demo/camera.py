@@ -26,9 +26,9 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Setup:
-    """How an imaging set-up photographs: table colour, border in pixels, white balance, aspect, quality."""
+    """How an imaging set-up photographs: grey of the table, border in pixels, white balance, aspect, quality."""
 
-    table: int
+    table: tuple[int, int]
     border: tuple[int, int]
     balance: tuple[float, float, float]
     aspect: tuple[float, float]
@@ -36,8 +36,8 @@ class Setup:
 
 
 SETUPS = {
-    "light box": Setup(236, (8, 26), (1.015, 1.01, 1.02), (1.36, 1.54), (88, 93)),
-    "conveyor": Setup(34, (18, 44), (1.0, 0.98, 0.945), (1.42, 1.60), (85, 90)),
+    "light box": Setup((205, 244), (8, 26), (1.015, 1.01, 1.02), (1.36, 1.54), (88, 93)),
+    "conveyor": Setup((30, 140), (18, 44), (1.0, 0.98, 0.945), (1.42, 1.60), (85, 90)),
 }
 
 
@@ -53,13 +53,13 @@ def photograph(sheet: Sheet) -> Photograph:
     size = (width - border[0] - border[2], height - border[1] - border[3])
     mounted, box = mount(rng, sheet, size)
 
-    picture = Image.new("RGB", (width, height), (setup.table,) * 3)
+    picture = Image.new("RGB", (width, height), (int(rng.integers(*setup.table)),) * 3)
     picture.paste(mounted, (border[0], border[1]))
     scale = furniture.ruler if rng.random() < 0.5 else furniture.colour_bar
     top = 4 if border[1] > border[3] else height - border[3] + 6
     left = int(rng.uniform(0.05, 0.4) * width)
     picture.paste(scale(int(width * 0.5), bar - 6), (left, top))
-    gain = np.array(setup.balance) * rng.uniform(0.88, 1.05) * rng.normal(1.0, 0.012, 3)
+    gain = np.array(setup.balance) * rng.uniform(0.86, 1.05) * rng.normal(1.0, 0.012, 3)
     response = 255 * (np.arange(256) / 255) ** rng.uniform(0.88, 1.15)
     curve = np.clip(response * gain[:, None], 0, 255).astype(np.uint8)
     picture = picture.point(curve.ravel().tolist())

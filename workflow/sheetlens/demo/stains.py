@@ -108,7 +108,7 @@ def stained_paper(
     without one. A sheet that is not stained is browned in other places by as much and in the same shades,
     so that colours alone say nothing; `severity` 0..1 sets the amount in both cases.
     """
-    amount = 0.07 + 0.22 * severity
+    amount = 0.09 + 0.21 * severity
     stain = scaled(halo(rng, plant), amount)
     density, box = stain, None
     if stained:
@@ -116,7 +116,7 @@ def stained_paper(
         box = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     else:
         density = redistributed(stain, patches(rng, plant), plant < 0.5)
-    density = density + scaled(patches(rng, plant), rng.uniform(0.0, 0.12))
+    density = density + scaled(patches(rng, plant), rng.uniform(0.0, 0.08))
     hue = MERCURY * rng.uniform(0.9, 1.1) + np.array([-0.05, 0.0, 0.06]) * rng.uniform(-0.6, 1.4)
     yellow = glue(rng, plant.shape) + tide_lines(rng, plant.shape)
     keep = 1 - np.minimum(density, 0.95)[..., None] * hue
