@@ -73,6 +73,12 @@ def source_settings(wildcards):
     return to_json(dataset.source_settings).decode()
 
 
+def train_settings(wildcards):
+    """Param: the config's section `train` with the learning rate of one network, as JSON."""
+    rate = {wildcards.network: settings.train.learning_rate[wildcards.network]}
+    return settings.train.model_copy(update={"learning_rate": rate}).model_dump_json()
+
+
 def paper_option(wildcards):
     """Param: the option with the paper's values, or nothing."""
     paper = settings.datasets[wildcards.dataset].paper

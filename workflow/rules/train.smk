@@ -23,7 +23,7 @@ rule train_network:
     resources:
         gpu=1,
     params:
-        settings=settings.train.model_dump_json(),
+        settings=train_settings,
         folder=subpath(output.weights, parent=True),
     message:
         "Training {wildcards.network} on {wildcards.dataset}, seed {wildcards.seed}"

@@ -7,7 +7,7 @@ This module holds values only; what is done with them stands in the modules of t
 import difflib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -131,9 +131,14 @@ class Train(Closed):
     """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
 
     epochs: int = Field(default=20, ge=1, description="Most passes over the training part.")
-    patience: int = Field(default=5, ge=1, description="Stop after this many epochs without a lower validation loss.")
+    patience: int = Field(
+        default=10, ge=1, description="Stop after this many epochs without a better validation accuracy."
+    )
     batch_size: int = Field(default=32, ge=2, description="Sheets in one step.")
-    learning_rate: float = Field(default=1e-4, gt=0, description="Step size of the Adam optimiser.")
+    learning_rate: dict[Literal["table1", "table2"], Annotated[float, Field(gt=0)]] = Field(
+        default={"table1": 1e-4, "table2": 1e-4},
+        description="Highest step size of the Adam optimiser, by network; it warms up to it and decays (one cycle).",
+    )
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPU where there is one, else the CPU."

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import signal
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from sheetlens.networks import build_network
 
 CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
 PROGRESS_SECONDS = 30
+WARM_UP = 0.2  # share of the steps in which the step size rises
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,7 @@ class Progress:
 
     network: torch.nn.Module
     optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
     epoch: int = 1
     step: int = 0
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
@@ -54,8 +57,8 @@ class Progress:
 
     @property
     def best(self) -> dict[str, float]:
-        """The row of the history with the lowest validation loss."""
-        return min(self.history, key=lambda row: row["validation_loss"])
+        """The row of the history with the best validation accuracy; of equals, the lowest loss."""
+        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
 
     def save(self, path: Path, fingerprint: str) -> None:
         """Write everything, the random state too."""
@@ -65,6 +68,7 @@ class Progress:
                     "fingerprint": fingerprint,
                     "network": self.network.state_dict(),
                     "optimiser": self.optimiser.state_dict(),
+                    "schedule": self.schedule.state_dict(),
                     "random": torch.get_rng_state(),
                     "random_gpu": torch.cuda.get_rng_state_all(),
                     "epoch": self.epoch,
@@ -86,6 +90,7 @@ class Progress:
             return False
         self.network.load_state_dict(saved["network"])
         self.optimiser.load_state_dict(saved["optimiser"])
+        self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"].clone())
         torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
         self.epoch, self.step, self.history = saved["epoch"], saved["step"], saved["history"]
@@ -99,7 +104,7 @@ def train_network(
 ) -> None:
     """Train one network and write `weights.safetensors`, `model.json` and `history.csv` into `folder`.
 
-    The weights are those of the epoch with the lowest validation loss. While it trains, `checkpoint.pt`
+    The weights are those of the epoch with the best validation accuracy. While it trains, `checkpoint.pt`
     stands in the folder; a later call with the same data and settings continues from it and ends in the
     same bytes. SIGTERM and SIGINT write one before they stop the process.
     """
@@ -115,6 +120,7 @@ def train_network(
     torch.manual_seed(seed)
     net = build_network(network, len(classes), settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    rate = settings.learning_rate[network]
     facts: dict[str, Any] = {
         "network": network,
         "classes": classes,
@@ -123,7 +129,7 @@ def train_network(
         "policy": table["policy"].iloc[0],
         "normalisation": {"mean": mean, "std": std},
         "seed": seed,
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump() | {"learning_rate": rate},
         "device": device.name,
         "precision": device.precision,
         "parameters": sum(tensor.numel() for tensor in net.parameters()),
@@ -131,7 +137,10 @@ def train_network(
         "data": {"index_sha256": files.sha256(index), "split_sha256": files.sha256(split)},
         "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
     }
-    state = Progress(net, torch.optim.Adam(net.parameters(), lr=settings.learning_rate, fused=True))
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate, fused=True)
+    steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
+    state = Progress(net, optimiser, schedule)
     state.loss_sum = state.loss_sum.to(device.name)
     _fit(state, training, validation, facts, settings, device, folder / "checkpoint.pt")
     _write(state, facts, folder)
@@ -226,6 +235,7 @@ def _train_epoch(
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         state.optimiser.step()
+        state.schedule.step()
         state.loss_sum += loss.detach().double() * len(batch)
         state.step += 1
         saver.after_step(len(batch), len(batches))
