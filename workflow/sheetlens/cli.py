@@ -23,6 +23,7 @@ from sheetlens.progress import reporter
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+log = logging.getLogger(__name__)
 
 
 class Section(click.ParamType):
@@ -85,8 +86,8 @@ def prepare(settings: Images, listing: Path, pixels: Path, index: Path, manifest
     outcome = pack(table, pixels, index, manifest, settings.fit, workers, reporter("sheets read"))
     refused = outcome[outcome["status"] != "ok"]
     for file in refused.head(20).to_dict("records"):
-        logging.info("refused %s: %s", file["image_id"], file["reason"])
-    logging.info("%d sheets accepted, %d refused", len(outcome) - len(refused), len(refused))
+        log.info("refused %s: %s", file["image_id"], file["reason"])
+    log.info("%d sheets accepted, %d refused", len(outcome) - len(refused), len(refused))
 
 
 @cli.command()
@@ -156,7 +157,7 @@ def evaluate(
     values = evaluate_dataset(dataset, title, network, protocol, by_seed, paper, settings)
     files.write_json(output, values)
     shares = [100 * values[measure]["mean"] for measure in ("accuracy", "kept_accuracy")]
-    logging.info("%s: accuracy %.1f %%, %.1f %% with the least sure set aside", dataset, *shares)
+    log.info("%s: accuracy %.1f %%, %.1f %% with the least sure set aside", dataset, *shares)
 
 
 @cli.command()
@@ -198,7 +199,8 @@ def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
 def main() -> None:
     """Run a command; an error that a person can put right is one sentence and exit status 1."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"sheetlens {command}: %(message)s")
+    logging.basicConfig(stream=sys.stderr, format=f"sheetlens {command}: %(message)s")
+    logging.getLogger("sheetlens").setLevel(logging.INFO)
     _stop_with_workflow()
     try:
         cli()

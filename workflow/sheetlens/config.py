@@ -152,6 +152,10 @@ class Train(Closed):
         description="CPU threads. The order of sums, and so the last bit of the weights, depends on it.",
     )
 
+    def rate(self, network: str) -> float:
+        """The learning rate of one network."""
+        return dict(self.learning_rate)[network]  # type: ignore[index]
+
 
 class Evaluate(Closed):
     """How the test part is read."""

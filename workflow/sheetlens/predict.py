@@ -19,8 +19,9 @@ def load_network(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     Nothing in the files is executed (safetensors and JSON).
     """
     facts = files.read_json(folder / "model.json")
-    net = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
-    net.load_state_dict(load_file(folder / "weights.safetensors"))
+    with torch.device("meta"):  # no need to draw weights that are replaced at once
+        net = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
+    net.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
     return net, facts
 
 

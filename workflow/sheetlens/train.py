@@ -60,6 +60,13 @@ class Progress:
         """The row of the history with the best validation accuracy; of equals, the lowest loss."""
         return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
 
+    def keep_weights(self) -> None:
+        """Copy the weights into `best_weights`, over the former ones: Table 2's take 300 MB."""
+        for name, tensor in self.network.state_dict().items():
+            if name not in self.best_weights:
+                self.best_weights[name] = torch.empty_like(tensor)
+            self.best_weights[name].copy_(tensor)
+
     def save(self, path: Path, fingerprint: str) -> None:
         """Write everything, the random state too."""
         with files.whole(path) as part:
@@ -120,7 +127,7 @@ def train_network(
     torch.manual_seed(seed)
     net = build_network(network, len(classes), settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rate = settings.learning_rate[network]
+    rate = settings.rate(network)
     facts: dict[str, Any] = {
         "network": network,
         "classes": classes,
@@ -204,8 +211,7 @@ def _fit(
                 }
             )
             if state.best["epoch"] == state.epoch:
-                weights = state.network.state_dict()
-                state.best_weights = {name: tensor.clone() for name, tensor in weights.items()}
+                state.keep_weights()
             told = (state.epoch, settings.epochs, state.history[-1]["train_loss"], loss, 100 * accuracy)
             log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
             state.epoch, state.step = state.epoch + 1, 0
