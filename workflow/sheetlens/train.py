@@ -1,12 +1,8 @@
 """Train one network on one split: best weights by validation, bit-identical for one seed on one machine."""
 
-import hashlib
-import json
 import logging
 import math
-import signal
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
+from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
 from sheetlens.images import SIZE, open_pack
 from sheetlens.networks import build_network
 
-CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
-PROGRESS_SECONDS = 30
 WARM_UP = 0.2  # share of the steps in which the step size rises
 log = logging.getLogger(__name__)
 
@@ -42,78 +36,14 @@ class Part:
     labels: torch.Tensor
 
 
-@dataclass
-class Progress:
-    """All that changes while a network trains; saved and read back, a killed training continues."""
-
-    network: torch.nn.Module
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    epoch: int = 1
-    step: int = 0
-    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
-    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The row of the history with the best validation accuracy; of equals, the lowest loss."""
-        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
-
-    def keep_weights(self) -> None:
-        """Copy the weights into `best_weights`, over the former ones: Table 2's take 300 MB."""
-        for name, tensor in self.network.state_dict().items():
-            if name not in self.best_weights:
-                self.best_weights[name] = torch.empty_like(tensor)
-            self.best_weights[name].copy_(tensor)
-
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write everything, the random state too."""
-        with files.whole(path) as part:
-            torch.save(
-                {
-                    "fingerprint": fingerprint,
-                    "network": self.network.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "schedule": self.schedule.state_dict(),
-                    "random": torch.get_rng_state(),
-                    "random_gpu": torch.cuda.get_rng_state_all(),
-                    "epoch": self.epoch,
-                    "step": self.step,
-                    "loss_sum": self.loss_sum,
-                    "best_weights": self.best_weights,
-                    "history": self.history,
-                },
-                part,
-            )
-
-    def load(self, path: Path, fingerprint: str) -> bool:
-        """Continue from a checkpoint if there is one of this very training; say whether."""
-        if not path.exists():
-            return False
-        saved = torch.load(path, weights_only=True, mmap=True)
-        if saved["fingerprint"] != fingerprint:
-            log.info("the checkpoint belongs to other data or settings: starting afresh")
-            return False
-        self.network.load_state_dict(saved["network"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.schedule.load_state_dict(saved["schedule"])
-        torch.set_rng_state(saved["random"].clone())
-        torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
-        self.epoch, self.step, self.history = saved["epoch"], saved["step"], saved["history"]
-        self.loss_sum = saved["loss_sum"].to(self.loss_sum.device)
-        self.best_weights = {name: tensor.clone() for name, tensor in saved["best_weights"].items()}
-        return True
-
-
 def train_network(
     pixels: Path, index: Path, split: Path, network: str, seed: int, settings: Train, folder: Path
 ) -> None:
     """Train one network and write `weights.safetensors`, `model.json` and `history.csv` into `folder`.
 
-    The weights are those of the epoch with the best validation accuracy. While it trains, `checkpoint.pt`
-    stands in the folder; a later call with the same data and settings continues from it and ends in the
-    same bytes. SIGTERM and SIGINT write one before they stop the process.
+    The weights are those of the epoch with the best validation accuracy. While it trains, a checkpoint stands
+    in the folder; a later call with the same data and settings continues from it and ends in the same
+    bytes. SIGTERM and SIGINT write one before they stop the process.
     """
     device = choose_device(settings.device, settings.precision, settings.threads)
     log.info(device.reason)
@@ -147,9 +77,9 @@ def train_network(
     optimiser = torch.optim.Adam(net.parameters(), lr=rate, fused=True)
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
-    state = Progress(net, optimiser, schedule)
+    state = Progress(net, optimiser, schedule, folder, facts)
     state.loss_sum = state.loss_sum.to(device.name)
-    _fit(state, training, validation, facts, settings, device, folder / "checkpoint.pt")
+    _fit(state, training, validation, settings, device)
     _write(state, facts, folder)
 
 
@@ -184,57 +114,35 @@ def _part(
     return Part(images, torch.from_numpy(rows).to(device), torch.from_numpy(labels).to(device))
 
 
-def _fit(
-    state: Progress,
-    training: Part,
-    validation: Part,
-    facts: dict[str, Any],
-    settings: Train,
-    device: Device,
-    checkpoint: Path,
-) -> None:
+def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> None:
     """Run epochs until the last one or until patience ends."""
-    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    if state.load(checkpoint, fingerprint):
+    if state.load():
         log.info("continuing in epoch %d from the checkpoint", state.epoch)
-    saver = _Saver(state, checkpoint, fingerprint)
-    with saver:
+    with Watch(state) as watch:
         while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
-            _train_epoch(state, training, facts, settings, device, saver)
-            loss, accuracy = _validate(state.network, validation, facts)
-            state.history.append(
-                {
-                    "epoch": state.epoch,
-                    "train_loss": state.loss_sum.item() / len(training.rows),
-                    "validation_loss": loss,
-                    "validation_accuracy": accuracy,
-                }
-            )
-            if state.best["epoch"] == state.epoch:
-                state.keep_weights()
-            told = (state.epoch, settings.epochs, state.history[-1]["train_loss"], loss, 100 * accuracy)
+            _train_epoch(state, training, settings, device, watch)
+            loss, accuracy = _validate(state, validation)
+            train_loss = state.loss_sum.item() / len(training.rows)
+            state.end_epoch(train_loss, loss, accuracy)
+            told = (len(state.history), settings.epochs, train_loss, loss, 100 * accuracy)
             log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
-            state.epoch, state.step = state.epoch + 1, 0
-            state.loss_sum.zero_()
-    checkpoint.unlink(missing_ok=True)
 
 
 def _out_of_patience(state: Progress, settings: Train) -> bool:
     return bool(state.history) and state.epoch - 1 - state.best["epoch"] >= settings.patience
 
 
-def _train_epoch(
-    state: Progress, part: Part, facts: dict[str, Any], settings: Train, device: Device, saver: "_Saver"
-) -> None:
+def _train_epoch(state: Progress, part: Part, settings: Train, device: Device, watch: Watch) -> None:
     """One pass over the training part, from `state.step` on; the order hangs on seed and epoch alone."""
-    shuffle = torch.Generator().manual_seed(1_000_003 * facts["seed"] + state.epoch)
+    seed = 1_000_003 * state.facts["seed"] + state.epoch
+    shuffle = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(part.rows), generator=shuffle).to(device.name)
     if state.step == 0:
-        torch.manual_seed(1_000_003 * facts["seed"] + state.epoch)  # dropout
+        torch.manual_seed(seed)  # dropout
     state.network.train()
     batches = order.split(settings.batch_size)
     for batch in batches[state.step :]:
-        images = batch_images(part.pixels, part.rows[batch], facts["normalisation"])
+        images = batch_images(part.pixels, part.rows[batch], state.facts["normalisation"])
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
             logits = state.network(images)
         loss = cross_entropy(logits.float(), part.labels[batch])
@@ -244,12 +152,12 @@ def _train_epoch(
         state.schedule.step()
         state.loss_sum += loss.detach().double() * len(batch)
         state.step += 1
-        saver.after_step(len(batch), len(batches))
+        watch.after_step(len(batch), len(batches))
 
 
-def _validate(net: torch.nn.Module, part: Part, facts: dict[str, Any]) -> tuple[float, float]:
+def _validate(state: Progress, part: Part) -> tuple[float, float]:
     """Mean loss and accuracy on a part, in float32."""
-    logits = predict_logits(net, part.pixels, part.rows, facts["normalisation"])
+    logits = predict_logits(state.network, part.pixels, part.rows, state.facts["normalisation"])
     loss = cross_entropy(logits.double(), part.labels).item()
     return loss, (logits.argmax(1) == part.labels).double().mean().item()
 
@@ -267,45 +175,8 @@ def predict_logits(
         return torch.cat([net(batch_images(pixels, some, normalisation)) for some in rows.split(batch_size)])
 
 
-class _Saver:
-    """Writes checkpoints by the clock and when the process is asked to stop; says how far it is."""
-
-    def __init__(self, state: Progress, path: Path, fingerprint: str) -> None:
-        self.state, self.path, self.fingerprint = state, path, fingerprint
-        self.asked_to_stop = 0
-        self.saved = self.told = time.monotonic()
-        self.sheets = 0
-
-    def __enter__(self) -> None:
-        signals = (signal.SIGTERM, signal.SIGINT)
-        self.before = {number: signal.signal(number, self._stop) for number in signals}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, _: object) -> None:
-        self.asked_to_stop = number
-
-    def after_step(self, sheets: int, steps: int) -> None:
-        """Save if it is time; leave with 128 + signal, as a shell would, if asked to."""
-        now = time.monotonic()
-        self.sheets += sheets
-        if self.asked_to_stop or now - self.saved >= CHECKPOINT_SECONDS:
-            self.state.save(self.path, self.fingerprint)
-            self.saved = now
-        if self.asked_to_stop:
-            log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
-            raise SystemExit(128 + self.asked_to_stop)
-        if now - self.told >= PROGRESS_SECONDS:
-            share, rate = 100 * self.state.step // steps, self.sheets / (now - self.told)
-            log.info("epoch %d: %d %% of the training part, %.0f sheets/s", self.state.epoch, share, rate)
-            self.told, self.sheets = now, 0
-
-
 def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
-    with files.whole(folder / "weights.safetensors") as part:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in state.best_weights.items()}, part)
+    state.best_path.replace(folder / "weights.safetensors")
     files.write_table(folder / "history.csv", pd.DataFrame(state.history).astype({"epoch": int}))
     chosen = {
         "best_epoch": state.best["epoch"],
@@ -315,3 +186,4 @@ def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
         "weights_sha256": files.sha256(folder / "weights.safetensors"),
     }
     files.write_json(folder / "model.json", facts | chosen)
+    state.clear()

@@ -1,0 +1,174 @@
+"""Survive a kill: all that changes while a network trains, saved and read back to the same bit."""
+
+import hashlib
+import json
+import logging
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import save_file
+
+from sheetlens import files
+
+CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
+PROGRESS_SECONDS = 30
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """The state of a training, with its files in `folder`.
+
+    `checkpoint.pt` is the last saved state, `best-{epoch}.safetensors` the weights of the best epoch: on
+    disk, because Table 2's take 300 MB of memory. `facts` say which training this is (data, settings,
+    versions); a checkpoint of any other is not used.
+    """
+
+    network: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    folder: Path
+    facts: dict[str, Any]
+    epoch: int = 1
+    step: int = 0
+    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    history: list[dict[str, float]] = field(default_factory=list)
+    saved_best: Path | None = None
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the history with the best validation accuracy; of equals, the lowest loss."""
+        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+
+    @property
+    def best_path(self) -> Path:
+        """The file with the weights of the best epoch."""
+        return self.folder / f"best-{self.best['epoch']}.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file with the last saved state."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def fingerprint(self) -> str:
+        """What a checkpoint must carry to belong to this training."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+
+    def end_epoch(self, train_loss: float, validation_loss: float, validation_accuracy: float) -> None:
+        """Note an epoch, keep its weights if they are the best, and begin the next."""
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "train_loss": train_loss,
+                "validation_loss": validation_loss,
+                "validation_accuracy": validation_accuracy,
+            }
+        )
+        if self.best["epoch"] == self.epoch:
+            weights = self.network.state_dict()
+            with files.whole(self.best_path) as part:
+                save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, part)
+            self._drop_former_bests()
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum.zero_()
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        with files.whole(self.checkpoint) as part:
+            torch.save(
+                {
+                    "fingerprint": self.fingerprint,
+                    "network": self.network.state_dict(),
+                    "optimiser": self.optimiser.state_dict(),
+                    "schedule": self.schedule.state_dict(),
+                    "random": torch.get_rng_state(),
+                    "random_gpu": torch.cuda.get_rng_state_all(),
+                    "epoch": self.epoch,
+                    "step": self.step,
+                    "loss_sum": self.loss_sum,
+                    "history": self.history,
+                },
+                part,
+            )
+        self.saved_best = self.best_path if self.history else None
+        self._drop_former_bests()
+
+    def load(self) -> bool:
+        """Continue from a checkpoint if there is one of this very training; say whether."""
+        if not self.checkpoint.exists():
+            return False
+        saved = torch.load(self.checkpoint, weights_only=True, mmap=True)
+        if saved["fingerprint"] != self.fingerprint:
+            log.info("the checkpoint belongs to other data or settings: starting afresh")
+            return False
+        self.history = saved["history"]
+        if self.history and not self.best_path.exists():
+            log.info("the checkpoint has lost its best weights: starting afresh")
+            self.history = []
+            return False
+        self.network.load_state_dict(saved["network"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["random"].clone())
+        torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
+        self.epoch, self.step = saved["epoch"], saved["step"]
+        self.loss_sum = saved["loss_sum"].to(self.loss_sum.device)
+        self.saved_best = self.best_path if self.history else None
+        return True
+
+    def clear(self) -> None:
+        """Remove all files but the products."""
+        self.checkpoint.unlink(missing_ok=True)
+        for path in self.folder.glob("best-*"):
+            path.unlink()
+
+    def _drop_former_bests(self) -> None:
+        """Keep the best weights of now, and those that the checkpoint on disk would continue with."""
+        wanted = {self.saved_best} | ({self.best_path} if self.history else set())
+        for path in set(self.folder.glob("best-*")) - wanted:
+            path.unlink()
+
+
+class Watch:
+    """Saves by the clock and when the process is asked to stop; says how far the training is."""
+
+    def __init__(self, state: Progress) -> None:
+        """Start the clocks."""
+        self.state = state
+        self.asked_to_stop = 0
+        self.saved = self.told = time.monotonic()
+        self.sheets = 0
+
+    def __enter__(self) -> Self:
+        """Take over SIGTERM and SIGINT."""
+        signals = (signal.SIGTERM, signal.SIGINT)
+        self.before = {number: signal.signal(number, self._stop) for number in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, _: object) -> None:
+        self.asked_to_stop = number
+
+    def after_step(self, sheets: int, steps: int) -> None:
+        """Save if it is time; leave with 128 + signal, as a shell would, if asked to."""
+        now = time.monotonic()
+        self.sheets += sheets
+        if self.asked_to_stop or now - self.saved >= CHECKPOINT_SECONDS:
+            self.state.save()
+            self.saved = now
+        if self.asked_to_stop:
+            log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
+            raise SystemExit(128 + self.asked_to_stop)
+        if now - self.told >= PROGRESS_SECONDS:
+            share, rate = 100 * self.state.step // steps, self.sheets / (now - self.told)
+            log.info("epoch %d: %d %% of the training part, %.0f sheets/s", self.state.epoch, share, rate)
+            self.told, self.sheets = now, 0
