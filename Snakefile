@@ -24,6 +24,7 @@ resource_scopes:
     gpu="local",
 
 
+# Every product is named here: after a failure, one that is not would count as done though it is stale.
 rule all:
     input:
         expand("results/{dataset}/originals", dataset=[name for name in DATASETS if brings_files(name)]),
@@ -51,7 +52,6 @@ rule all:
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
         "results/results.csv",
         "results/report.html",
-    """Every product is named here: one that is not would count as done when it is stale."""
     localrule: True
     message:
         "Every product is there"

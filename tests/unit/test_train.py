@@ -89,6 +89,20 @@ def test_a_checkpoint_of_other_settings_is_not_used(image_set, trained, tmp_path
     assert train(image_set, tmp_path / "model") == trained[1]
 
 
+def test_a_checkpoint_without_its_best_weights_is_not_used(image_set, trained, tmp_path, monkeypatch):
+    def stop(state, *_):
+        state.end_epoch(0.0, 0.0, 1.0)
+        state.save()
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sheetlens.train._train_epoch", stop)
+        train(image_set, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "best-1.safetensors"}
+    (tmp_path / "best-1.safetensors").unlink()
+    assert train(image_set, tmp_path) == trained[1]
+
+
 def test_best_epoch_is_kept_and_patience_ends_training(image_set, tmp_path):
     settings = Train(epochs=12, patience=1, batch_size=8, learning_rate={"table1": 3e-2}, device="cpu")
     train(image_set, tmp_path, settings)
