@@ -1,4 +1,4 @@
-"""Time and memory of the whole demo against what issue and README promise: 8 minutes and 4 GB on two cores.
+"""Time and memory of the whole demo against the limits we hold it to: 8 minutes and 4 GB on two cores.
 
 Runs the demo in a folder of its own and samples the memory of all its processes (proportional set size, so
 that shared pages count once). The last line is a JSON object; a ratio below 1 is within the limit.
