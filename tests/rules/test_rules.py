@@ -93,6 +93,7 @@ def test_a_class_too_small_for_the_parts_stops_with_a_sentence(tmp_path, photogr
     result = snakemake(tmp_path / "work", "--cores", 2, "--configfile", config)
     assert result.returncode != 0
     assert "class 'moss' is too small, usable sheets: 4" in result.stdout + result.stderr
+    assert "MissingOutputException" not in result.stdout + result.stderr, "tee hid that the command failed"
     assert not list((tmp_path / "work/results/own/splits").glob("*"))
 
 

@@ -26,10 +26,15 @@ def test_a_fault_leaves_the_former_product(tmp_path):
     assert '"value": 1' in (tmp_path / "a.json").read_text()
 
 
-def test_a_full_disk_is_called_so_whatever_the_library_says(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [(1000, "unexpected pos 576 vs 534"), (10**9, "I/O error: No space left on device (os error 28)")],
+    ids=["torch", "safetensors, which has removed its file by then"],
+)
+def test_a_full_disk_is_called_so_whatever_the_library_says(tmp_path, monkeypatch, free, said):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
     with pytest.raises(OSError, match="no space left") as error, whole(tmp_path / "weights"):
-        raise RuntimeError("unexpected pos 576 vs 534")
+        raise RuntimeError(said)
     assert error.value.errno == errno.ENOSPC
 
 

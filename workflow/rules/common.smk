@@ -44,7 +44,9 @@ wildcard_constraints:
 
 def surroundings():
     """Shell lines before each command: this checkout's package, and the Python it was installed for."""
-    lines = f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
+    # The prefix takes the place of Snakemake's own; without pipefail, tee would hide a command that fails.
+    lines = "set -euo pipefail; "
+    lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,
         DeploymentMethod.APPTAINER,

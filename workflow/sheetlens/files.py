@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-FULL = 2**20  # a disk with fewer bytes free is full: torch and safetensors do not say so in a usable way
+FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in words
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except BaseException as error:
-        full = shutil.disk_usage(path.parent).free < FULL and not isinstance(error, OSError)
+        full = "No space left" in str(error) or shutil.disk_usage(path.parent).free < FULL
         part.unlink(missing_ok=True)
         if full and isinstance(error, Exception):
             raise OSError(errno.ENOSPC, "no space left", str(path)) from error
