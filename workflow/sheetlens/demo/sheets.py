@@ -12,6 +12,7 @@ import pandas as pd
 from sheetlens.demo import defects
 from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import AGAIN, CLASSES, barcode, describe, file_name, stream
+from sheetlens.files import whole
 
 BOX = ("stain_left", "stain_top", "stain_right", "stain_bottom")
 Row = dict[str, object]
@@ -81,7 +82,8 @@ def write_file(folder: Path, task: str, seed: int, shortcut: bool, slot: defects
     if slot.defect == defects.TRUNCATED:
         content = content[: len(content) * 2 // 5]
     name = file_name(task, seed, slot.number)
-    write_whole(folder / name, content)
+    with whole(folder / name) as part:
+        part.write_bytes(content)
     twin = slot.defect in (defects.EXACT, defects.NEAR)
     return {
         "file": name,
@@ -100,14 +102,3 @@ def write_file(folder: Path, task: str, seed: int, shortcut: bool, slot: defects
         "defect": slot.defect,
         "defect_of": file_name(task, seed, slot.sheet) if twin else "",
     }
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, then give it its name, so that no half-written file ever bears it."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
