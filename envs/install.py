@@ -1,5 +1,6 @@
 """Build .venv from requirements.lock; `make` calls it. Any Python can read this file, to say what is missing."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def main():
         stop("the packages need %d GB of disk, here are %.1f GB free: make room first." % (DISK_GB, free))
     sys.stdout.write("Installing the locked packages into .venv (about 3 GB to download, once).\n")
     sys.stdout.flush()
-    venv.create(".venv", with_pip=True)
+    if os.path.realpath(sys.prefix) != os.path.realpath(".venv"):  # a newer lock is installed by .venv's own Python
+        venv.create(".venv", with_pip=True)
     pip = [".venv/bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
     for arguments in (
         ["--require-hashes", "-r", "requirements.lock"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 ENVS = {  # environment -> groups of pyproject.toml beside its common dependencies
     "data": [],
+    "evidence": ["evidence"],
     "torch": ["torch"],
     "figures": ["figures"],
 }

@@ -24,7 +24,7 @@ def read(environment: str) -> dict:
     return yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())
 
 
-@pytest.mark.parametrize("environment", ["data", "torch", "figures"])
+@pytest.mark.parametrize("environment", ["data", "evidence", "torch", "figures"])
 def test_versions_are_the_locks(environment):
     assert {pin.split()[0] for pin in pins(environment)} <= PINS, "run: make lock"
     assert "python >=3.11,<3.14" in read(environment)["dependencies"]
@@ -40,7 +40,7 @@ def test_every_rule_that_computes_names_an_environment():
             used.add(found[1])
             for directive in ("log:", "benchmark:", "message:", "shell:"):
                 assert directive in body, f"{path.name}: {name} has no {directive}"
-    assert used == {"data", "torch", "figures"}
+    assert used == {"data", "evidence", "torch", "figures"}
 
 
 def imports(module: str, seen: set[str]) -> set[str]:
@@ -66,7 +66,8 @@ def imports(module: str, seen: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("environment", "modules"),
     [
-        ("data", ["fetch.demo", "fetch.folder", "images", "split", "evaluate"]),
+        ("data", ["fetch.demo", "fetch.folder", "pack", "split"]),
+        ("evidence", ["evaluate"]),
         ("torch", ["train", "predict"]),
         ("figures", ["figures", "report"]),
     ],

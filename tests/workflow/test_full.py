@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sheetlens.files import read_json, read_table
-from sheetlens.images import open_pack
+from sheetlens.pack import open_pack
 from tests.conftest import ROOT, snakemake
 
 pytestmark = pytest.mark.long

@@ -92,6 +92,11 @@ def package_file(name):
     return os.path.relpath(SOURCE / "sheetlens" / name)
 
 
+def package_files(pattern):
+    """Files of the package that are no modules, such as templates."""
+    return [package_file(path) for path in sorted((SOURCE / "sheetlens").glob(pattern))]
+
+
 @functools.cache
 def modules(*names):
     """Source files of modules and of all modules of the package that they import."""

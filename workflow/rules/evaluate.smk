@@ -14,7 +14,7 @@ rule evaluate_network:
     benchmark:
         "logs/evaluate_network/{dataset}-{network}-{protocol}.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/evidence.yaml"
     params:
         settings=settings.evaluate.model_dump_json(),
         title=lambda wildcards: settings.datasets[wildcards.dataset].title,
@@ -46,7 +46,7 @@ rule evaluate_table:
     benchmark:
         "logs/evaluate_table.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/evidence.yaml"
     message:
         "Writing the results table"
     shell:

@@ -6,7 +6,7 @@ rule prepare_pack:
     """Decode, resize and pack; a bad file stays in the manifest with its reason."""
     input:
         listing="results/{dataset}/listing.parquet",
-        modules=modules("images"),
+        modules=modules("pack"),
     output:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",

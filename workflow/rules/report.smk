@@ -20,7 +20,7 @@ rule report_write:
         figures=expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
         histories=expand("results/{dataset}/figures/figure-history.{ending}", dataset=DATASETS, ending=ENDINGS),
         modules=modules("report"),
-        template=package_file("templates/report.html"),
+        templates=package_files("templates/*.html"),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),
     log:

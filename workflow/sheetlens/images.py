@@ -1,25 +1,17 @@
-"""Read photographs of sheets, bring them to 256x256 RGB, pack them into one array.
+"""Read photographs of sheets and bring them to 256x256 RGB.
 
 The policy, in one place: decode JPEG at the reduced scale that still leaves twice the target on both
 axes, then one antialiased bicubic resize over the exact fractional box, then colour, then orientation.
 """
 
 import functools
-import hashlib
 import io
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-
-from sheetlens.errors import UserError
-from sheetlens.files import whole, write_table
 
 SIZE = 256  # pixels on a side, Tables 1 and 2
 POLICY = "draft2-bicubic-1"  # name and version of the policy above; other pixels need another version
@@ -27,7 +19,6 @@ FORMATS = ("JPEG", "PNG", "TIFF")
 SHOWN_FORMATS = (*FORMATS, "GIF", "BMP", "WEBP")  # refused ones too; decoded by Pillow without other programs
 OVERSAMPLING = 2  # reduced decoding leaves this many times the target: 48 dB or better
 PAPER = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
-WINDOW = 64  # sheets in flight: memory stays flat however many there are
 ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXIF 2.3, table 6)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -148,85 +139,3 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     source = ImageCms.getOpenProfile(io.BytesIO(profile))
     return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
-
-
-def pack(
-    listing: pd.DataFrame,
-    pixels: Path,
-    index: Path,
-    manifest: Path,
-    fit: str = "squash",
-    workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Read every original of a listing and write the image set; return the manifest.
-
-    `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet in the order of
-    the listing; `index` its table (row, image_id, specimen_id, label, hashes); `manifest` the listing with
-    what was found, a status ("ok" or "refused") and the reason. The bytes do not depend on `workers`:
-    threads, because Pillow lets go of the interpreter while it decodes and resizes.
-    Raises UserError when fewer than two classes have a usable sheet.
-    """
-    rows: list[dict[str, Any]] = []
-    originals = listing.to_dict("records")
-    read = functools.partial(_read_original, fit=fit)
-    with whole(pixels) as part, part.open("wb") as file, ThreadPoolExecutor(workers) as pool:
-        _write_header(file, 0)
-        for start in range(0, len(originals), WINDOW):
-            for original, outcome in pool.map(read, originals[start : start + WINDOW]):
-                sheet = outcome.pop("pixels", None)
-                if sheet is not None:
-                    file.write(sheet)
-                    outcome["pixels_sha256"] = hashlib.sha256(sheet).hexdigest()
-                rows.append(original | outcome)
-            progress(len(rows), len(originals))
-        table = pd.DataFrame(rows).astype({"width": "Int64", "height": "Int64"})
-        accepted = table[table["status"] == "ok"]
-        _check_classes(table, accepted)
-        file.seek(0)
-        _write_header(file, len(accepted))
-    kept = accepted[["image_id", "specimen_id", "label", "sha256", "pixels_sha256"]].reset_index(drop=True)
-    kept.insert(0, "row", range(len(kept)))
-    write_table(index, kept.assign(fit=fit, policy=POLICY))
-    manifest_table = table.drop(columns="pixels_sha256")
-    write_table(manifest, manifest_table)
-    return manifest_table
-
-
-def _read_original(original: dict[str, Any], fit: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    nothing = {"width": None, "height": None, "format": "", "mode": "", "pixels_sha256": ""}
-    if original["status"] != "ok":
-        return original, nothing
-    try:
-        data = Path(original["path"]).read_bytes()
-        if hashlib.sha256(data).hexdigest() != original["sha256"]:
-            raise RefusedImageError("the file changed after it was listed: run again")
-        sheet = read_sheet(data, fit)
-    except (RefusedImageError, OSError) as error:
-        reason = str(error) if isinstance(error, RefusedImageError) else f"cannot be read: {error.strerror}"
-        return original, nothing | {"status": "refused", "reason": reason}
-    facts = {"width": sheet.width, "height": sheet.height, "format": sheet.format, "mode": sheet.mode}
-    return original, facts | {"pixels": sheet.pixels.tobytes()}
-
-
-def _write_header(file: Any, rows: int) -> None:
-    # NumPy pads the header for a growing first axis, so that it can be written again when N is known.
-    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, SIZE, SIZE)}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _check_classes(table: pd.DataFrame, accepted: pd.DataFrame) -> None:
-    counts = accepted["label"].value_counts().reindex(sorted(set(table["label"]) - {""}), fill_value=0)
-    if (counts > 0).sum() < 2:
-        found = ", ".join(f"{label}: {count}" for label, count in counts.items())
-        reasons = table.loc[table["status"] == "refused", "reason"].value_counts()
-        why = f" Most files were refused because: {reasons.index[0]}." if len(reasons) else ""
-        raise UserError(f"two classes with usable sheets are needed, found {found or 'none'}.{why}")
-
-
-def open_pack(path: Path) -> np.ndarray:
-    """Open an image set without reading it: a memory map, uint8, shape (N, 3, 256, 256).
-
-    Copy on write, so that torch takes it without a copy while nothing can reach the file.
-    """
-    return np.load(path, mmap_mode="c")

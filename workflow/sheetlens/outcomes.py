@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sheetlens.files import read_json, read_table
-from sheetlens.images import open_pack
+from sheetlens.pack import open_pack
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from sheetlens import files
 from sheetlens.device import choose_device
-from sheetlens.images import open_pack
 from sheetlens.networks import build_network
+from sheetlens.pack import open_pack
 from sheetlens.train import predict_logits
 
 

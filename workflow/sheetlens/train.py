@@ -16,8 +16,9 @@ from sheetlens import __version__, files
 from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
-from sheetlens.images import SIZE, open_pack
+from sheetlens.images import SIZE
 from sheetlens.networks import build_network
+from sheetlens.pack import open_pack
 
 WARM_UP = 0.2  # share of the steps in which the step size rises
 log = logging.getLogger(__name__)

@@ -1,0 +1,73 @@
+"""The command line: one command for each step of the workflow, one module for each phase.
+
+The rules call these commands; a person can, too. Settings travel as JSON in the form of the config's
+sections. Heavy libraries are imported by the command that needs them.
+"""
+
+import errno
+import logging
+import os
+import sys
+import threading
+import time
+
+import click
+
+from sheetlens import __version__
+from sheetlens.cli.evaluate import evaluate, tabulate
+from sheetlens.cli.fetch import fetch
+from sheetlens.cli.prepare import prepare
+from sheetlens.cli.report import draw, report
+from sheetlens.cli.train import predict_parts, split, train
+from sheetlens.errors import UserError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Read photographed herbarium sheets with machine learning, reproducibly."""
+
+
+for command in (fetch, prepare, split, train, predict_parts, evaluate, tabulate, draw, report):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; an error that a person can put right is one sentence and exit status 1."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    logging.basicConfig(stream=sys.stderr, format=f"sheetlens {command}: %(message)s")
+    logging.getLogger("sheetlens").setLevel(logging.INFO)
+    _stop_with_workflow()
+    try:
+        cli()
+    except UserError as error:
+        sys.exit(f"sheetlens {command}: error: {error}")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            sys.exit(f"sheetlens {command}: error: the disk is full: make room and run the same command again")
+        if error.errno in (errno.EACCES, errno.EROFS):
+            sys.exit(f"sheetlens {command}: error: may not write or read {error.filename}: check its permissions")
+        raise
+
+
+def _stop_with_workflow() -> None:
+    """End when the workflow that started this job is gone, so that a killed run leaves nobody working."""
+    workflow = int(os.environ.get("SHEETLENS_WORKFLOW_PID", "0"))
+
+    def watch() -> None:
+        while _alive(workflow):
+            time.sleep(1)
+        os.kill(os.getpid(), 15)
+
+    if workflow:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

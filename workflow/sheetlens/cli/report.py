@@ -1,0 +1,33 @@
+"""Commands of the phases figure and report."""
+
+from pathlib import Path
+
+import click
+
+from sheetlens.cli.options import FILE, PATH
+
+
+@click.command()
+@click.option("--figure", type=click.Choice(["1", "2", "history"]), required=True, help="Which figure.")
+@click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
+@click.argument("evaluations", type=FILE, nargs=-1, required=True)
+def draw(figure: str, stem: Path, evaluations: tuple[Path, ...]) -> None:
+    """Draw a figure from EVALUATIONS, one per data set, as SVG, PNG and PDF with its CSV."""
+    from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
+
+    if figure == "history":
+        drawn, table = draw_history(evaluations[0])
+    else:
+        drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
+    save_figure(drawn, table, stem)
+
+
+@click.command()
+@click.option("--study", required=True, help="What the page is headed with: paper, demo or own.")
+@click.option("--output", type=PATH, required=True, help="Page to write (.html).")
+@click.argument("evaluations", type=FILE, nargs=-1, required=True)
+def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
+    """Write the report from EVALUATIONS, one per data set, and the products they name."""
+    from sheetlens.report import write_report
+
+    write_report(list(evaluations), output, study)

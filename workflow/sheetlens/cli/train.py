@@ -1,0 +1,50 @@
+"""Commands of the phases split and train."""
+
+from pathlib import Path
+
+import click
+
+from sheetlens import files
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.config import Split, Train
+
+
+@click.command()
+@click.option("--settings", type=Section(Split), required=True, help="The config's section `split`.")
+@click.option("--index", type=FILE, required=True, help="Table of the image set.")
+@click.option("--seed", type=int, required=True, help="Same seed, same split.")
+@click.option("--output", type=PATH, required=True, help="Split to write (.tsv).")
+def split(settings: Split, index: Path, seed: int, output: Path) -> None:
+    """Divide the sheets into training, validation and test parts."""
+    from sheetlens.split import split_random
+
+    shares = (settings.train, settings.validation, settings.test)
+    files.write_table(output, split_random(files.read_table(index), shares, seed))
+
+
+@click.command()
+@click.option("--settings", type=Section(Train), required=True, help="The config's section `train`.")
+@click.option("--network", required=True, help="Name of the network.")
+@click.option("--seed", type=int, required=True, help="Same seed, same weights (CPU).")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--split", "split_file", type=FILE, required=True, help="Split to train on.")
+@click.option("--folder", type=PATH, required=True, help="Model folder to write.")
+def train(settings: Train, network: str, seed: int, pixels: Path, index: Path, split_file: Path, folder: Path) -> None:
+    """Train a network; after a kill, the same command continues."""
+    from sheetlens.train import train_network
+
+    train_network(pixels, index, split_file, network, seed, settings, folder)
+
+
+@click.command()
+@click.option("--model", type=FOLDER, required=True, help="Model folder.")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--split", "split_file", type=FILE, required=True, help="Split the model was trained on.")
+@click.option("--output", type=PATH, required=True, help="Table to write.")
+def predict_parts(model: Path, pixels: Path, index: Path, split_file: Path, output: Path) -> None:
+    """Predict every sheet of the data set a model was trained on."""
+    from sheetlens.predict import predict_sheets
+
+    predict_sheets(model, pixels, index, split_file, output)
