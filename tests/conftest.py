@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.stand_in import StandIn
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -14,6 +16,19 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SHEETLENS_REAL_DATA does not name the folder with real sheets")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _stand_in():
+    with StandIn() as services:
+        yield services
+
+
+@pytest.fixture
+def services(_stand_in):
+    """The stand-ins for the services, without faults or counts of another test."""
+    _stand_in.reset()
+    return _stand_in
 
 
 def sheetlens(*arguments: object, **options) -> subprocess.CompletedProcess:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
+from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.phases import Evaluate, Images, Split, Train
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, GbifQuery
 from sheetlens.errors import UserError
@@ -20,9 +21,11 @@ __all__ = [
     "Dataset",
     "DemoSource",
     "Evaluate",
+    "Fetch",
     "FigshareFile",
     "FolderSource",
     "GbifQuery",
+    "HostLimit",
     "Images",
     "Paper",
     "Settings",
@@ -77,6 +80,7 @@ class Settings(Closed):
     study: Literal["paper", "demo", "own"] = Field(default="own", description="What the report is headed with.")
     run: tuple[str, ...] = Field(default=(), description="Names of the data sets to run; empty: all of them.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="The data sets, by name.")
+    fetch: Fetch = Field(default=Fetch(), description="How servers are asked for files.")
     images: Images = Field(default=Images(), description="Preparation of the image set.")
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
     train: Train = Field(default=Train(), description="Training of the networks.")

@@ -33,6 +33,7 @@ def fetch(
             "path": (originals / sheet["file"]).as_posix(),
             "route": "demo",
             "licence": "CC0-1.0",
+            "licence_asserted": True,
             "rights_holder": "drawn by Sheetlens",
             "bytes": (originals / sheet["file"]).stat().st_size,
             "sha256": files.sha256(originals / sheet["file"]),
