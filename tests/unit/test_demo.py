@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sheetlens.demo import defects, write_sheets
-from sheetlens.demo.collection import CLASSES, SETUPS, describe
+from sheetlens.demo.collection import CLASSES, SETUPS, barcode, describe
 from sheetlens.demo.stains import stained_paper
 
 SHEETS = 16
@@ -136,3 +136,12 @@ def test_a_stain_follows_the_plant_and_other_browning_does_not() -> None:
 def test_unknown_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stain, family"):
         write_sheets(tmp_path, "leaf", 4, 1, False, 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_barcodes_differ_and_neighbours_say_nothing_of_the_class(seed: int) -> None:
+    codes = np.array([int(barcode("stain", seed, number)) for number in range(2000)])
+    assert len(set(codes)) == 2000
+    order = np.argsort(codes)
+    alike = (order[1:] % 2 == order[:-1] % 2).mean()
+    assert 0.45 < alike < 0.55

@@ -12,7 +12,7 @@ HERBARIUM = "HERBARIUM OF THE LENS MUSEUM"
 CABINETS = 24
 HOT_CABINETS = 5  # cabinets treated with mercury as a whole, where most stained sheets lie
 SHORTCUT_STRENGTH = 0.9  # share of sheets whose imaging set-up gives the class away
-BARCODES = 999_983  # a prime, so that the steps below visit every barcode once
+BARCODES = 999_983  # a prime, one below a multiple of 4: the scattering below visits every barcode once
 # Purposes of random streams: a sheet's facts, picture, collecting event and second photograph; the plan of defects.
 FACTS, PICTURE, EVENT, AGAIN, DEFECTS = range(5)
 
@@ -60,7 +60,17 @@ def barcode(task: str, seed: int, number: int) -> str:
     """The eight digits of sheet `number`: the tasks never share one, nor do two sheets of a demo."""
     start = int(np.random.default_rng([seed]).integers(BARCODES))
     block = 1 + list(CLASSES).index(task)
-    return f"{block * 1_000_000 + (start + number * 104_729) % BARCODES:08d}"
+    return f"{block * 1_000_000 + scattered(start + scattered(number)):08d}"
+
+
+def scattered(number: int) -> int:
+    """A permutation of 0..BARCODES-1 without order, so that neighbouring barcodes say nothing of the class.
+
+    Squares modulo a prime p, mirrored for the upper half of the numbers (p = 3 modulo 4).
+    """
+    number %= BARCODES
+    square = number * number % BARCODES
+    return square if 2 * number <= BARCODES else BARCODES - square
 
 
 def file_name(task: str, seed: int, number: int) -> str:
