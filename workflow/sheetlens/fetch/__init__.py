@@ -7,12 +7,19 @@ A source on the network is a module with `requests(settings, session)`, which yi
 `plan(settings)`, which says without the network what they will be. The engine does the rest.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from sheetlens import files
+
+ROWS = 10_000  # rows of a listing written at a time
 LISTING = {  # column -> value where a source knows nothing; Darwin Core terms keep their spelling
     "image_id": "",
     "specimen_id": "",
@@ -65,6 +72,11 @@ class Request:
     fields: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
 
+    def addresses(self) -> list[tuple[str, str]]:
+        """The pairs of address and route."""
+        routes = self.routes if len(self.routes) == len(self.urls) else self.routes[:1] * len(self.urls)
+        return list(zip(self.urls, routes, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -82,3 +94,13 @@ def listing(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Build a listing from partial records: every column, sorted by image_id."""
     table = pd.DataFrame([LISTING | record for record in records], columns=list(LISTING))
     return table.sort_values("image_id", kind="stable", ignore_index=True)
+
+
+def write_listing(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a listing (.parquet) from rows sorted by image_id, a few at a time."""
+    kinds = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
+    schema = pa.schema([(name, kinds[type(nothing)]) for name, nothing in LISTING.items()])
+    with files.whole(path) as part, pq.ParquetWriter(part, schema) as writer:
+        waiting = iter(rows)
+        while some := list(itertools.islice(waiting, ROWS)):
+            writer.write_table(pa.table({name: [row[name] for row in some] for name in LISTING}, schema))

@@ -67,7 +67,7 @@ def place(folder: Path, name: str) -> Path:
         name.encode()
     except UnicodeEncodeError:
         raise RefusedError("the name is not UTF-8") from None
-    if not parts or name != "/".join(parts) or parts[0] == "/" or ".." in parts or "\\" in name:
+    if not parts or name != "/".join(parts) or parts[0][0] == "/" or ".." in parts or "\\" in name:
         raise RefusedError("the name would lead out of the data set's folder, or is none")
     if not name.isprintable() or any(part[0] in ".~" for part in parts):
         raise RefusedError("the name has characters or parts that are not for file names")
@@ -77,3 +77,8 @@ def place(folder: Path, name: str) -> Path:
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise RefusedError("the name leads out of the data set's folder through a link")
     return path
+
+
+def text(value: str) -> str:
+    """Text as it came, HTML and all, but for what no file can hold (lone surrogates)."""
+    return value.encode("utf-8", "backslashreplace").decode()

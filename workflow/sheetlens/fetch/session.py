@@ -41,15 +41,14 @@ class Session:
         self.settings = settings
         self.politeness = Politeness(settings, limits)
         self._mirrors = {host: URL(base.rstrip("/")) for host, base in settings.mirrors.items()}
+        self._seats = asyncio.Semaphore(settings.connections)
         self._random = random.Random(seed)  # noqa: S311
         agent = f"sheetlens/{__version__}"
         self._agent = f"{agent} ({settings.contact})" if settings.contact else agent
 
     async def __aenter__(self) -> Self:
         """Open the pool of connections."""
-        connector = aiohttp.TCPConnector(
-            limit=self.settings.connections, socket_factory=guard(self.settings.allow), happy_eyeballs_delay=None
-        )
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=guard(self.settings.allow), happy_eyeballs_delay=None)
         patience = self.settings.patience
         self._client = aiohttp.ClientSession(
             connector=connector,
@@ -77,7 +76,8 @@ class Session:
         target = check_url(url)
         try:
             for _ in range(HOPS):
-                async with self.politeness.at(target).turn(), await self._ask(method, target, options) as response:
+                turn = self.politeness.at(target).turn()
+                async with turn, self._seats, await self._ask(method, target, options) as response:
                     if response.status not in REDIRECTS:
                         self._judge(response, target, accept)
                         yield response
@@ -114,7 +114,7 @@ class Session:
             try:
                 return json.loads(body)
             except ValueError:
-                kind = "an HTML page" if _is_html(response, body) else "something that is no JSON"
+                kind = "an HTML page" if is_html(response, body) else "something that is no JSON"
                 raise LaterError(f"{response.url.host} answered with {kind} in place of data") from None
 
         return await self.read(url, take=take, **options)
@@ -221,5 +221,6 @@ def _retry_after(text: str, now: Callable[[], float] = time.time) -> float | Non
         return None
 
 
-def _is_html(response: aiohttp.ClientResponse, body: bytes) -> bool:
+def is_html(response: aiohttp.ClientResponse, body: bytes) -> bool:
+    """Whether a body is a page for people, whatever the server calls it."""
     return "html" in response.content_type or body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
