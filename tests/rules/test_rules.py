@@ -26,11 +26,12 @@ def own_config(folder, **changes):
 
 @pytest.fixture
 def photographs(tmp_path):
+    random = np.random.default_rng(0)
     for label in ("fern", "moss"):
         for number in range(12):
             path = tmp_path / "photos" / label / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((40, 30, 3), number, np.uint8)).save(path)
+            Image.fromarray(random.integers(0, 255, (180, 140, 3), dtype=np.uint8)).save(path)
     return tmp_path / "photos"
 
 

@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from sheetlens.images import RefusedImageError, read_sheet
 
@@ -20,7 +20,7 @@ def sheet(width=900, height=1300, mode="RGB") -> Image.Image:
 
 def encode(image: Image.Image, format="PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format, **options)
+    image.save(buffer, format, **({"compress_level": 1} if format == "PNG" else {}) | options)
     return buffer.getvalue()
 
 
@@ -91,8 +91,11 @@ def test_sixteen_bits():
 
 def test_transparency_becomes_paper():
     image = sheet(mode="RGBA")
-    image.putalpha(Image.new("L", image.size, 0))
-    assert (read_sheet(encode(image)).pixels == 255).all()
+    image.paste((0, 0, 0, 0), (0, 800, 900, 1300))
+    read = read_sheet(encode(image))
+    assert (read.pixels[:, 160:] == 255).all()
+    assert (read.pixels[:, :156] < 255).any()
+    assert read.notes == "transparency laid on white"
 
 
 def test_cmyk_is_not_inverted():
@@ -101,12 +104,11 @@ def test_cmyk_is_not_inverted():
 
 
 def test_colour_profiles_are_applied():
-    """A profile with red and green exchanged must exchange them."""
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    image = Image.new("LAB", (300, 300), (128, 60, 0))
-    read = read_sheet(encode(image, "TIFF", icc_profile=lab.tobytes()))
-    plain = read_sheet(encode(Image.new("RGB", (300, 300), (128, 128, 128))))
-    assert np.abs(read.pixels.astype(int) - plain.pixels).max() > 20
+    """A sheet that went to CIELAB with its profile must come back from there."""
+    lab = ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(sheet(), ImageCms.createProfile("sRGB"), lab, outputMode="LAB")
+    read = read_sheet(encode(image, "TIFF", icc_profile=ImageCms.ImageCmsProfile(lab).tobytes()))
+    assert psnr(read.pixels, reference(sheet())) > 30
 
 
 def test_a_broken_profile_does_not_lose_the_sheet():
@@ -114,18 +116,40 @@ def test_a_broken_profile_does_not_lose_the_sheet():
     np.testing.assert_array_equal(read.pixels, reference(sheet()))
 
 
+def damaged(image: Image.Image, **options) -> bytes:
+    """A JPEG with nothing in the middle, as a failing disk leaves it."""
+    data = encode(image, "JPEG", **options)
+    middle = len(data) // 2
+    return data[:middle] + bytes(2048) + data[middle + 2048 :]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"\xff\xd8", "not a JPEG, PNG or TIFF image"),
-        (b"<html>Request Rejected</html>", "not a JPEG, PNG or TIFF image"),
-        (encode(sheet(), "GIF"), "not a JPEG, PNG or TIFF image"),
-        (encode(sheet(), "JPEG")[:-2000], "broken image: image file is truncated"),
-        (encode(sheet())[:-2000], "broken image"),
-        (encode(sheet(), "TIFF")[:-2000], "broken image"),
+        (b"\xff\xd8", "the file has only 2 bytes"),
+        (b"<html>Request Rejected</html>", "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a web page"),
+        (b'<?xml version="1.0"?><svg><text>No Preview</text></svg>', "but an SVG drawing"),
+        (encode(sheet(), "GIF"), "but a GIF picture"),
+        (bytes(1000), "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture"),
+        (encode(sheet(), "JPEG")[:-2000], "^truncated"),
+        (encode(sheet(mode="CMYK"), "JPEG")[:-2000], "^truncated"),
+        (encode(sheet(), "JPEG")[:-2000] + b"\xff\xd9", "^damaged: Corrupt JPEG data"),
+        (damaged(sheet()), "^damaged: Corrupt JPEG data"),
+        (damaged(sheet(mode="L")), "^damaged: Corrupt JPEG data"),
+        (encode(sheet())[:-2000], "^truncated"),
+        (encode(sheet(), "TIFF")[:-2000], "^truncated"),
+        (encode(sheet(), "JPEG2000")[:-2000], "^(truncated|damaged)"),
+        (encode(sheet(), "WEBP")[:-2000], "^(truncated|damaged)"),
         (encode(sheet(mode="F"), "TIFF"), "32-bit pixels"),
-        (encode(Image.new("1", (14_000, 14_000))), "megapixels"),
+        (encode(Image.new("1", (14_000, 14_000))), "^too large"),
+        (encode(sheet(100, 300)), "^too small: 100x300 pixels"),
+        (encode(sheet(800, 150)), "^too long and narrow: 800x150 pixels"),
+        (encode(Image.new("RGB", (400, 600), "white")), "^blank"),
+        (encode(Image.effect_noise((400, 600), 2)), "^blank"),
+        (encode(Image.effect_noise((400, 600), 6)), "^nearly uniform"),
+        (encode(ImageOps.pad(Image.new("RGB", (200, 300), "black"), (800, 900), color="white")), "placeholder"),
+        (encode(sheet(), "PNG", save_all=True, append_images=[sheet(mode="L").convert("RGB")]), "an animation"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(data, reason):

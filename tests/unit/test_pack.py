@@ -34,7 +34,7 @@ def make_listing(folder, sheets):
 @pytest.fixture
 def originals(tmp_path):
     sheets = {f"{label}/{n}.jpg": encode(sheet(300 + n, 400), "JPEG") for label in "ab" for n in range(40)}
-    sheets["a/5.jpg"] = b"<html>"
+    sheets["a/5.jpg"] = b"<html>Request Rejected</html>"
     sheets["b/7.jpg"] = sheets["b/7.jpg"][:-500]
     return make_listing(tmp_path / "originals", sheets)
 
@@ -56,7 +56,7 @@ def test_pack_holds_the_accepted_sheets_in_order(originals, tmp_path):
         np.testing.assert_array_equal(images[row], expected.pixels)
         assert table["pixels_sha256"][row] == hashlib.sha256(images[row].tobytes()).hexdigest()
     refused = files.read_table(manifest).query("status == 'refused'").set_index("image_id")["reason"]
-    assert refused["a/5.jpg"] == "not a JPEG, PNG or TIFF image"
+    assert refused["a/5.jpg"] == "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a web page"
     assert "truncated" in refused["b/7.jpg"]
     assert len(files.read_table(manifest)) == 80
 
@@ -73,7 +73,7 @@ def test_a_file_that_changes_under_way_is_refused(originals, tmp_path):
 
 
 def test_one_usable_class_is_not_enough(tmp_path):
-    sheets = {"a/1.png": encode(sheet(30, 40)), "b/1.png": b"nothing"}
+    sheets = {"a/1.png": encode(sheet(300, 400)), "b/1.png": b"nothing"}
     with pytest.raises(UserError, match="two classes with usable sheets are needed, found a: 1, b: 0"):
         packed(make_listing(tmp_path / "originals", sheets), tmp_path / "set")
     assert not list((tmp_path / "set").iterdir())

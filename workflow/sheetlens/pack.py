@@ -14,6 +14,14 @@ from sheetlens.errors import UserError
 from sheetlens.files import whole, write_table
 from sheetlens.images import POLICY, SIZE, RefusedImageError, read_sheet
 
+FACTS = ["width", "height", "format", "mode", "notes"]  # of every file in the manifest, as far as known
+CARRIED = ["recordedBy", "recordNumber", "eventDate", "family", "institutionCode", "catalogNumber"]
+INDEX = [  # columns of the index beside row, fit and policy; the features are those of `sheetlens.features`
+    *("image_id", "specimen_id", "label", "sha256", "pixels_sha256", "bytes", *FACTS),
+    *("box_left", "box_top", "box_right", "box_bottom"),
+    *("jpeg_quality", "jpeg_tables", "subsampling", "exif_make", "exif_model", "exif_datetime", "exif_software"),
+    *("icc", "border_red", "border_green", "border_blue", "sharpness", "balance_red", "balance_blue", *CARRIED),
+]
 WINDOW = 64  # sheets in flight: memory stays flat however many there are
 
 
@@ -52,28 +60,29 @@ def pack(
         _check_classes(table, accepted)
         file.seek(0)
         _write_header(file, len(accepted))
-    kept = accepted[["image_id", "specimen_id", "label", "sha256", "pixels_sha256"]].reset_index(drop=True)
+    kept = accepted.reindex(columns=INDEX, fill_value="").reset_index(drop=True)
     kept.insert(0, "row", range(len(kept)))
     write_table(index, kept.assign(fit=fit, policy=POLICY))
-    manifest_table = table.drop(columns="pixels_sha256")
+    manifest_table = table[[*listing.columns, *FACTS]]
     write_table(manifest, manifest_table)
     return manifest_table
 
 
 def _read_original(original: dict[str, Any], fit: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    nothing = {"width": None, "height": None, "format": "", "mode": "", "pixels_sha256": ""}
+    nothing = dict.fromkeys(["width", "height"]) | dict.fromkeys(["format", "mode", "notes", "pixels_sha256"], "")
     if original["status"] != "ok":
         return original, nothing
     try:
         data = Path(original["path"]).read_bytes()
         if hashlib.sha256(data).hexdigest() != original["sha256"]:
             raise RefusedImageError("the file changed after it was listed: run again")
-        sheet = read_sheet(data, fit)
+        sheet = read_sheet(data, fit, original["path"])
     except (RefusedImageError, OSError) as error:
         reason = str(error) if isinstance(error, RefusedImageError) else f"cannot be read: {error.strerror}"
         return original, nothing | {"status": "refused", "reason": reason}
     facts = {"width": sheet.width, "height": sheet.height, "format": sheet.format, "mode": sheet.mode}
-    return original, facts | {"pixels": sheet.pixels.tobytes()}
+    box = dict(zip(("box_left", "box_top", "box_right", "box_bottom"), sheet.box, strict=True))
+    return original, facts | {"notes": sheet.notes, "pixels": sheet.pixels.tobytes()} | box | sheet.features
 
 
 def _write_header(file: Any, rows: int) -> None:

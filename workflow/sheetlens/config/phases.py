@@ -10,9 +10,10 @@ from sheetlens.config.closed import Closed
 class Images(Closed):
     """How a photograph becomes one row of the image set."""
 
-    fit: Literal["squash", "letterbox"] = Field(
+    fit: Literal["squash", "letterbox", "crop_sheet"] = Field(
         default="squash",
-        description="squash: stretch to the square, as in the paper; letterbox: keep the shape, fill with white.",
+        description="squash: stretch to the square, as in the paper; letterbox: keep the shape, fill with white;"
+        " crop_sheet: trim the camera's border and colour bar, then stretch.",
     )
 
 
