@@ -9,6 +9,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
@@ -32,6 +33,7 @@ rule all:
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
+        expand("results/{dataset}/duplicates.parquet", dataset=DATASETS),
         expand(
             "results/{dataset}/splits/{protocol}-{seed}.tsv",
             dataset=DATASETS,

@@ -14,6 +14,7 @@ import time
 import click
 
 from sheetlens import __version__
+from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
 from sheetlens.cli.prepare import prepare
@@ -28,7 +29,7 @@ def cli() -> None:
     """Read photographed herbarium sheets with machine learning, reproducibly."""
 
 
-for command in (fetch, prepare, split, train, predict_parts, evaluate, tabulate, draw, report):
+for command in (fetch, prepare, find_duplicates, split, train, predict_parts, evaluate, tabulate, draw, report):
     cli.add_command(command)
 
 
