@@ -1,6 +1,5 @@
 """Find the same sheet twice: the same file, the same pixels, or another photograph of the same sheet."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,17 +14,18 @@ from sheetlens.signatures import brightness, close_pairs, make_signatures
 EXACT_FILE, EXACT_PIXELS, NEAR = "exact file", "exact pixels", "near"
 COLUMNS = ("first", "second", "kind", "distance", "similarity", "labels_differ")
 SAME = 0.7  # least similarity: photographs of one sheet have 0.8 and more, of two sheets less than 0.65
-log = logging.getLogger(__name__)
+Reporter = Callable[[str], Callable[[int, int], None]]  # see progress.reporter
 
 
 def find_duplicates(
-    pixels: Path, index: Path, progress: Callable[[str], Callable[[int, int], None]] = lambda what: lambda *_: None
+    pixels: Path, index: Path, progress: Reporter = lambda what: lambda done, total: None
 ) -> pd.DataFrame:
     """Pairs of sheets of an image set that are the same, within and across classes.
 
     One row per pair, sorted: first and second (image_ids, first < second), kind ("exact file": same bytes,
-    "exact pixels": same picture in another file, "near": the same sheet photographed or saved again), distance (bits of 127
-    in which the signatures differ), similarity (correlation of detail after alignment, at most 1), labels_differ (bool).
+    "exact pixels": same picture in another file, "near": the same sheet photographed or saved again), distance
+    (bits of 127 in which the signatures differ), similarity (correlation of detail after alignment, at most 1),
+    labels_differ (bool).
     Sheets that are exactly the same are each paired with the first of them only, and that one stands for
     them in the search for near ones; so the rows grow with the sheets, and connected sheets stay connected.
     `progress` makes a function to report with from the name of a step.
@@ -53,9 +53,7 @@ def _with_first(sheets: pd.DataFrame, column: str, kind: str) -> pd.DataFrame:
     )
 
 
-def _near(
-    pack: np.ndarray, sheets: pd.DataFrame, progress: Callable[[str], Callable[[int, int], None]]
-) -> pd.DataFrame:
+def _near(pack: np.ndarray, sheets: pd.DataFrame, progress: Reporter) -> pd.DataFrame:
     """Candidates by signature, each confirmed on the pixels."""
     rows = sheets["row"].to_numpy()
     names = sheets["image_id"].to_numpy()

@@ -65,8 +65,8 @@ def close_pairs(
 
     Returns pairs, int64, shape (m, 2), first row below the second, sorted, and their distances in bits. A pair at
     13 bits is found with a probability of 0.9999 or better among a million sheets, at 19 bits of 0.98 (0.999 among
-    100,000). In a band where more than NEIGHBOURS sheets agree each is compared with the next NEIGHBOURS, so that such a crowd
-    hangs together but is not paired all with all.
+    100,000). In a band where more than NEIGHBOURS sheets agree each is compared with the next NEIGHBOURS, so that
+    such a crowd hangs together but is not paired all with all.
     """
     length = max(SHORTEST, math.ceil(math.log2(max(len(signatures), 2))))
     codes = np.empty(0, np.int64)  # one number for each pair
