@@ -1,0 +1,167 @@
+"""The pictures that a source could fetch: kept on disk, sampled by class with a seed.
+
+A source collects in steps (a page of a search, an archive). What a step found is written at once, with a
+note that it is done, so that a killed run goes on with the next step; memory holds one step at most.
+"""
+
+import hashlib
+import json
+import re
+import sqlite3
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from yarl import URL
+
+from sheetlens.config import Sample
+from sheetlens.errors import UserError
+from sheetlens.fetch import LISTING, Request
+from sheetlens.licences import allows
+
+LONGEST = 1000  # characters of a field that are kept
+BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SCHEMA = """
+create table if not exists picture
+    (image_id text primary key, label text, rank blob, ways text, fields text);
+create index if not exists by_rank on picture (label, rank);
+create table if not exists step (name text primary key, value text);
+create table if not exists left_out (label text, reason text, number integer, primary key (label, reason));
+create table if not exists note (name text primary key, value text);
+"""
+
+
+class Candidates:
+    """The candidates of one data set, in a SQLite file. Other settings start a new collection."""
+
+    def __init__(self, path: Path, settings: Sample) -> None:
+        """Open or begin the file."""
+        self.settings = settings
+        wanted = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.base = self._open(path)
+        if self.recall("settings") != wanted:
+            self.base.close()
+            path.unlink()
+            self.base = self._open(path)
+            self.note("settings", wanted)
+            self.base.commit()
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        try:
+            base = sqlite3.connect(path)
+            base.executescript("pragma synchronous = off;" + SCHEMA)
+        except sqlite3.DatabaseError:  # cut short by a crash of the machine
+            path.unlink()
+            return self._open(path)
+        return base
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[bool]:
+        """Whether a step is still to do; when the block ends well, it is done, and all it found is written."""
+        done = self.base.execute("select 1 from step where name = ?", (name,)).fetchone()
+        try:
+            yield done is None
+        except BaseException:
+            self.base.rollback()
+            raise
+        self.base.execute("insert or ignore into step values (?, '')", (name,))
+        self.base.commit()
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a fact about the collection, such as a DOI."""
+        self.base.execute("insert or replace into note values (?, ?)", (name, json.dumps(value)))
+
+    def recall(self, name: str) -> Any:
+        """A fact that was kept, or None."""
+        found = self.base.execute("select value from note where name = ?", (name,)).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def add(self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any], licence: tuple[str, bool]) -> None:
+        """Add a picture of a class, unless its addresses or its licence will not do.
+
+        `ways` are addresses, each with the size asked for there, in the order to try them; `fields` are
+        columns of LISTING; `licence` is what `licences.resolve` says. The same picture twice is kept once.
+        """
+        name, asserted = licence
+        usable = [(url, f"{URL(url).host} {size}".strip()) for url, size in ways if re.match(r"https?://[\w[]", url)]
+        if not usable:
+            self.leave_out(label, "whose address is none of the web" if any(url for url, _ in ways) else "without an address")
+        elif not allows(self.settings.licences, name if asserted else ""):
+            self.leave_out(label, f"under {clean(name)}" if asserted else "whose licence nobody asserted")
+        else:
+            self._insert(label, usable, {**fields, "licence": name, "licence_asserted": asserted})
+
+    def _insert(self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any]) -> None:
+        kept = {key: clean(value) for key, value in fields.items() if key in LISTING and value not in ("", None)}
+        name = f"{slug(label)}/{picture_name(kept, ways[0][0])}"
+        rank = hashlib.sha256(f"{self.settings.seed}:{name}".encode()).digest()
+        inserted = self.base.execute(
+            "insert or ignore into picture values (?, ?, ?, ?, ?)",
+            (name, label, rank, json.dumps(ways), json.dumps(kept)),
+        )
+        if not inserted.rowcount:
+            self.leave_out(label, "named twice")
+
+    def leave_out(self, label: str, reason: str) -> None:
+        """Count a picture that is no candidate, by reason."""
+        self.base.execute(
+            "insert into left_out values (?, ?, 1) on conflict do update set number = number + 1", (label, reason[:200])
+        )
+
+    def left_out(self, label: str) -> Counter[str]:
+        """How many pictures are no candidates, by reason."""
+        rows = self.base.execute("select reason, number from left_out where label = ?", (label,))
+        return Counter(dict(rows.fetchall()))
+
+    def count(self, label: str) -> int:
+        """How many candidates a class has."""
+        return int(self.base.execute("select count(*) from picture where label = ?", (label,)).fetchone()[0])
+
+    def sample(self, wanted: Mapping[str, int | None]) -> Iterator[Request]:
+        """Yield as many pictures of each class as wanted (None: all), chosen by the seed alone.
+
+        The choice depends on seed and names, not on the order in which pages came.
+        Raises UserError when a class has fewer.
+        """
+        for label, number in wanted.items():
+            have = self.count(label)
+            if have < (number or 1):
+                reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out(label).most_common(5))
+                raise UserError(
+                    f"class '{label}': {number or 1:,} images are asked for and {have:,} exist"
+                    + (f" (left out: {reasons})" if reasons else "")
+                    + ": ask for fewer (`images`) or allow more licences (`licences`)"
+                )
+        for label, number in wanted.items():
+            rows = self.base.execute(
+                "select image_id, ways, fields from picture where label = ? order by rank limit ?",
+                (label, -1 if number is None else number),
+            )
+            for image_id, ways, fields in rows:
+                urls, routes = zip(*json.loads(ways), strict=True)
+                yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
+
+
+def clean(value: Any) -> Any:
+    """A text as one line of at most LONGEST characters that any table can hold; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * LONGEST])
+    return " ".join("".join(letters).split())[:LONGEST]
+
+
+def slug(text: str) -> str:
+    """A text as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:60] or "unnamed"
+
+
+def picture_name(fields: Mapping[str, Any], url: str) -> str:
+    """A file name that says which specimen it is and stays the same whenever it is fetched."""
+    specimen = "-".join(slug(str(fields[key])) for key in ("institutionCode", "specimen_id") if fields.get(key))
+    ending = next((end for end in ENDINGS if url.lower().split("?")[0].endswith(end)), ".jpg")
+    return f"{specimen or 'picture'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}{ending}"

@@ -1,0 +1,102 @@
+"""Source `dwca`: pictures named by Darwin Core Archives, from GBIF, iDigBio, Symbiota or anybody.
+
+The core goes into SQLite and the media stream past it: memory does not grow with the number of rows.
+"""
+
+import json
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sheetlens.archive import Archive, open_archive
+from sheetlens.config import DwcaSource
+from sheetlens.fetch import Plan, Request, darwin
+from sheetlens.fetch.candidates import Candidates
+from sheetlens.fetch.session import Session
+from sheetlens.licences import resolve
+
+SIZES = {  # the terms that hold addresses: the size asked for first, then what there is
+    "web": ("goodQualityAccessURI", "accessURI", "identifier"),
+    "original": ("accessURI", "identifier", "goodQualityAccessURI"),
+}
+WEB = "goodQualityAccessURI"
+log = logging.getLogger(__name__)
+
+
+def collect(
+    path: Path, candidates: Candidates, classes: Mapping[str, Mapping[str, Sequence[str]]], size: str = "web"
+) -> None:
+    """Add every picture of an archive whose record belongs to a class (see `darwin.class_of`)."""
+    with open_archive(path) as archive:
+        duplicates = _load_core(archive, candidates.base, classes)
+        for key, media in _media(archive):
+            found = candidates.base.execute("select label, record from temp.core where id = ?", (key,)).fetchone()
+            if found and darwin.is_picture(media):
+                record = json.loads(found[1])
+                candidates.add(
+                    found[0],
+                    _ways(media, size),
+                    darwin.record_fields(record, key) | darwin.media_fields(media, record),
+                    _licence(media, record),
+                )
+        for reason, count in archive.skipped.items():
+            log.warning("%s: %d rows could not be read: %s", path.name, count, reason)
+        if duplicates:
+            log.warning("%s: %d records have the id of an earlier one and are left out", path.name, duplicates)
+
+
+def _load_core(
+    archive: Archive, base: sqlite3.Connection, classes: Mapping[str, Mapping[str, Sequence[str]]]
+) -> int:
+    """Put the records of all classes into a temporary table; return how many had the id of an earlier one."""
+    base.execute("drop table if exists temp.core")
+    base.execute("create temp table core (id text primary key, label text, record text)")
+    duplicates = 0
+    for key, record in archive.rows(archive.core, darwin.terms_of(classes.values())):
+        if label := darwin.class_of(record, classes):
+            known = json.dumps({term: value for term, value in record.items() if value})
+            row = (key or record["occurrenceID"] or record["catalogNumber"], label, known)
+            duplicates += 1 - base.execute("insert or ignore into temp.core values (?, ?, ?)", row).rowcount
+    return duplicates
+
+
+def _media(archive: Archive) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """The media rows with the id of their record: of the extensions, else of a term of the core."""
+    for table in archive.media:
+        yield from archive.rows(table, darwin.MEDIA)
+    if not archive.media:
+        for key, record in archive.rows(archive.core, darwin.RECORD):
+            for address in record["associatedMedia"].split("|"):
+                if address.strip():
+                    yield key, {"identifier": address.strip()}
+
+
+def _ways(media: Mapping[str, str], size: str) -> list[tuple[str, str]]:
+    """The addresses of a picture in the order to try them, each with the size it stands for."""
+    ways = {media[term]: "web" if term == WEB else "original" for term in reversed(SIZES[size]) if media.get(term)}
+    return list(reversed(ways.items()))
+
+
+def _licence(media: Mapping[str, str], record: Mapping[str, str]) -> tuple[str, bool]:
+    """The licence of a picture; that of its record is only what the picture's may be, and asserts nothing."""
+    stated = [media.get(term) or "" for term in ("license", "WebStatement", "rights", "UsageTerms")]
+    licence, asserted = resolve(*stated)
+    return (licence, asserted) if licence else (resolve(record.get("license") or "")[0], False)
+
+
+def plan(settings: DwcaSource) -> Plan:
+    """Say what will be asked for."""
+    return Plan(what=f"the pictures named in {', '.join(settings.archives)}", images=settings.images)
+
+
+async def requests(settings: DwcaSource, session: Session, folder: Path) -> AsyncIterator[Request]:
+    """Read the archives, sample each class, and yield its pictures."""
+    candidates = Candidates(folder / "candidates.sqlite", settings)
+    classes = {label: chosen.where for label, chosen in settings.classes.items()}
+    for number, place in enumerate(settings.archives):
+        with candidates.step(place) as due:
+            if due:
+                collect(await bring(place, session, folder / f"archive-{number}.zip"), candidates, classes, settings.size)
+    for request in candidates.sample({label: chosen.images for label, chosen in settings.classes.items()}):
+        yield request
