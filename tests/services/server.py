@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.services import faults
 from tests.services.counters import Counters
 
-INFRASTRUCTURE = {"fetching", "server", "faults", "counters", "stand_in", "__main__"}
+INFRASTRUCTURE = {"archives", "fetching", "server", "faults", "counters", "stand_in", "__main__"}
 FAULTS = web.AppKey("faults", faults.Faults)
 COUNTERS = web.AppKey("counters", Counters)
 STORE = web.AppKey("store", dict)  # what a test told the services: POST /control/store

@@ -1,5 +1,6 @@
 """What may be done with a picture: statements as portals write them, resolved to SPDX ids."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ MARK = re.compile(r"\bpublic domain mark\b|\bCC-PDM\b", re.IGNORECASE)
 LONGEST = 1000  # characters of a statement that are kept
 
 
+@functools.lru_cache(maxsize=4096)  # a million pictures have few licences
 def resolve(*statements: str) -> tuple[str, bool]:
     """Return the licence that statements about a picture amount to, and whether anybody asserted it.
 

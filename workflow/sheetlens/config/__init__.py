@@ -13,22 +13,28 @@ from pydantic import Field, ValidationError, model_validator
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.phases import Evaluate, Images, Split, Train
-from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, GbifQuery
+from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
+from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource
 from sheetlens.errors import UserError
 
 __all__ = [
     "Closed",
     "Dataset",
     "DemoSource",
+    "DwcaSource",
     "Evaluate",
     "Fetch",
     "FigshareFile",
     "FolderSource",
-    "GbifQuery",
+    "GbifSource",
     "HostLimit",
+    "IdigbioSource",
     "Images",
     "Paper",
+    "Records",
+    "Sample",
     "Settings",
+    "SmithsonianSource",
     "Split",
     "Train",
     "read_settings",
@@ -48,7 +54,7 @@ class Dataset(Closed):
     """One data set: where its sheets come from, which network reads them."""
 
     title: str = Field(min_length=1, description="A name for people, used in figures and the report.")
-    source: Literal["demo", "folder", "figshare", "gbif"] = Field(
+    source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian"] = Field(
         description="Where the sheets come from; the section of the same name says how."
     )
     network: Literal["table1", "table2"] = Field(description="The paper's network: Table 1 or Table 2.")
@@ -57,9 +63,11 @@ class Dataset(Closed):
     figshare: dict[str, FigshareFile] | None = Field(
         default=None, description="Used with `source: figshare`: one archive per class."
     )
-    gbif: dict[str, GbifQuery] | None = Field(
-        default=None, description="Used with `source: gbif`: one query per class."
-    )
+    dwca: DwcaSource | None = Field(default=None, description="Used with `source: dwca`.")
+    gbif: GbifSource | None = Field(default=None, description="Used with `source: gbif`.")
+    idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
+    smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
+    records: Records | None = Field(default=None, description="Specimen records to join to the images.")
     paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")
 
     @model_validator(mode="after")

@@ -33,11 +33,3 @@ class FigshareFile(Closed):
     article: int = Field(description="Number of the figshare article.")
     file: int = Field(description="Number of the file in the article.")
     images: int = Field(ge=1, description="Images expected in the archive.")
-
-
-class GbifQuery(Closed):
-    """One class of specimens, compiled from GBIF by family name."""
-
-    family: str = Field(description="Scientific name of the family.")
-    institution: str = Field(description="Institution code of the herbarium (Index Herbariorum).")
-    images: int = Field(ge=1, description="Images to sample.")

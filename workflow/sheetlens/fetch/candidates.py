@@ -10,13 +10,12 @@ import re
 import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from yarl import URL
-
+from sheetlens import files
 from sheetlens.config import Sample
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING, Request
@@ -24,6 +23,7 @@ from sheetlens.licences import allows
 
 LONGEST = 1000  # characters of a field that are kept
 BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
+HOST = r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)"  # of a web address
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SCHEMA = """
 create table if not exists picture
@@ -40,7 +40,7 @@ class Candidates:
 
     def __init__(self, path: Path, settings: Sample) -> None:
         """Open or begin the file."""
-        self.settings = settings
+        self.path, self.settings = path, settings
         wanted = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.base = self._open(path)
@@ -81,16 +81,25 @@ class Candidates:
         found = self.base.execute("select value from note where name = ?", (name,)).fetchone()
         return json.loads(found[0]) if found else None
 
-    def add(self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any], licence: tuple[str, bool]) -> None:
+    def forget(self, step: str) -> None:
+        """Let a step be done again."""
+        self.base.execute("delete from step where name = ?", (step,))
+        self.base.commit()
+
+    def add(
+        self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any], licence: tuple[str, bool]
+    ) -> None:
         """Add a picture of a class, unless its addresses or its licence will not do.
 
         `ways` are addresses, each with the size asked for there, in the order to try them; `fields` are
         columns of LISTING; `licence` is what `licences.resolve` says. The same picture twice is kept once.
         """
         name, asserted = licence
-        usable = [(url, f"{URL(url).host} {size}".strip()) for url, size in ways if re.match(r"https?://[\w[]", url)]
+        usable = [(url, f"{host[1]} {size}") for url, size in ways if (host := re.match(HOST, url))]
         if not usable:
-            self.leave_out(label, "whose address is none of the web" if any(url for url, _ in ways) else "without an address")
+            self.leave_out(
+                label, "whose address is none of the web" if any(url for url, _ in ways) else "without an address"
+            )
         elif not allows(self.settings.licences, name if asserted else ""):
             self.leave_out(label, f"under {clean(name)}" if asserted else "whose licence nobody asserted")
         else:
@@ -122,6 +131,13 @@ class Candidates:
         """How many candidates a class has."""
         return int(self.base.execute("select count(*) from picture where label = ?", (label,)).fetchone()[0])
 
+    def cite(self, service: str, **facts: Any) -> None:
+        """Write `citation.json` beside the collection: where the records come from, and what was left out."""
+        labels = [row[0] for row in self.base.execute("select distinct label from picture order by label")]
+        found = {label: {"candidates": self.count(label), "left_out": dict(self.left_out(label))} for label in labels}
+        values = {"service": service, **facts, "seed": self.settings.seed, "classes": found}
+        files.write_json(self.path.with_name("citation.json"), values)
+
     def sample(self, wanted: Mapping[str, int | None]) -> Iterator[Request]:
         """Yield as many pictures of each class as wanted (None: all), chosen by the seed alone.
 
@@ -147,10 +163,18 @@ class Candidates:
                 yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
 
 
+def total(numbers: Iterable[int | None]) -> int | None:
+    """Images asked for in all classes together; None where a class takes all there are."""
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
+
+
 def clean(value: Any) -> Any:
     """A text as one line of at most LONGEST characters that any table can hold; other values as they are."""
     if not isinstance(value, str):
         return value
+    if value.isprintable():
+        return " ".join(value[:LONGEST].split())
     letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * LONGEST])
     return " ".join("".join(letters).split())[:LONGEST]
 

@@ -45,7 +45,10 @@ def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[st
 def class_of(record: Mapping[str, str], classes: Mapping[str, Mapping[str, Sequence[str]]]) -> str | None:
     """The first class all of whose conditions (term -> values, in any case) a record meets, or None."""
     for name, where in classes.items():
-        if all((record.get(term) or "").casefold() in {value.casefold() for value in values} for term, values in where.items()):
+        if all(
+            (record.get(term) or "").casefold() in {value.casefold() for value in values}
+            for term, values in where.items()
+        ):
             return name
     return None
 

@@ -6,13 +6,16 @@ The core goes into SQLite and the media stream past it: memory does not grow wit
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+from yarl import URL
 
 from sheetlens.archive import Archive, open_archive
 from sheetlens.config import DwcaSource
 from sheetlens.fetch import Plan, Request, darwin
-from sheetlens.fetch.candidates import Candidates
+from sheetlens.fetch.bring import bring
+from sheetlens.fetch.candidates import Candidates, total
 from sheetlens.fetch.session import Session
 from sheetlens.licences import resolve
 
@@ -21,34 +24,34 @@ SIZES = {  # the terms that hold addresses: the size asked for first, then what 
     "original": ("accessURI", "identifier", "goodQualityAccessURI"),
 }
 WEB = "goodQualityAccessURI"
+Classes = Mapping[str, Mapping[str, Sequence[str]]]  # label -> term -> values (see darwin.class_of)
+Ways = Callable[[str, Mapping[str, str]], list[tuple[str, str]]]  # id and media row -> addresses, sizes
 log = logging.getLogger(__name__)
 
 
-def collect(
-    path: Path, candidates: Candidates, classes: Mapping[str, Mapping[str, Sequence[str]]], size: str = "web"
-) -> None:
+def collect(path: Path, candidates: Candidates, classes: Classes, ways: Ways) -> None:
     """Add every picture of an archive whose record belongs to a class (see `darwin.class_of`)."""
     with open_archive(path) as archive:
         duplicates = _load_core(archive, candidates.base, classes)
         for key, media in _media(archive):
             found = candidates.base.execute("select label, record from temp.core where id = ?", (key,)).fetchone()
             if found and darwin.is_picture(media):
-                record = json.loads(found[1])
-                candidates.add(
-                    found[0],
-                    _ways(media, size),
-                    darwin.record_fields(record, key) | darwin.media_fields(media, record),
-                    _licence(media, record),
-                )
+                add_picture(candidates, found[0], key, json.loads(found[1]), media, ways)
         for reason, count in archive.skipped.items():
             log.warning("%s: %d rows could not be read: %s", path.name, count, reason)
         if duplicates:
             log.warning("%s: %d records have the id of an earlier one and are left out", path.name, duplicates)
 
 
-def _load_core(
-    archive: Archive, base: sqlite3.Connection, classes: Mapping[str, Mapping[str, Sequence[str]]]
-) -> int:
+def add_picture(
+    candidates: Candidates, label: str, key: str, record: Mapping[str, str], media: Mapping[str, str], ways: Ways
+) -> None:
+    """Add one picture of one record, both in Darwin Core's terms."""
+    fields = darwin.record_fields(record, key) | darwin.media_fields(media, record)
+    candidates.add(label, ways(key, media), fields, _licence(media, record))
+
+
+def _load_core(archive: Archive, base: sqlite3.Connection, classes: Classes) -> int:
     """Put the records of all classes into a temporary table; return how many had the id of an earlier one."""
     base.execute("drop table if exists temp.core")
     base.execute("create temp table core (id text primary key, label text, record text)")
@@ -72,10 +75,16 @@ def _media(archive: Archive) -> Iterable[tuple[str, Mapping[str, str]]]:
                     yield key, {"identifier": address.strip()}
 
 
-def _ways(media: Mapping[str, str], size: str) -> list[tuple[str, str]]:
-    """The addresses of a picture in the order to try them, each with the size it stands for."""
-    ways = {media[term]: "web" if term == WEB else "original" for term in reversed(SIZES[size]) if media.get(term)}
-    return list(reversed(ways.items()))
+def ways(size: str) -> Ways:
+    """How the addresses of a picture follow from its media row: the size asked for first, then what there is."""
+
+    def of(key: str, media: Mapping[str, str]) -> list[tuple[str, str]]:
+        places = {
+            media[term]: "web" if term == WEB else "original" for term in reversed(SIZES[size]) if media.get(term)
+        }
+        return list(reversed(places.items()))
+
+    return of
 
 
 def _licence(media: Mapping[str, str], record: Mapping[str, str]) -> tuple[str, bool]:
@@ -87,7 +96,14 @@ def _licence(media: Mapping[str, str], record: Mapping[str, str]) -> tuple[str, 
 
 def plan(settings: DwcaSource) -> Plan:
     """Say what will be asked for."""
-    return Plan(what=f"the pictures named in {', '.join(settings.archives)}", images=settings.images)
+    numbers = [chosen.images for chosen in settings.classes.values()]
+    return Plan(
+        what=f"the pictures named in {', '.join(settings.archives)}",
+        hosts=tuple(host for place in settings.archives if "://" in place and (host := URL(place).host)),
+        images=total(numbers),
+        licence=", ".join(settings.licences),
+        unknown=("sizes", "the servers of the pictures"),
+    )
 
 
 async def requests(settings: DwcaSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -97,6 +113,8 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
     for number, place in enumerate(settings.archives):
         with candidates.step(place) as due:
             if due:
-                collect(await bring(place, session, folder / f"archive-{number}.zip"), candidates, classes, settings.size)
+                path = await bring(place, session, folder / f"archive-{number}.zip")
+                collect(path, candidates, classes, ways(settings.size))
+    candidates.cite("Darwin Core Archives", archives=settings.archives)
     for request in candidates.sample({label: chosen.images for label, chosen in settings.classes.items()}):
         yield request
