@@ -7,13 +7,13 @@ Store under "gbif": names {name: answer of /v2/species/match}, records {taxonKey
 import hashlib
 from pathlib import Path
 
-from aiohttp import BasicAuth, web
+from aiohttp import encode_basic_auth, web
 
 from tests.services.plain import picture
 from tests.services.server import STORE
 
 routes = web.RouteTableDef()
-ACCOUNT = BasicAuth("botanist", "s3cret-w0rd")
+ACCOUNT = ("botanist", "s3cret-w0rd")
 
 
 def store(request: web.Request) -> dict:
@@ -46,7 +46,7 @@ async def search(request: web.Request) -> web.Response:
 
 @routes.post("/api.gbif.org/v1/occurrence/download/request")
 async def order(request: web.Request) -> web.Response:
-    if request.headers.get("Authorization") != ACCOUNT.encode():
+    if request.headers.get("Authorization") != encode_basic_auth(*ACCOUNT):
         return web.Response(status=401)
     body = await request.json()
     keys = {predicate["key"]: predicate["value"] for predicate in body["predicate"]["predicates"]}

@@ -156,7 +156,7 @@ def test_copies_of_the_cache_are_named_by_record_and_digest(services, tmp_path):
 
 @pytest.fixture
 def account(monkeypatch):
-    for name, value in zip(gbif.ACCOUNT, (ACCOUNT.login, ACCOUNT.password, "botanist@example.org"), strict=True):
+    for name, value in zip(gbif.ACCOUNT, (*ACCOUNT, "botanist@example.org"), strict=True):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(gbif, "POLL", 0.01)
 
@@ -183,7 +183,9 @@ def test_large_sets_come_as_downloads_with_a_doi(services, tmp_path, account, ca
     assert [one["doi"] for one in cited["downloads"]] == ["10.15468/dl.0000001-59R5F", "10.15468/dl.0000002-8WXYZ"]
     for secret in ("s3cret-w0rd", "botanist"):
         assert secret not in caplog.text
-        assert not [path for path in (tmp_path / "w").rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+        assert not [
+            path for path in (tmp_path / "w").rglob("*") if path.is_file() and secret.encode() in path.read_bytes()
+        ]
 
 
 def test_an_order_is_given_once(services, tmp_path, account):

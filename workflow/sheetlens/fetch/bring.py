@@ -1,13 +1,14 @@
 """Bring one large file of metadata here, such as an archive."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from sheetlens.errors import UserError
-from sheetlens.fetch.faults import LaterError
+from sheetlens.fetch import Request
+from sheetlens.fetch.checks import BrokenImageError
+from sheetlens.fetch.engine import Engine
 from sheetlens.fetch.session import Session
-from sheetlens.files import whole
 
 LARGEST = 2**36  # bytes of an archive of metadata
 
@@ -22,17 +23,19 @@ async def bring(place: str, session: Session, path: Path, right: Callable[[Path]
         if not here.exists():
             raise UserError(f"'{place}' does not exist: give a file or folder here, or a web address")
         return here
-    if path.exists():
-        return path
 
-    async def ask() -> None:
-        with whole(path) as part, part.open("wb") as file:
-            async with session.open(place) as response:
-                async for piece in session.pieces(response, LARGEST):
-                    file.write(piece)
-            file.flush()
-            if not right(part):
-                raise LaterError("the server answered with another kind of file")
+    def check(part: Path) -> None:
+        if not right(part):
+            raise BrokenImageError("the server answered with another kind of file")
 
-    await session.again(ask, place)
+    async def one() -> AsyncIterator[Request]:
+        yield Request(path.name, (place,))
+
+    engine = Engine(session, path.parent, path.with_suffix(".state"), check=check, largest=LARGEST)
+    await engine.bring(one())
+    outcome = next(iter(engine.journal.rows()))
+    engine.finish()
+    engine.journal.close()
+    if outcome["status"] != "ok":
+        raise UserError(f"{place} could not be fetched: {outcome['reason']}")
     return path

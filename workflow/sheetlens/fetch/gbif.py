@@ -224,7 +224,7 @@ async def _order(session: Session, parameters: Mapping[str, str]) -> str:
             f"{DOWNLOAD}/request",
             method="POST",
             json=order,
-            auth=aiohttp.BasicAuth(who["GBIF_USER"], who["GBIF_PWD"]),
+            headers={"Authorization": aiohttp.encode_basic_auth(who["GBIF_USER"], who["GBIF_PWD"])},
             accept=(200, 201),
         )
     except RefusedError as error:
