@@ -138,7 +138,9 @@ class SmithsonianSource(Sample):
 class Records(Closed):
     """Specimen records of your own, joined to the images by barcode."""
 
-    path: str = Field(min_length=1, description="Table (CSV, TSV, Parquet), or a Darwin Core Archive (zip or folder).")
+    path: str = Field(
+        min_length=1, description="Table (CSV, TSV, Parquet), Darwin Core Archive, or folder of Smithsonian shards."
+    )
     barcode: str = Field(default="catalogNumber", description="Its column with the barcode.")
     columns: dict[str, str] = Field(
         default={}, description="Columns of the listing (Darwin Core terms) that have another name in the table."
