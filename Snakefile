@@ -13,6 +13,7 @@ include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/report.smk"
 
@@ -45,6 +46,14 @@ rule all:
         every_model("history.csv"),
         every_model("predictions.parquet"),
         every_evaluation(),
+        expand(
+            "results/{dataset}/audits/baselines/{protocol}-{seed}.parquet",
+            dataset=DATASETS,
+            protocol=PROTOCOLS,
+            seed=SEEDS,
+        ),
+        every_finding(),
+        expand("results/{dataset}/audits/labels.csv", dataset=DATASETS),
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,

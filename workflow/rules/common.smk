@@ -115,23 +115,30 @@ def modules(*names):
     return sorted(found.values())
 
 
-def every_model(file, datasets=DATASETS):
+def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
     """A file of every model: of each data set, protocol and seed."""
     return [
         f"results/{name}/models/{settings.datasets[name].network}/{protocol}-{seed}/{file}"
         for name in datasets
-        for protocol in PROTOCOLS
+        for protocol in protocols
         for seed in SEEDS
     ]
 
 
-def every_evaluation(datasets=DATASETS):
+def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):
     """The evaluation of each data set and protocol."""
     return [
         f"results/{name}/evaluation/{settings.datasets[name].network}-{protocol}.json"
         for name in datasets
-        for protocol in PROTOCOLS
+        for protocol in protocols
     ]
+
+
+def every_finding(datasets=DATASETS):
+    """What each audit found, for each data set."""
+    findings = ["setup", "labels"]
+    findings += [f"{audit}-{protocol}" for audit in ("shortcuts", "training") for protocol in PROTOCOLS]
+    return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 
 
 def hold_results():

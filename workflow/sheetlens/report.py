@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from sheetlens.audits.training import collapsed
 from sheetlens.files import read_json, read_table, whole
 from sheetlens.images import open_photograph
 from sheetlens.outcomes import (
@@ -132,16 +133,6 @@ def missed_stains(evaluation: dict[str, Any]) -> tuple[int, int] | None:
         return None
     row = evaluation["confusion"][classes.index("stained")]
     return row[classes.index("unstained")], sum(row)
-
-
-def collapsed(model: dict[str, Any], evaluation: dict[str, Any]) -> bool:
-    """Whether a model cannot be told from one that always names the commonest class.
-
-    True when the majority share lies inside or above the interval of its accuracy, or when it gave every
-    sheet the same answer.
-    """
-    answers = [sum(column) for column in zip(*model["confusion"], strict=True)]
-    return bool(model["low"] <= evaluation["majority"] or sum(count > 0 for count in answers) == 1)
 
 
 def count_files(manifest: pd.DataFrame, classes: list[str]) -> list[dict[str, Any]]:

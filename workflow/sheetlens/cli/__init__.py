@@ -14,6 +14,7 @@ import time
 import click
 
 from sheetlens import __version__
+from sheetlens.cli.audit import audit
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
@@ -29,7 +30,20 @@ def cli() -> None:
     """Read photographed herbarium sheets with machine learning, reproducibly."""
 
 
-for command in (fetch, prepare, find_duplicates, split, train, predict_parts, evaluate, tabulate, draw, report):
+COMMANDS = (
+    fetch,
+    prepare,
+    find_duplicates,
+    split,
+    train,
+    predict_parts,
+    evaluate,
+    tabulate,
+    audit,
+    draw,
+    report,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -12,12 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.phases import Evaluate, Images, Split, Train
+from sheetlens.config.phases import Audit, Evaluate, Images, Split, Train
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource
 from sheetlens.errors import UserError
 
 __all__ = [
+    "Audit",
     "Closed",
     "Dataset",
     "DemoSource",
@@ -93,6 +94,7 @@ class Settings(Closed):
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
     train: Train = Field(default=Train(), description="Training of the networks.")
     evaluate: Evaluate = Field(default=Evaluate(), description="Evaluation on the test part.")
+    audit: Audit = Field(default=Audit(), description="Audits of data and models.")
 
     @model_validator(mode="after")
     def _names_are_usable(self) -> Self:

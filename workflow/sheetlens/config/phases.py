@@ -1,4 +1,4 @@
-"""How each phase of the study works: images, split, train, evaluate."""
+"""How each phase of the study works: images, split, train, evaluate, audit."""
 
 from typing import Annotated, Literal, Self
 
@@ -76,3 +76,18 @@ class Evaluate(Closed):
 
     set_aside: float = Field(default=0.1, gt=0, lt=1, description="Share of least sure sheets to set aside (0 to 1).")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals (0 to 1).")
+
+
+class Audit(Closed):
+    """When an audit raises the alarm, and how many sheets it looks at."""
+
+    level: float = Field(
+        default=0.01, gt=0, lt=0.5, description="Most false alarms an audit may raise, as a share of clean data sets."
+    )
+    area: float = Field(
+        default=0.6,
+        ge=0.5,
+        lt=1,
+        description="ROC area (0.5 is chance) that a view of the imaging set-up must reach for an alarm.",
+    )
+    saliency_sheets: int = Field(default=60, ge=4, description="Test sheets whose saliency is computed.")

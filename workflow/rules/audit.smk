@@ -1,0 +1,137 @@
+# Audit: what may be wrong with the data or the models; each audit finds what is planted in the demo.
+# Reads: image set, manifest, splits, predictions, evaluations. Writes: results/{dataset}/audits/.
+
+
+rule audit_baselines:
+    """Cheap models that cannot see the plant, trained on the same parts as the network."""
+    input:
+        index="results/{dataset}/images/index.parquet",
+        manifest="results/{dataset}/manifest.parquet",
+        pixels="results/{dataset}/images/pixels.npy",
+        split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        modules=modules("audits.baselines"),
+    output:
+        predictions="results/{dataset}/audits/baselines/{protocol}-{seed}.parquet",
+    log:
+        "logs/audit_baselines/{dataset}-{protocol}-{seed}.log",
+    benchmark:
+        "logs/audit_baselines/{dataset}-{protocol}-{seed}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    message:
+        "Training the baselines on {wildcards.dataset}, {wildcards.protocol} split, seed {wildcards.seed}"
+    shell:
+        "python -m sheetlens audit baselines"
+        " --index {input.index:q}"
+        " --manifest {input.manifest:q}"
+        " --pixels {input.pixels:q}"
+        " --split {input.split:q}"
+        " --output {output.predictions:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_setup:
+    """Does the way a sheet was photographed tell its class?"""
+    input:
+        baselines=expand(
+            "results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS[0], seed=SEEDS
+        ),
+        modules=modules("audits.shortcuts"),
+    output:
+        finding="results/{dataset}/audits/setup.json",
+    log:
+        "logs/audit_setup/{dataset}.log",
+    benchmark:
+        "logs/audit_setup/{dataset}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        settings=settings.audit.model_dump_json(include={"level", "area"}),
+        baselines=lambda wildcards, input: [word for path in input.baselines for word in ("--baseline", path)],
+    message:
+        "Auditing the imaging set-up of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit setup"
+        " --settings {params.settings:q}"
+        " {params.baselines:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_shortcuts:
+    """The network's gain over each baseline on the same test sheets."""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], [wildcards.protocol]),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], [wildcards.protocol]),
+        baselines=expand("results/{{dataset}}/audits/baselines/{{protocol}}-{seed}.parquet", seed=SEEDS),
+        modules=modules("audits.shortcuts"),
+    output:
+        finding="results/{dataset}/audits/shortcuts-{protocol}.json",
+    log:
+        "logs/audit_shortcuts/{dataset}-{protocol}.log",
+    benchmark:
+        "logs/audit_shortcuts/{dataset}-{protocol}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        settings=settings.audit.model_dump_json(include={"level"}),
+        baselines=lambda wildcards, input: [word for path in input.baselines for word in ("--baseline", path)],
+    message:
+        "Comparing the network with the baselines on {wildcards.dataset}, {wildcards.protocol} split"
+    shell:
+        "python -m sheetlens audit shortcuts"
+        " --settings {params.settings:q}"
+        " {params.baselines:q}"
+        " --evaluation {input.evaluation:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_labels:
+    """Labels that models contradict which never saw them: a list for a person to review."""
+    input:
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset]),
+        modules=modules("audits.labels"),
+    output:
+        finding="results/{dataset}/audits/labels.json",
+        table="results/{dataset}/audits/labels.csv",
+    log:
+        "logs/audit_labels/{dataset}.log",
+    benchmark:
+        "logs/audit_labels/{dataset}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        settings=settings.audit.model_dump_json(include={"level"}),
+    message:
+        "Auditing the labels of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit labels"
+        " --settings {params.settings:q}"
+        " --table {output.table:q}"
+        " --output {output.finding:q}"
+        " {input.predictions:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_training:
+    """Did every training learn, and did it finish learning?"""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], [wildcards.protocol]),
+        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], [wildcards.protocol]),
+        modules=modules("audits.training"),
+    output:
+        finding="results/{dataset}/audits/training-{protocol}.json",
+    log:
+        "logs/audit_training/{dataset}-{protocol}.log",
+    benchmark:
+        "logs/audit_training/{dataset}-{protocol}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    message:
+        "Auditing the trainings on {wildcards.dataset}, {wildcards.protocol} split"
+    shell:
+        "python -m sheetlens audit training"
+        " --evaluation {input.evaluation:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"

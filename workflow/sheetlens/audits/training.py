@@ -1,0 +1,77 @@
+"""Did every training learn, and did it finish learning?"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sheetlens.audits import Finding
+
+STILL_FALLING = 0.1  # share of the whole fall of the validation loss that the last epoch still brought
+
+
+def collapsed(model: dict[str, Any], evaluation: dict[str, Any]) -> bool:
+    """Whether a model cannot be told from one that always names the commonest class.
+
+    True when the majority share lies inside or above the interval of its accuracy, or when it gave every
+    sheet the same answer.
+    """
+    answers = [sum(column) for column in zip(*model["confusion"], strict=True)]
+    return bool(model["low"] <= evaluation["majority"] or sum(count > 0 for count in answers) == 1)
+
+
+def audit_training(evaluation: dict[str, Any], histories: dict[int, pd.DataFrame]) -> Finding:
+    """Alarm for a training that broke or learnt nothing, a note for one that was still learning at its end.
+
+    `evaluation` is the evaluation of one network and protocol, `histories` the history of each seed.
+    """
+    facts = {}
+    for model in evaluation["models"]:
+        history = histories[model["seed"]]
+        facts[model["seed"]] = {
+            "accuracy": model["accuracy"],
+            "collapsed": collapsed(model, evaluation),
+            "broken": bool(~np.isfinite(history[["train_loss", "validation_loss"]].to_numpy(float)).all()),
+            "unfinished": _unfinished(history),
+            "epochs": len(history),
+        }
+    numbers = {"majority": evaluation["majority"], "seeds": {str(seed): fact for seed, fact in facts.items()}}
+
+    def those(what: str) -> str:
+        return ", ".join(str(seed) for seed, fact in facts.items() if fact[what])
+
+    if those("broken"):
+        return Finding(
+            "training",
+            "alarm",
+            f"The loss became infinite or no number with seed {those('broken')}.",
+            "Lower train.learning_rate and train again.",
+            numbers,
+        )
+    if those("collapsed"):
+        return Finding(
+            "training",
+            "alarm",
+            f"The run with seed {those('collapsed')} cannot be told from always naming the commonest class"
+            f" ({100 * evaluation['majority']:.1f} % right).",
+            "Do not use that model. Train with more sheets, more epochs or another learning rate; if every seed"
+            " fails, the pictures may not hold the answer. A small test part alone can cause this, too.",
+            numbers,
+        )
+    if those("unfinished"):
+        return Finding(
+            "training",
+            "note",
+            f"The validation loss was still falling when training ended with seed {those('unfinished')}.",
+            "Raise train.epochs: there is more to gain.",
+            numbers,
+        )
+    return Finding("training", "ok", "Every run learnt its task and finished learning.", "Nothing to do.", numbers)
+
+
+def _unfinished(history: pd.DataFrame) -> bool:
+    """Whether the last epoch is the best and brought a good part of all that was gained."""
+    loss = history["validation_loss"].to_numpy(float)
+    if len(loss) < 2 or not np.isfinite(loss).all() or loss.argmin() < len(loss) - 1:
+        return False
+    return bool(loss[-2] - loss[-1] > STILL_FALLING * (loss.max() - loss[-1]))
