@@ -10,13 +10,12 @@ import re
 import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sheetlens import files
-from sheetlens.config import Sample
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING, Request
 from sheetlens.licences import allows
@@ -31,6 +30,7 @@ create table if not exists picture
 create index if not exists by_rank on picture (label, rank);
 create table if not exists step (name text primary key, value text);
 create table if not exists left_out (label text, reason text, number integer, primary key (label, reason));
+create table if not exists record (id text primary key, label text, terms text);
 create table if not exists note (name text primary key, value text);
 """
 
@@ -38,8 +38,8 @@ create table if not exists note (name text primary key, value text);
 class Candidates:
     """The candidates of one data set, in a SQLite file. Other settings start a new collection."""
 
-    def __init__(self, path: Path, settings: Sample) -> None:
-        """Open or begin the file."""
+    def __init__(self, path: Path, settings: Any) -> None:
+        """Open or begin the file; `settings` are those of a source with `classes`, `seed` and `licences`."""
         self.path, self.settings = path, settings
         wanted = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +116,16 @@ class Candidates:
         if not inserted.rowcount:
             self.leave_out(label, "named twice")
 
+    def know(self, key: str, label: str, record: Mapping[str, str]) -> bool:
+        """Keep the record of a specimen until its pictures come; return whether its id is new."""
+        known = json.dumps({term: value for term, value in record.items() if value})
+        return bool(self.base.execute("insert or ignore into record values (?, ?, ?)", (key, label, known)).rowcount)
+
+    def known(self, key: str) -> tuple[str, dict[str, str]] | None:
+        """Class and terms of a record that was kept, or None."""
+        found = self.base.execute("select label, terms from record where id = ?", (key,)).fetchone()
+        return (found[0], json.loads(found[1])) if found else None
+
     def leave_out(self, label: str, reason: str) -> None:
         """Count a picture that is no candidate, by reason."""
         self.base.execute(
@@ -138,12 +148,13 @@ class Candidates:
         values = {"service": service, **facts, "seed": self.settings.seed, "classes": found}
         files.write_json(self.path.with_name("citation.json"), values)
 
-    def sample(self, wanted: Mapping[str, int | None]) -> Iterator[Request]:
-        """Yield as many pictures of each class as wanted (None: all), chosen by the seed alone.
+    def sample(self) -> Iterator[Request]:
+        """Yield as many pictures of each class as are wanted (None: all), chosen by the seed alone.
 
         The choice depends on seed and names, not on the order in which pages came.
         Raises UserError when a class has fewer.
         """
+        wanted = {label: chosen.images for label, chosen in self.settings.classes.items()}
         for label, number in wanted.items():
             have = self.count(label)
             if have < (number or 1):
@@ -161,12 +172,6 @@ class Candidates:
             for image_id, ways, fields in rows:
                 urls, routes = zip(*json.loads(ways), strict=True)
                 yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
-
-
-def total(numbers: Iterable[int | None]) -> int | None:
-    """Images asked for in all classes together; None where a class takes all there are."""
-    known = list(numbers)
-    return None if None in known else sum(number or 0 for number in known)
 
 
 def clean(value: Any) -> Any:

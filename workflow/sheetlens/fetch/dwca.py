@@ -3,19 +3,17 @@
 The core goes into SQLite and the media stream past it: memory does not grow with the number of rows.
 """
 
-import json
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from yarl import URL
 
-from sheetlens.archive import Archive, open_archive
 from sheetlens.config import DwcaSource
-from sheetlens.fetch import Plan, Request, darwin
+from sheetlens.darwin_core import Archive, open_archive
+from sheetlens.fetch import Plan, Request, terms
 from sheetlens.fetch.bring import bring
-from sheetlens.fetch.candidates import Candidates, total
+from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.session import Session
 from sheetlens.licences import resolve
 
@@ -24,19 +22,18 @@ SIZES = {  # the terms that hold addresses: the size asked for first, then what 
     "original": ("accessURI", "identifier", "goodQualityAccessURI"),
 }
 WEB = "goodQualityAccessURI"
-Classes = Mapping[str, Mapping[str, Sequence[str]]]  # label -> term -> values (see darwin.class_of)
+Classes = Mapping[str, Mapping[str, Sequence[str]]]  # label -> term -> values (see terms.class_of)
 Ways = Callable[[str, Mapping[str, str]], list[tuple[str, str]]]  # id and media row -> addresses, sizes
 log = logging.getLogger(__name__)
 
 
 def collect(path: Path, candidates: Candidates, classes: Classes, ways: Ways) -> None:
-    """Add every picture of an archive whose record belongs to a class (see `darwin.class_of`)."""
+    """Add every picture of an archive whose record belongs to a class (see `terms.class_of`)."""
     with open_archive(path) as archive:
-        duplicates = _load_core(archive, candidates.base, classes)
+        duplicates = _know_records(archive, candidates, classes)
         for key, media in _media(archive):
-            found = candidates.base.execute("select label, record from temp.core where id = ?", (key,)).fetchone()
-            if found and darwin.is_picture(media):
-                add_picture(candidates, found[0], key, json.loads(found[1]), media, ways)
+            if (found := candidates.known(key)) and terms.is_picture(media):
+                add_picture(candidates, found[0], key, found[1], media, ways)
         for reason, count in archive.skipped.items():
             log.warning("%s: %d rows could not be read: %s", path.name, count, reason)
         if duplicates:
@@ -47,29 +44,27 @@ def add_picture(
     candidates: Candidates, label: str, key: str, record: Mapping[str, str], media: Mapping[str, str], ways: Ways
 ) -> None:
     """Add one picture of one record, both in Darwin Core's terms."""
-    fields = darwin.record_fields(record, key) | darwin.media_fields(media, record)
+    fields = terms.record_fields(record, key) | terms.media_fields(media, record)
     candidates.add(label, ways(key, media), fields, _licence(media, record))
 
 
-def _load_core(archive: Archive, base: sqlite3.Connection, classes: Classes) -> int:
-    """Put the records of all classes into a temporary table; return how many had the id of an earlier one."""
-    base.execute("drop table if exists temp.core")
-    base.execute("create temp table core (id text primary key, label text, record text)")
+def _know_records(archive: Archive, candidates: Candidates, classes: Classes) -> int:
+    """Keep the records of all classes; return how many had the id of an earlier one."""
+    candidates.base.execute("delete from record")  # ids are those of one archive
     duplicates = 0
-    for key, record in archive.rows(archive.core, darwin.terms_of(classes.values())):
-        if label := darwin.class_of(record, classes):
-            known = json.dumps({term: value for term, value in record.items() if value})
-            row = (key or record["occurrenceID"] or record["catalogNumber"], label, known)
-            duplicates += 1 - base.execute("insert or ignore into temp.core values (?, ?, ?)", row).rowcount
+    for key, record in archive.rows(archive.core, terms.terms_of(classes.values())):
+        if label := terms.class_of(record, classes):
+            new = candidates.know(key or record["occurrenceID"] or record["catalogNumber"], label, record)
+            duplicates += not new
     return duplicates
 
 
 def _media(archive: Archive) -> Iterable[tuple[str, Mapping[str, str]]]:
     """The media rows with the id of their record: of the extensions, else of a term of the core."""
     for table in archive.media:
-        yield from archive.rows(table, darwin.MEDIA)
+        yield from archive.rows(table, terms.MEDIA)
     if not archive.media:
-        for key, record in archive.rows(archive.core, darwin.RECORD):
+        for key, record in archive.rows(archive.core, terms.RECORD):
             for address in record["associatedMedia"].split("|"):
                 if address.strip():
                     yield key, {"identifier": address.strip()}
@@ -94,16 +89,23 @@ def _licence(media: Mapping[str, str], record: Mapping[str, str]) -> tuple[str, 
     return (licence, asserted) if licence else (resolve(record.get("license") or "")[0], False)
 
 
-def plan(settings: DwcaSource) -> Plan:
-    """Say what will be asked for."""
-    numbers = [chosen.images for chosen in settings.classes.values()]
-    return Plan(
-        what=f"the pictures named in {', '.join(settings.archives)}",
-        hosts=tuple(host for place in settings.archives if "://" in place and (host := URL(place).host)),
-        images=total(numbers),
-        licence=", ".join(settings.licences),
-        unknown=("sizes", "the servers of the pictures"),
-    )
+def plan(settings: DwcaSource) -> list[Plan]:
+    """Say for each class what will be asked for."""
+    return [
+        Plan(
+            f"{label}: pictures in {', '.join(settings.archives)} of records with {conditions(chosen.where)}",
+            hosts=tuple(host for place in settings.archives if "://" in place and (host := URL(place).host)),
+            images=chosen.images,
+            licence=", ".join(settings.licences),
+            unknown=("hosts: the portals' own, which only the records name",),
+        )
+        for label, chosen in settings.classes.items()
+    ]
+
+
+def conditions(where: Mapping[str, Sequence[str]]) -> str:
+    """Conditions on terms in words."""
+    return " and ".join(f"{term} {' or '.join(values)}" for term, values in where.items())
 
 
 async def requests(settings: DwcaSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -116,5 +118,5 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
                 path = await bring(place, session, folder / f"archive-{number}.zip")
                 collect(path, candidates, classes, ways(settings.size))
     candidates.cite("Darwin Core Archives", archives=settings.archives)
-    for request in candidates.sample({label: chosen.images for label, chosen in settings.classes.items()}):
+    for request in candidates.sample():
         yield request

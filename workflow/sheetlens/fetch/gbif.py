@@ -18,9 +18,9 @@ import aiohttp
 
 from sheetlens.config import GbifSource
 from sheetlens.errors import UserError
-from sheetlens.fetch import Plan, Request, darwin, dwca
+from sheetlens.fetch import Plan, Request, dwca, terms
 from sheetlens.fetch.bring import bring
-from sheetlens.fetch.candidates import Candidates, total
+from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.session import Session
 
@@ -32,24 +32,26 @@ PAGE = 300  # most records of a page
 DEEPEST = 100_000  # most records that a search reaches
 FEW = 50_000  # records of all classes that are searched: about three minutes of one page a second
 POLL = 30.0  # seconds between two looks at a download
+PUBLISHERS = "hosts: the publishers' own, which only the records name"
 ACCOUNT = ("GBIF_USER", "GBIF_PWD", "GBIF_EMAIL")
 WORKING = ("PREPARING", "RUNNING", "SUSPENDED")
 CITED = ("key", "doi", "license", "created", "totalRecords", "numberDatasets", "downloadLink")
 log = logging.getLogger(__name__)
 
 
-def plan(settings: GbifSource) -> Plan:
-    """Say what will be asked for."""
-    names = " and ".join(f"{chosen.name} ({label})" for label, chosen in settings.classes.items())
+def plan(settings: GbifSource) -> list[Plan]:
+    """Say for each class what will be asked for."""
     where = f" of {settings.institution}" if settings.institution else ""
-    numbers = [chosen.images for chosen in settings.classes.values()]
-    return Plan(
-        what=f"preserved specimens{where} with pictures, {names}, looked up in GBIF",
-        hosts=("api.gbif.org",),
-        images=total(numbers),
-        licence=", ".join(settings.licences),
-        unknown=("sizes",) if settings.cache else ("sizes", "the publishers' servers"),
-    )
+    return [
+        Plan(
+            f"{label}: preserved specimens of {chosen.name}{where} with a picture, chosen by seed {settings.seed}",
+            hosts=("api.gbif.org",),
+            images=chosen.images,
+            licence=", ".join(settings.licences),
+            unknown=() if settings.cache else (PUBLISHERS,),
+        )
+        for label, chosen in settings.classes.items()
+    ]
 
 
 async def requests(settings: GbifSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -78,7 +80,7 @@ async def requests(settings: GbifSource, session: Session, folder: Path) -> Asyn
         downloads=[cited for label in queries if (cited := candidates.recall(f"citation {label}"))],
         records_by_dataset=candidates.recall("datasets") or {},
     )
-    for request in candidates.sample({label: chosen.images for label, chosen in settings.classes.items()}):
+    for request in candidates.sample():
         yield request
 
 
@@ -162,7 +164,7 @@ def _add(settings: GbifSource, candidates: Candidates, label: str, record: Mappi
         known = (
             {term: value for term, value in entry.items() if isinstance(value, str)} if isinstance(entry, dict) else {}
         )
-        if darwin.is_picture(known):
+        if terms.is_picture(known):
             dwca.add_picture(candidates, label, text.get("key", ""), text, known, ways(settings))
 
 

@@ -3,8 +3,8 @@ import zipfile
 
 import pytest
 
-from sheetlens import archive
-from sheetlens.archive import open_archive
+from sheetlens import darwin_core
+from sheetlens.darwin_core import open_archive
 from sheetlens.errors import UserError
 from tests.services.archives import AC, gbif, media, occurrences, write_archive
 
@@ -157,7 +157,7 @@ def test_a_broken_table_is_named(tmp_path):
 
 def test_a_table_that_unpacks_without_end_is_stopped(tmp_path, monkeypatch):
     path = write_archive(tmp_path / "a.zip", occurrences(ROWS * 100_000))
-    monkeypatch.setattr(archive, "TABLE_LIMIT", 10**6)
+    monkeypatch.setattr(darwin_core, "TABLE_LIMIT", 10**6)
     with pytest.raises(UserError, match="no table of specimens"):
         read(path)
 
