@@ -1,0 +1,53 @@
+"""Read tables that people bring (CSV, TSV, Parquet), row by row, under our names of the columns."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sheetlens.errors import UserError
+
+BATCH = 10_000  # rows of a Parquet file in memory at a time
+
+
+def read_rows(
+    path: Path, columns: Mapping[str, str], needed: tuple[str, ...] | None = None
+) -> Iterator[dict[str, str]]:
+    """Yield each row as text: our name of a column -> its value, "" where there is none.
+
+    `columns` maps our names to the table's, whose case does not count; `needed` are those of ours that must
+    be there (default: all). Raises UserError for a table that cannot be read or lacks one.
+    """
+    path = path.expanduser()
+    try:
+        rows = _parquet(path) if path.suffix == ".parquet" else _text(path)
+        header = next(rows)
+        known = {name.strip().casefold(): name for name in reversed(header)}
+        places = {ours: known[theirs.casefold()] for ours, theirs in columns.items() if theirs.casefold() in known}
+        if lacking := [columns[ours] for ours in (columns if needed is None else needed) if ours not in places]:
+            raise UserError(f"the table {path} has no column '{lacking[0]}'; its columns are {', '.join(header)}")
+        for row in rows:
+            yield {ours: _value(row.get(theirs)) for ours, theirs in places.items()}
+    except (OSError, csv.Error, pa.ArrowException, StopIteration) as error:
+        raise UserError(f"the table {path} cannot be read: {error or 'it is empty'}") from None
+
+
+def _text(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
+        yield list(rows.fieldnames or [])
+        yield from rows
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    with pq.ParquetFile(path) as file:
+        yield file.schema_arrow.names
+        for batch in file.iter_batches(BATCH):
+            yield from batch.to_pylist()
+
+
+def _value(value: Any) -> str:
+    return "" if value is None or value != value else str(value).strip()
