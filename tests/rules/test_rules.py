@@ -39,8 +39,8 @@ def test_the_papers_chain_stands_offline(tmp_path):
     result = snakemake(tmp_path, "--dry-run")
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_remote": 2, "prepare_pack": 2, "duplicates_find": 2, "split_sheets": 10, "train_network": 10,
-        "predict_parts": 10, "evaluate_network": 2, "evaluate_table": 1,
+        "fetch_remote": 2, "prepare_shard": 32, "prepare_pack": 2, "duplicates_find": 2, "split_sheets": 10,
+        "train_network": 10, "predict_parts": 10, "evaluate_network": 2, "evaluate_table": 1,
         "audit_baselines": 10, "audit_setup": 2, "audit_shortcuts": 2, "audit_labels": 2, "audit_training": 2,
         "figure_dataset": 6, "figure_study": 2, "report_write": 1, "all": 1,
     }  # fmt: skip
@@ -113,9 +113,9 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
     with_share = ("--config", "split={train: 0.6, validation: 0.3}")
     assert set(jobs(run("--dry-run", *splits, *with_share))) == {"split_sheets"}
     letterbox = ("--config", "images={fit: letterbox}")
-    assert set(jobs(run("--dry-run", *splits, *letterbox))) == {"prepare_pack", "split_sheets"}
+    assert set(jobs(run("--dry-run", *splits, *letterbox))) == {"prepare_shard", "prepare_pack", "split_sheets"}
     (photographs / "fern/new.png").write_bytes((photographs / "fern/3.png").read_bytes())
-    assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_pack", "split_sheets"}
+    assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_shard", "prepare_pack", "split_sheets"}
 
 
 def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):

@@ -25,10 +25,14 @@ def fetch(photographs, listing):
     return sheetlens("fetch", "folder", "--settings", settings, "--originals", "none", "--listing", listing)
 
 
-def prepare(listing, folder, **options):
+def prepare(listing, folder, shard, **options):
+    """Both steps; the result is that of the first that fails."""
+    first = sheetlens("prepare-shard", "--settings", "{}", "--listing", listing, "--shard", shard, **options)
+    if first.returncode:
+        return first
     return sheetlens(
-        "prepare", "--settings", "{}", "--listing", listing, "--pixels", folder / "pixels.npy",
-        "--index", folder / "index.parquet", "--manifest", folder / "manifest.parquet", **options,
+        "prepare-pack", "--settings", "{}", "--listing", listing, "--pixels", folder / "pixels.npy",
+        "--index", folder / "index.parquet", "--manifest", folder / "manifest.parquet", shard, **options,
     )  # fmt: skip
 
 
@@ -48,7 +52,17 @@ def test_a_source_that_cannot_be_fetched_yet_says_the_way_out(tmp_path):
 
 def test_help_of_every_command():
     commands = [line.split()[0] for line in sheetlens("--help").stdout.split("Commands:")[1].splitlines() if line]
-    assert {"fetch", "prepare", "split", "train", "predict-parts", "evaluate", "draw", "report"} <= set(commands)
+    assert {
+        "fetch",
+        "prepare-shard",
+        "prepare-pack",
+        "split",
+        "train",
+        "predict-parts",
+        "evaluate",
+        "draw",
+        "report",
+    } <= set(commands)
     for command in commands:
         result = sheetlens(command, "--help")
         assert result.returncode == 0
@@ -70,10 +84,14 @@ def small_disk(tmp_path):
 
 def test_full_disk(photographs, tmp_path, small_disk):
     assert fetch(photographs, tmp_path / "listing.parquet").returncode == 0
-    result = prepare(tmp_path / "listing.parquet", small_disk)
-    assert result.returncode == 1
-    assert "the disk is full: make room and run the same command again" in result.stderr
-    assert not list(small_disk.iterdir())
+    for shard in (small_disk / "shard", tmp_path / "shard"):
+        result = prepare(tmp_path / "listing.parquet", small_disk, shard)
+        assert result.returncode == 1
+        assert "the disk is full: make room and run the same command again" in result.stderr
+        assert not [path for path in small_disk.iterdir() if path.suffix != ".part"]
+        for path in small_disk.iterdir():
+            path.unlink()
+    assert prepare(tmp_path / "listing.parquet", tmp_path / "set", tmp_path / "shard").returncode == 0
 
 
 def test_a_job_ends_with_the_workflow_that_started_it():

@@ -1,21 +1,29 @@
 import hashlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sheetlens import files
+from sheetlens.assemble import REPEATED, assemble
+from sheetlens.config import Limits
 from sheetlens.errors import UserError
 from sheetlens.fetch import listing
 from sheetlens.images import read_sheet
-from sheetlens.pack import open_pack, pack
+from sheetlens.pack import gather, open_pack, open_shards
+from sheetlens.shards import Shard, write_shard
 from tests.unit.test_images import encode, sheet
 
 
 def make_listing(folder, sheets):
+    """Write files and the listing of them; return the listing's path."""
     records = []
     for name, data in sheets.items():
-        path = folder / name
+        path = folder / "originals" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         records.append(
@@ -28,55 +36,192 @@ def make_listing(folder, sheets):
                 "sha256": files.sha256(path),
             }
         )
-    return listing(records)
+    files.write_table(folder / "listing.parquet", listing(records))
+    return folder / "listing.parquet"
 
 
-@pytest.fixture
-def originals(tmp_path):
-    sheets = {f"{label}/{n}.jpg": encode(sheet(300 + n, 400), "JPEG") for label in "ab" for n in range(40)}
-    sheets["a/5.jpg"] = b"<html>Request Rejected</html>"
-    sheets["b/7.jpg"] = sheets["b/7.jpg"][:-500]
-    return make_listing(tmp_path / "originals", sheets)
+@pytest.fixture(scope="module")
+def some(tmp_path_factory):
+    """The listing of 40 sheets, two of them unusable, and one file that the listing itself refuses."""
+    sheets = {f"{label}/{n:02}.jpg": encode(sheet(300 + n, 400), "JPEG") for label in "ab" for n in range(20)}
+    sheets["a/05.jpg"] = b"<html>Request Rejected</html>"
+    sheets["b/07.jpg"] = sheets["b/07.jpg"][:-500]
+    path = make_listing(tmp_path_factory.mktemp("some"), sheets)
+    table = files.read_table(path)
+    stray = {"image_id": "SOURCES.tsv", "status": "refused", "reason": "not in a class folder"}
+    files.write_table(path, listing([*table.to_dict("records"), stray]))
+    return path
 
 
-def packed(listing, folder, **options):
-    paths = [folder / name for name in ("pixels.npy", "index.parquet", "manifest.parquet")]
-    pack(listing, *paths, **options)
-    return paths
+def paths(folder):
+    return [folder / name for name in ("pixels.npy", "index.parquet", "manifest.parquet")]
 
 
-def test_pack_holds_the_accepted_sheets_in_order(originals, tmp_path):
-    pixels, index, manifest = packed(originals, tmp_path)
+def packed(listing, folder, jobs=1, workers=1, limits=Limits(), fit="squash"):  # noqa: B008
+    """Both steps of the phase; return the image set's files."""
+    shards = [folder / "shards" / str(part) for part in range(jobs)]
+    for part, shard in enumerate(shards):
+        write_shard(listing, part, jobs, shard, fit, limits, workers)
+    assemble(listing, shards, fit, *paths(folder))
+    return paths(folder)
+
+
+def digests(made):
+    return [files.sha256(path) for path in made]
+
+
+@pytest.fixture(scope="module")
+def plain(some, tmp_path_factory):
+    """The image set of `some`, made in the simplest way."""
+    return packed(some, tmp_path_factory.mktemp("plain"))
+
+
+def test_pack_holds_the_accepted_sheets_in_order(some, plain):
+    pixels, index, manifest = plain
+    originals = files.read_table(some).set_index("image_id")
     table = files.read_table(index)
     images = open_pack(pixels)
-    assert images.shape == (78, 3, 256, 256)
-    assert table["image_id"].tolist() == sorted(set(originals["image_id"]) - {"a/5.jpg", "b/7.jpg"})
-    for row in (0, 40, 77):
-        expected = read_sheet(open(originals.set_index("image_id")["path"][table["image_id"][row]], "rb").read())
+    assert images.shape == (38, 3, 256, 256)
+    assert table["image_id"].tolist() == sorted(set(originals.index) - {"a/05.jpg", "b/07.jpg", "SOURCES.tsv"})
+    for row in (0, 20, 37):
+        expected = read_sheet(open(originals["path"][table["image_id"][row]], "rb").read())
         np.testing.assert_array_equal(images[row], expected.pixels)
         assert table["pixels_sha256"][row] == hashlib.sha256(images[row].tobytes()).hexdigest()
-    refused = files.read_table(manifest).query("status == 'refused'").set_index("image_id")["reason"]
-    assert refused["a/5.jpg"] == "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a web page"
-    assert "truncated" in refused["b/7.jpg"]
-    assert len(files.read_table(manifest)) == 80
+        assert table["sha256"][row] == originals["sha256"][table["image_id"][row]]
+    table = files.read_table(manifest)
+    assert table["image_id"].tolist() == originals.index.tolist()
+    refused = table.query("status == 'refused'").set_index("image_id")["reason"]
+    assert refused.to_dict() == {
+        "SOURCES.tsv": "not in a class folder",
+        "a/05.jpg": "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a web page",
+        "b/07.jpg": "truncated: the file ends before the picture does",
+    }
 
 
-def test_any_number_of_workers_gives_the_same_bytes(originals, tmp_path):
-    one, many = (packed(originals, tmp_path / str(n), workers=n) for n in (1, 7))
-    assert [files.sha256(path) for path in one] == [files.sha256(path) for path in many]
+def test_index_holds_the_set_up(plain):
+    table = files.read_table(plain[1])
+    assert not table.drop(columns="jpeg_quality").isna().any().any()
+    assert (table["jpeg_quality"] == 75).all()
+    assert set(table["policy"]) == {"draft2-bicubic-2"}
+    assert table[["width", "height"]].iloc[3].tolist() == [303, 400]
+    assert table.dtypes["box_right"] == "int64"
+    assert table.dtypes["jpeg_quality"] == table.dtypes["balance_red"] == "float64"
 
 
-def test_a_file_that_changes_under_way_is_refused(originals, tmp_path):
-    open(originals["path"][0], "ab").write(b"more")
-    _, _, manifest = packed(originals, tmp_path)
-    assert "changed after it was listed" in files.read_table(manifest)["reason"][0]
+@pytest.mark.parametrize(("jobs", "workers"), [(1, 2), (3, 8), (50, 1)])
+def test_any_number_of_jobs_and_workers_gives_the_same_bytes(some, plain, tmp_path, jobs, workers):
+    if jobs == 50:  # more jobs than originals: some shards are empty
+        table = files.read_table(some).iloc[[0, 1, 2, 3, -1, -2]]
+        small = tmp_path / "few.parquet"
+        files.write_table(small, table.sort_values("image_id"))
+        assert digests(packed(small, tmp_path / "many", 50)) == digests(packed(small, tmp_path / "one"))
+    else:
+        assert digests(packed(some, tmp_path, jobs, workers)) == digests(plain)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from sheetlens.config import Limits
+from sheetlens.shards import write_shard
+write_shard(Path(sys.argv[1]), 0, 1, Path(sys.argv[2]), "squash", Limits(), 2)
+"""
+
+
+def test_killed_again_and_again_it_goes_on_to_the_same_bytes(some, plain, tmp_path):
+    shard, begun = tmp_path / "shards/0", []
+    journal = tmp_path / "shards/0.jsonl.part"
+    for _ in range(3):
+        job = subprocess.Popen([sys.executable, "-c", SCRIPT, some, shard])
+        have = journal.read_bytes().count(b"\n") if journal.exists() else 0
+        while job.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < have + 8):
+            time.sleep(0.005)
+        job.kill()
+        job.wait()
+        begun.append(journal.read_bytes().count(b"\n"))
+    assert begun == sorted(set(begun)), "a later run began anew"
+    with journal.open("ab") as half:  # and one kill in the middle of a line, its pixels half written
+        half.write(b'{"image_id": "b/1')
+    with (tmp_path / "shards/0.pixels.part").open("ab") as half:
+        half.write(b"x" * 1000)
+    assert digests(packed(some, tmp_path)) == digests(plain)
+
+
+def test_what_another_policy_left_is_not_continued(some, plain, tmp_path):
+    with Shard(tmp_path / "shards/0", "letterbox") as shard:
+        shard.append(reading("a/00.jpg"))
+    assert digests(packed(some, tmp_path)) == digests(plain)
+
+
+def reading(image_id, status="refused"):
+    from sheetlens.readers import Reading
+
+    return Reading({"image_id": image_id, "sha256": "0", "status": status, "reason": "for the test"})
+
+
+def test_a_shard_of_another_listing_is_not_taken(some, tmp_path):
+    with Shard(tmp_path / "0", "squash") as shard:
+        shard.append(reading("a/00.jpg"))
+        shard.finish()
+    with pytest.raises(UserError, match="no shard holds the sheet 'a/00"):
+        assemble(some, [tmp_path / "0"], "squash", *paths(tmp_path))
+    assert not any(path.exists() for path in paths(tmp_path))
+
+
+def test_spoilt_pixels_are_noticed(some, tmp_path):
+    write_shard(some, 0, 1, tmp_path / "0", "squash", Limits())
+    with (tmp_path / "0.pixels").open("r+b") as rows:
+        rows.seek(200_000)
+        rows.write(b"spoilt")
+    with pytest.raises(UserError, match=r"'a/01\.jpg' in .* are spoilt"):
+        assemble(some, [tmp_path / "0"], "squash", *paths(tmp_path))
+    assert not any(path.exists() for path in paths(tmp_path))
+
+
+def test_a_picture_that_stands_for_missing_ones_is_refused(tmp_path):
+    sheets = {f"{label}/{n}.png": encode(sheet(200 + n, 300)) for label in "ab" for n in range(3)}
+    sheets |= {f"a/missing{n}.png": encode(sheet(400, 300)) for n in range(REPEATED)}
+    _, index, manifest = packed(make_listing(tmp_path, sheets), tmp_path)
+    assert len(files.read_table(index)) == 6
+    refused = files.read_table(manifest).query("status == 'refused'")
+    assert len(refused) == REPEATED
+    assert refused["reason"].str.startswith("a placeholder").all()
 
 
 def test_one_usable_class_is_not_enough(tmp_path):
-    sheets = {"a/1.png": encode(sheet(300, 400)), "b/1.png": b"nothing"}
-    with pytest.raises(UserError, match="two classes with usable sheets are needed, found a: 1, b: 0"):
-        packed(make_listing(tmp_path / "originals", sheets), tmp_path / "set")
-    assert not list((tmp_path / "set").iterdir())
+    sheets = {"a/1.png": encode(sheet(300, 400)), "b/1.png": b"nothing" * 9}
+    with pytest.raises(UserError, match=r"two classes with usable sheets are needed, found a: 1, b: 0\. Most files"):
+        packed(make_listing(tmp_path, sheets), tmp_path)
+    assert not any(path.exists() for path in paths(tmp_path))
+
+
+def test_reading_needs_no_copy(some, plain, tmp_path):
+    pack = open_pack(plain[0])
+    tensor = torch.from_numpy(pack)
+    assert tensor.data_ptr() == pack.ctypes.data
+    rows = np.array([37, 0, 5, 5, 12])
+    out = torch.empty((5, 3, 256, 256), dtype=torch.uint8)
+    before = out.data_ptr()
+    gather(pack, rows, out.numpy())
+    assert out.data_ptr() == before
+    torch.testing.assert_close(out, tensor[rows])
+    with pytest.raises(IndexError, match="between 0 and 37"):
+        gather(pack, np.array([38]), np.empty((1, 3, 256, 256), np.uint8))
+
+
+def test_a_pack_in_several_files_reads_like_one(some, plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("sheetlens.assemble.ROWS", 16)
+    write_shard(some, 0, 1, tmp_path / "0", "squash", Limits())
+    assemble(some, [tmp_path / "0"], "squash", tmp_path / "pixels", *paths(tmp_path)[1:])
+    assert digests(paths(tmp_path)[1:]) != [] and len(list((tmp_path / "pixels").glob("*.npy"))) == 3
+    one, many = open_pack(plain[0]), open_shards(tmp_path / "pixels")
+    assert many.shape == one.shape
+    rows = np.random.default_rng(0).permutation(38)
+    np.testing.assert_array_equal(gather(many, rows, np.empty(one.shape, np.uint8)), one[rows])
+    np.testing.assert_array_equal(many[-1], one[-1])
+    np.testing.assert_array_equal(many[10:20], one[10:20])
+    with pytest.raises(FileNotFoundError):
+        open_shards(tmp_path)
 
 
 def test_listing_knows_every_column():

@@ -14,6 +14,7 @@ from tests.workflow.conftest import digests, tiny_demo
 MESSAGES = [
     "Drawing the sheets",
     "Bringing the sheets",
+    "Packing the sheets",
     "Splitting the sheets",
     "Training table1",
     "Training table2",

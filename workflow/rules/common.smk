@@ -40,6 +40,7 @@ wildcard_constraints:
     network="|".join({dataset.network for dataset in settings.chosen.values()}),
     protocol="|".join(PROTOCOLS),
     seed="|".join(str(seed) for seed in SEEDS),
+    shard=r"\d+",
 
 
 def surroundings():

@@ -2,11 +2,43 @@
 # Reads: the listing and the originals it names. Writes: results/{dataset}/images/ and the manifest.
 
 
-rule prepare_pack:
-    """Decode, resize and pack; a bad file stays in the manifest with its reason."""
+rule prepare_shard:
+    """Decode and resize one part of the listing; what a killed job has done stays beside its outputs."""
     input:
         listing="results/{dataset}/listing.parquet",
-        modules=modules("pack"),
+        modules=modules("shards"),
+    output:
+        journal=temp("results/{dataset}/shards/{shard}.jsonl"),
+        pixels=temp("results/{dataset}/shards/{shard}.pixels"),
+    log:
+        "logs/prepare_shard/{dataset}-{shard}.log",
+    benchmark:
+        "logs/prepare_shard/{dataset}-{shard}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 16
+    params:
+        settings=settings.images.model_dump_json(),
+        shard=subpath(output.pixels, strip_suffix=".pixels"),
+    message:
+        f"Bringing the sheets of {{wildcards.dataset}} to 256x256 pixels, part {{wildcards.shard}} of {settings.images.jobs}"
+    shell:
+        "python -m sheetlens prepare-shard"
+        " --settings {params.settings:q}"
+        " --listing {input.listing:q}"
+        " --part {wildcards.shard}"
+        " --shard {params.shard:q}"
+        " --workers {threads}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule prepare_pack:
+    """Put the shards together in the listing's order; a bad file stays in the manifest with its reason."""
+    input:
+        listing="results/{dataset}/listing.parquet",
+        journals=expand("results/{{dataset}}/shards/{shard}.jsonl", shard=range(settings.images.jobs)),
+        pixels=expand("results/{{dataset}}/shards/{shard}.pixels", shard=range(settings.images.jobs)),
+        modules=modules("assemble"),
     output:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
@@ -17,17 +49,17 @@ rule prepare_pack:
         "logs/prepare_pack/{dataset}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 16
     params:
         settings=settings.images.model_dump_json(),
+        shards=lambda wildcards, input: [path.removesuffix(".pixels") for path in input.pixels],
     message:
-        "Bringing the sheets of {wildcards.dataset} to 256x256 pixels"
+        "Packing the sheets of {wildcards.dataset}"
     shell:
-        "python -m sheetlens prepare"
+        "python -m sheetlens prepare-pack"
         " --settings {params.settings:q}"
         " --listing {input.listing:q}"
         " --pixels {output.pixels:q}"
         " --index {output.index:q}"
         " --manifest {output.manifest:q}"
-        " --workers {threads}"
+        " {params.shards:q}"
         " 2>&1 | tee -i {log:q}"

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
+ROWS = 8192  # of a table that stand together in a Parquet file: what a reader has in memory at once
 FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in words
 
 
@@ -45,11 +47,32 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def count_rows(path: Path) -> int:
+    """Number of rows of a Parquet table, from its footer."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+    """Rows `start` to `stop` of a Parquet table one by one, with as little of it in memory as may be."""
+    with pq.ParquetFile(path) as table:
+        number = 0
+        for group in range(table.num_row_groups):
+            size = table.metadata.row_group(group).num_rows
+            if number + size > start and (stop is None or number < stop):
+                for batch in table.iter_batches(ROWS // 8, row_groups=[group]):
+                    for row in batch.to_pylist():
+                        if number >= start and (stop is None or number < stop):
+                            yield row
+                        number += 1
+            else:
+                number += size
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, CSV or TSV, by the file's ending; same table, same bytes."""
     with whole(path) as part:
         if path.suffix == ".parquet":
-            table.to_parquet(part, index=False)
+            table.to_parquet(part, index=False, row_group_size=ROWS)
         else:
             separator = "\t" if path.suffix == ".tsv" else ","
             table.to_csv(part, index=False, sep=separator, lineterminator="\n")

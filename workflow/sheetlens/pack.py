@@ -1,108 +1,71 @@
-"""The image set: all sheets of a data set in one array on disk, with a table beside it."""
+"""Read the image set: all sheets of a data set in one array on disk (or several), as memory maps."""
 
-import functools
-import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-
-from sheetlens.errors import UserError
-from sheetlens.files import whole, write_table
-from sheetlens.images import POLICY, SIZE, RefusedImageError, read_sheet
-
-FACTS = ["width", "height", "format", "mode", "notes"]  # of every file in the manifest, as far as known
-CARRIED = ["recordedBy", "recordNumber", "eventDate", "family", "institutionCode", "catalogNumber"]
-INDEX = [  # columns of the index beside row, fit and policy; the features are those of `sheetlens.features`
-    *("image_id", "specimen_id", "label", "sha256", "pixels_sha256", "bytes", *FACTS),
-    *("box_left", "box_top", "box_right", "box_bottom"),
-    *("jpeg_quality", "jpeg_tables", "subsampling", "exif_make", "exif_model", "exif_datetime", "exif_software"),
-    *("icc", "border_red", "border_green", "border_blue", "sharpness", "balance_red", "balance_blue", *CARRIED),
-]
-WINDOW = 64  # sheets in flight: memory stays flat however many there are
+from numpy.typing import NDArray
 
 
-def pack(
-    listing: pd.DataFrame,
-    pixels: Path,
-    index: Path,
-    manifest: Path,
-    fit: str = "squash",
-    workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Read every original of a listing and write the image set; return the manifest.
+@dataclass(frozen=True)
+class ShardedPack:
+    """An image set in several files: reads like an array of shape (N, 3, 256, 256) along its first axis."""
 
-    `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet in the order of
-    the listing; `index` its table (row, image_id, specimen_id, label, hashes); `manifest` the listing with
-    what was found, a status ("ok" or "refused") and the reason. The bytes do not depend on `workers`:
-    threads, because Pillow lets go of the interpreter while it decodes and resizes.
-    Raises UserError when fewer than two classes have a usable sheet.
-    """
-    rows: list[dict[str, Any]] = []
-    originals = listing.to_dict("records")
-    read = functools.partial(_read_original, fit=fit)
-    with whole(pixels) as part, part.open("wb") as file, ThreadPoolExecutor(workers) as pool:
-        _write_header(file, 0)
-        for start in range(0, len(originals), WINDOW):
-            for original, outcome in pool.map(read, originals[start : start + WINDOW]):
-                sheet = outcome.pop("pixels", None)
-                if sheet is not None:
-                    file.write(sheet)
-                    outcome["pixels_sha256"] = hashlib.sha256(sheet).hexdigest()
-                rows.append(original | outcome)
-            progress(len(rows), len(originals))
-        table = pd.DataFrame(rows).astype({"width": "Int64", "height": "Int64"})
-        accepted = table[table["status"] == "ok"]
-        _check_classes(table, accepted)
-        file.seek(0)
-        _write_header(file, len(accepted))
-    kept = accepted.reindex(columns=INDEX, fill_value="").reset_index(drop=True)
-    kept.insert(0, "row", range(len(kept)))
-    write_table(index, kept.assign(fit=fit, policy=POLICY))
-    manifest_table = table[[*listing.columns, *FACTS]]
-    write_table(manifest, manifest_table)
-    return manifest_table
+    files: tuple[NDArray[np.uint8], ...]
+    starts: NDArray[np.int64]  # the row with which each file begins
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 3, 256, 256)."""
+        return (len(self), *self.files[0].shape[1:])
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self.starts[-1]) + len(self.files[-1])
+
+    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+        """One row as a view of its file, or several (slice, mask or numbers) as a copy."""
+        if isinstance(rows, (int, np.integer)):
+            place = range(len(self))[rows]
+            number = int(np.searchsorted(self.starts, place, side="right")) - 1
+            return self.files[number][place - int(self.starts[number])]
+        rows = np.arange(len(self))[rows]
+        return gather(self, rows, np.empty((len(rows), *self.shape[1:]), np.uint8))
 
 
-def _read_original(original: dict[str, Any], fit: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    nothing = dict.fromkeys(["width", "height"]) | dict.fromkeys(["format", "mode", "notes", "pixels_sha256"], "")
-    if original["status"] != "ok":
-        return original, nothing
-    try:
-        data = Path(original["path"]).read_bytes()
-        if hashlib.sha256(data).hexdigest() != original["sha256"]:
-            raise RefusedImageError("the file changed after it was listed: run again")
-        sheet = read_sheet(data, fit, original["path"])
-    except (RefusedImageError, OSError) as error:
-        reason = str(error) if isinstance(error, RefusedImageError) else f"cannot be read: {error.strerror}"
-        return original, nothing | {"status": "refused", "reason": reason}
-    facts = {"width": sheet.width, "height": sheet.height, "format": sheet.format, "mode": sheet.mode}
-    box = dict(zip(("box_left", "box_top", "box_right", "box_bottom"), sheet.box, strict=True))
-    return original, facts | {"notes": sheet.notes, "pixels": sheet.pixels.tobytes()} | box | sheet.features
-
-
-def _write_header(file: Any, rows: int) -> None:
-    # NumPy pads the header for a growing first axis, so that it can be written again when N is known.
-    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, SIZE, SIZE)}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _check_classes(table: pd.DataFrame, accepted: pd.DataFrame) -> None:
-    counts = accepted["label"].value_counts().reindex(sorted(set(table["label"]) - {""}), fill_value=0)
-    if (counts > 0).sum() < 2:
-        found = ", ".join(f"{label}: {count}" for label, count in counts.items())
-        reasons = table.loc[table["status"] == "refused", "reason"].value_counts()
-        why = f" Most files were refused because: {reasons.index[0]}." if len(reasons) else ""
-        raise UserError(f"two classes with usable sheets are needed, found {found or 'none'}.{why}")
-
-
-def open_pack(path: Path) -> np.ndarray:
+def open_pack(path: Path) -> NDArray[np.uint8]:
     """Open an image set without reading it: a memory map, uint8, shape (N, 3, 256, 256).
 
-    Copy on write, so that torch takes it without a copy while nothing can reach the file.
+    Copy on write, so that `torch.from_numpy` takes it without a copy while nothing can reach the file.
     """
     return np.load(path, mmap_mode="c")
+
+
+def open_shards(folder: Path) -> ShardedPack:
+    """Open an image set of the size of a collection, a folder of .npy files, without reading it.
+
+    Raises FileNotFoundError where there are none.
+    """
+    files = tuple(open_pack(file) for file in sorted(folder.glob("*.npy")))
+    if not files:
+        raise FileNotFoundError(f"no .npy files in {folder}")
+    return ShardedPack(files, np.cumsum([0, *map(len, files[:-1])]))
+
+
+def gather(pack: NDArray[np.uint8] | ShardedPack, rows: NDArray[np.int64], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Copy rows of an image set, in any order, into `out`, and return it: the one copy a batch needs.
+
+    `rows` int64, shape (n,); `out` uint8, C order, shape (n, 3, 256, 256), to be used again for the next batch (new
+    memory for each batch takes several times as long); for a torch tensor `tensor.numpy()` is the same memory.
+    Raises IndexError for rows that are not there.
+    """
+    if len(rows) and not 0 <= rows.min() <= rows.max() < len(pack):
+        raise IndexError(f"rows must lie between 0 and {len(pack) - 1}")
+    if not isinstance(pack, ShardedPack):
+        return np.take(pack, rows, axis=0, out=out, mode="clip")  # clip: the other modes buffer `out`
+    numbers = np.searchsorted(pack.starts, rows, side="right") - 1
+    places = rows - pack.starts[numbers]
+    for row, (number, place) in enumerate(zip(numbers.tolist(), places.tolist(), strict=True)):
+        out[row] = pack.files[number][place]
+    return out

@@ -18,7 +18,7 @@ from sheetlens.cli.audit import audit
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
-from sheetlens.cli.prepare import prepare
+from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import draw, report
 from sheetlens.cli.train import predict_parts, split, train
 from sheetlens.errors import UserError
@@ -32,7 +32,8 @@ def cli() -> None:
 
 COMMANDS = (
     fetch,
-    prepare,
+    prepare_shard,
+    prepare_pack,
     find_duplicates,
     split,
     train,

@@ -1,11 +1,10 @@
-"""Command of the phase prepare."""
+"""Commands of the phase prepare."""
 
 import logging
 from pathlib import Path
 
 import click
 
-from sheetlens import files
 from sheetlens.cli.options import FILE, PATH, Section
 from sheetlens.config import Images
 from sheetlens.progress import reporter
@@ -16,17 +15,29 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.option("--settings", type=Section(Images), required=True, help="The config's section `images`.")
 @click.option("--listing", type=FILE, required=True, help="Table of the files, from `fetch`.")
-@click.option("--pixels", type=PATH, required=True, help="Image set to write (.npy).")
+@click.option("--part", type=click.IntRange(min=0), default=0, show_default=True, help="Which part, from 0.")
+@click.option("--shard", type=PATH, required=True, help="Shard to write, without ending.")
+@click.option("--workers", default=1, show_default=True, help="Processes that decode and resize.")
+def prepare_shard(settings: Images, listing: Path, part: int, shard: Path, workers: int) -> None:
+    """Check a part of the sheets and bring them to 256x256; after a kill, the same command continues."""
+    from sheetlens.shards import write_shard
+
+    write_shard(listing, part, settings.jobs, shard, settings.fit, settings.limits, workers, reporter("sheets read"))
+
+
+@click.command()
+@click.option("--settings", type=Section(Images), required=True, help="The config's section `images`.")
+@click.option("--listing", type=FILE, required=True, help="Table of the files, from `fetch`.")
+@click.option("--pixels", type=PATH, required=True, help="Image set to write (.npy; without ending: a folder of them).")
 @click.option("--index", type=PATH, required=True, help="Its table to write.")
 @click.option("--manifest", type=PATH, required=True, help="Listing to write, with what became of each file.")
-@click.option("--workers", default=1, show_default=True, help="Threads that decode and resize.")
-def prepare(settings: Images, listing: Path, pixels: Path, index: Path, manifest: Path, workers: int) -> None:
-    """Check the sheets, bring them to 256x256 and pack them."""
-    from sheetlens.pack import pack
+@click.argument("shards", type=PATH, nargs=-1, required=True)
+def prepare_pack(
+    settings: Images, listing: Path, pixels: Path, index: Path, manifest: Path, shards: tuple[Path, ...]
+) -> None:
+    """Put SHARDS together to the image set."""
+    from sheetlens.assemble import assemble
 
-    table = files.read_table(listing)
-    outcome = pack(table, pixels, index, manifest, settings.fit, workers, reporter("sheets read"))
-    refused = outcome[outcome["status"] != "ok"]
-    for file in refused.head(20).to_dict("records"):
-        log.info("refused %s: %s", file["image_id"], file["reason"])
-    log.info("%d sheets accepted, %d refused", len(outcome) - len(refused), len(refused))
+    reasons = assemble(listing, shards, settings.fit, pixels, index, manifest, reporter("sheets packed"))
+    for reason, count in reasons.most_common(20):
+        log.info("refused %d: %s", count, reason)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.phases import Audit, Evaluate, Images, Split, Train
+from sheetlens.config.phases import Audit, Evaluate, Images, Limits, Split, Train
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource
 from sheetlens.errors import UserError
@@ -31,6 +31,7 @@ __all__ = [
     "HostLimit",
     "IdigbioSource",
     "Images",
+    "Limits",
     "Paper",
     "Records",
     "Sample",

@@ -7,6 +7,14 @@ from pydantic import Field, model_validator
 from sheetlens.config.closed import Closed
 
 
+class Limits(Closed):
+    """What one file may cost; a file that needs more is refused, with the reason."""
+
+    megapixels: int = Field(default=180, ge=1, description="Largest picture, in millions of pixels.")
+    megabytes: int = Field(default=2000, ge=100, description="Memory for decoding one file, in MB.")
+    seconds: int = Field(default=60, ge=1, description="Processor time for decoding one file, in seconds.")
+
+
 class Images(Closed):
     """How a photograph becomes one row of the image set."""
 
@@ -15,6 +23,10 @@ class Images(Closed):
         description="squash: stretch to the square, as in the paper; letterbox: keep the shape, fill with white;"
         " crop_sheet: trim the camera's border and colour bar, then stretch.",
     )
+    jobs: int = Field(
+        default=1, ge=1, description="Jobs that the reading is divided into; about 1,000 sheets each are well used."
+    )
+    limits: Limits = Field(default=Limits(), description="What one file may cost.")
 
 
 class Split(Closed):

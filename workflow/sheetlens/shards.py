@@ -1,0 +1,157 @@
+"""Shards: parts of an image set that jobs write side by side, each a journal and the pixels it speaks of.
+
+A shard under way is two files that only grow, `{stem}.jsonl.part` and `{stem}.pixels.part`. What stands in
+them when a job is killed is kept, and the next run reads only the rest: a kill costs the originals in flight.
+A finished shard has the names without `.part`, and its journal is sorted by image_id.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+from sheetlens import files
+from sheetlens.config import Limits
+from sheetlens.images import POLICY
+from sheetlens.readers import ROW, Readers, Reading
+
+AHEAD = 8  # originals in flight for each worker: memory stays flat however many there are
+
+
+class Shard:
+    """One shard: append readings, then finish. Opened again after a kill, it knows what it has."""
+
+    def __init__(self, stem: Path, fit: str) -> None:
+        """Open or begin the shard; what another policy or fit left is begun anew."""
+        self.journal, self.pixels = (stem.with_name(stem.name + ending) for ending in (".jsonl", ".pixels"))
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        self.known: dict[str, str] = {}  # image_id -> SHA-256 of its original
+        self._places: list[tuple[str, int]] = []  # image_id and offset of each line
+        self._accepted = 0
+        head = json.dumps({"policy": POLICY, "fit": fit}).encode() + b"\n"
+        self._lines, self._rows = (_part(path).open("ab") for path in (self.journal, self.pixels))
+        self._recover(head)
+
+    def _recover(self, head: bytes) -> None:
+        """Keep the whole lines that have their pixels, and cut off the rest."""
+        saved = self._rows.tell() // ROW
+        end = 0
+        with _part(self.journal).open("rb") as lines:
+            if lines.readline() == head:
+                end = len(head)
+                while (line := lines.readline()).endswith(b"\n"):
+                    facts = json.loads(line)
+                    if facts["status"] == "ok" and self._accepted == saved:
+                        break
+                    self._note(facts, end)
+                    end += len(line)
+        self._lines.truncate(end)
+        self._rows.truncate(self._accepted * ROW)
+        if not end:
+            self._lines.write(head)
+            self._lines.flush()
+
+    def _note(self, facts: dict[str, Any], offset: int) -> None:
+        self.known[facts["image_id"]] = facts["sha256"]
+        self._places.append((facts["image_id"], offset))
+        self._accepted += facts["status"] == "ok"
+
+    def __contains__(self, record: dict[str, Any]) -> bool:
+        """Whether the original of a listing's row has been read already."""
+        return self.known.get(record["image_id"]) == record["sha256"]
+
+    def __len__(self) -> int:
+        """Number of originals read."""
+        return len(self._places)
+
+    def append(self, reading: Reading) -> None:
+        """Add what became of an original, out of this process's hands: a kill does not undo it."""
+        self._rows.write(reading.pixels)  # first, so that each line has its pixels
+        self._rows.flush()
+        offset = self._lines.tell()
+        self._lines.write(json.dumps(reading.facts | {"row": self._accepted}).encode() + b"\n")
+        self._lines.flush()
+        self._note(reading.facts, offset)
+
+    def finish(self) -> None:
+        """Sort the journal and give the files their names. Of several readings of an original the last counts."""
+        self.close()
+        order = sorted(dict(self._places).items())
+        if order != self._places:
+            _sort_lines(_part(self.journal), [offset for _, offset in order])
+        _part(self.pixels).replace(self.pixels)
+        _part(self.journal).replace(self.journal)
+
+    def close(self) -> None:
+        """Close the files; what was appended stays for the next run."""
+        self._lines.close()
+        self._rows.close()
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        """Close the files, also after `finish`."""
+        self.close()
+
+
+def write_shard(
+    listing: Path,
+    part: int,
+    parts: int,
+    stem: Path,
+    fit: str,
+    limits: Limits,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Read part number `part` (from 0) of `parts` of a listing's originals into a shard, in the listing's order.
+
+    Rows that the listing itself refuses are left to the image set's manifest.
+    """
+    total = files.count_rows(listing)
+    start, stop = part * total // parts, (part + 1) * total // parts
+    with Shard(stem, fit) as shard, Readers(workers, fit, limits) as readers, ThreadPoolExecutor(workers) as pool:
+        rows = (row for row in files.read_rows(listing, start, stop) if row["status"] == "ok" and row not in shard)
+        for reading in _in_order(pool, readers.read, rows, AHEAD * workers):
+            shard.append(reading)
+            progress(len(shard), stop - start)
+        shard.finish()
+
+
+def read_journal(stem: Path) -> Iterator[dict[str, Any]]:
+    """What became of each original of a finished shard, sorted by image_id; `row` is its place in the pixels."""
+    with stem.with_name(stem.name + ".jsonl").open("rb") as lines:
+        next(lines)
+        yield from map(json.loads, lines)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Any], Reading], items: Iterable[Any], ahead: int
+) -> Iterator[Reading]:
+    """Results in the order of the items, never more than `ahead` of them under way."""
+    waiting: deque[Future[Reading]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _sort_lines(journal: Path, offsets: list[int]) -> None:
+    """Write the first line of a journal and then those at the given offsets in its place."""
+    ordered = journal.with_suffix(".sorted")
+    with journal.open("rb") as lines, ordered.open("wb") as to:
+        to.write(lines.readline())
+        for offset in offsets:
+            lines.seek(offset)
+            to.write(lines.readline())
+    ordered.replace(journal)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
