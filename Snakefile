@@ -29,7 +29,7 @@ resource_scopes:
 # Every product is named here: after a failure, one that is not would count as done though it is stale.
 rule all:
     input:
-        expand("results/{dataset}/originals", dataset=[name for name in DATASETS if brings_files(name)]),
+        every_original(),
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),

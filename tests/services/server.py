@@ -11,11 +11,11 @@ from aiohttp import web
 
 from tests.services import faults
 from tests.services.counters import Counters
+from tests.services.store import STORE
 
-INFRASTRUCTURE = {"archives", "fetching", "server", "faults", "counters", "stand_in", "__main__"}
+INFRASTRUCTURE = {"archives", "counters", "faults", "fetching", "server", "stand_in", "store", "__main__"}
 FAULTS = web.AppKey("faults", faults.Faults)
 COUNTERS = web.AppKey("counters", Counters)
-STORE = web.AppKey("store", dict)  # what a test told the services: POST /control/store
 
 
 def host_of(request: web.Request) -> str:

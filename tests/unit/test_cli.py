@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import sheetlens
+from tests.conftest import ROOT, sheetlens
 
 
 @pytest.fixture
@@ -44,10 +44,21 @@ def test_a_fault_is_one_sentence_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_source_that_cannot_be_fetched_yet_says_the_way_out(tmp_path):
-    result = sheetlens("fetch", "figshare", "--settings", "{}", "--originals", "x", "--listing", tmp_path / "l.parquet")
-    assert result.returncode == 1
-    assert "make own SHEETS=folder" in result.stderr
+def test_settings_that_are_none_are_a_usage_error(tmp_path):
+    result = sheetlens("fetch", "gbif", "--settings", "{", "--originals", "x", "--listing", tmp_path / "l.parquet")
+    assert result.returncode == 2
+    assert "Invalid value for --settings" in result.stderr
+
+
+def test_dry_run_explains_the_paper_without_a_network():
+    result = sheetlens("fetch", "--dry-run", cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    for fact in (
+        "stained: article 5423083, file 9355285", "7,776", "7,777", "size     413 MB", "only the service can tell",
+        "host api.figshare.com: at most 1 requests a second, 1 at a time",
+        "lycophytes: Clubmoss or spikemoss, from gbif",
+    ):  # fmt: skip
+        assert fact in result.stdout, fact
 
 
 def test_help_of_every_command():

@@ -47,6 +47,9 @@ def surroundings():
     """Shell lines before each command: this checkout's package, and the Python it was installed for."""
     # The prefix takes the place of Snakemake's own; without pipefail, tee would hide a command that fails.
     lines = "set -euo pipefail; "
+    asking = settings.fetch.model_dump_json().replace("{", "{{").replace("}", "}}")  # Snakemake formats these lines
+    # How servers are asked is no part of the result: a variable, where a param would make the listing out of date.
+    lines += f"export SHEETLENS_FETCH={shlex.quote(asking)}; "
     lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,
@@ -65,9 +68,17 @@ def from_source(*sources):
     return "|".join(names) or "(?!)"
 
 
-def brings_files(name):
-    """Whether the source of a data set makes the folder of originals, which is then a product."""
-    return settings.datasets[name].source == "demo"
+def every_original():
+    """What stands for the originals of each data set whose source brings files.
+
+    The folder itself if it is made in one go; if it is fetched, the checksums in it, because Snakemake deletes
+    products before it runs a rule again, and files must not be fetched twice.
+    """
+    made = {"demo": "results/{}/originals", "folder": None}
+    patterns = {
+        name: made.get(dataset.source, "results/{}/originals/SHA256SUMS") for name, dataset in settings.chosen.items()
+    }
+    return [pattern.format(name) for name, pattern in patterns.items() if pattern]
 
 
 def source_settings(wildcards):
@@ -80,6 +91,12 @@ def train_settings(wildcards):
     """Param: the config's section `train` with the learning rate of one network, as JSON."""
     rate = {wildcards.network: settings.train.learning_rate[wildcards.network]}
     return settings.train.model_copy(update={"learning_rate": rate}).model_dump_json()
+
+
+def source_table(wildcards):
+    """Input: the table that names a data set's files, where its source reads one."""
+    dataset = settings.datasets[wildcards.dataset]
+    return dataset.source_settings.table if dataset.source in ("iiif", "urls") else []
 
 
 def paper_option(wildcards):

@@ -1,6 +1,6 @@
 # Fetch: where the sheets come from. One rule for each source; the config names the source of a data set.
 # Reads: the source. Writes: results/{dataset}/listing.parquet, one row per file, and the files
-# in results/{dataset}/originals/ where a source brings any.
+# in results/{dataset}/originals/ where a source brings any, with their checksums.
 
 
 rule fetch_demo:
@@ -61,27 +61,32 @@ rule fetch_folder:
 
 
 rule fetch_remote:
-    """Fetch from figshare or through GBIF."""
+    """Fetch from a service; after a kill or a fault the same command goes on from where it was."""
     input:
-        modules=modules("fetch"),
+        table=source_table,
+        modules=modules("fetch.remote"),
     output:
-        listing="results/{dataset}/listing.parquet",
+        # Not the folder: what is in it must outlive the next run of this rule.
+        sums="results/{dataset}/originals/SHA256SUMS",
+        listing=ensure("results/{dataset}/listing.parquet", non_empty=True),
     log:
         "logs/fetch_remote/{dataset}.log",
     benchmark:
         "logs/fetch_remote/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source("figshare", "gbif"),
+        dataset=from_source("dwca", "figshare", "gbif", "idigbio", "iiif", "smithsonian", "urls"),
+    retries: 2
     conda:
         "../../envs/data.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,
+        originals=subpath(output.sums, parent=True),
     message:
         "Fetching the sheets of {wildcards.dataset} from {params.source}: {params.settings}"
     shell:
         "python -m sheetlens fetch {params.source}"
         " --settings {params.settings:q}"
-        " --originals results/{wildcards.dataset}/originals"
+        " --originals {params.originals:q}"
         " --listing {output.listing:q}"
         " 2>&1 | tee -i {log:q}"

@@ -1,33 +1,80 @@
 """Command of the phase fetch."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import click
+from pydantic import TypeAdapter
 
 from sheetlens import files
-from sheetlens.cli.options import PATH
-from sheetlens.config import DemoSource, FolderSource
+from sheetlens.cli.options import PATH, Section
+from sheetlens.config import Dataset, Fetch, read_files
 from sheetlens.errors import UserError
 from sheetlens.progress import reporter
 
+NAMES = get_args(Dataset.model_fields["source"].annotation)
+
 
 @click.command()
-@click.argument("source", type=click.Choice(["demo", "folder", "figshare", "gbif"]))
-@click.option("--settings", required=True, help="The source's section of the config, as JSON.")
-@click.option("--originals", type=PATH, required=True, help="Folder for the files a source brings.")
-@click.option("--listing", type=PATH, required=True, help="Table to write: one row per file.")
+@click.argument("source", type=click.Choice(NAMES), required=False)
+@click.option("--settings", help="The source's section of the config, as JSON.")
+@click.option("--originals", type=PATH, help="Folder for the files a source brings.")
+@click.option("--listing", type=PATH, help="Table to write: one row per file.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw.")
-def fetch(source: str, settings: str, originals: Path, listing: Path, workers: int) -> None:
-    """Fetch a data set's sheets from SOURCE, or list those that are here."""
-    from sheetlens.fetch import demo, folder
+@click.option(
+    "--polite",
+    type=Section(Fetch),
+    default="{}",
+    envvar="SHEETLENS_FETCH",
+    help="The config's section `fetch`, as JSON, or in the variable SHEETLENS_FETCH.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be asked of whom; needs no network.")
+@click.option(
+    "--config",
+    "configs",
+    type=PATH,
+    multiple=True,
+    default=["config/config.yaml"],
+    show_default=True,
+    help="With --dry-run: config, and further ones laid over it.",
+)
+def fetch(
+    source: str | None,
+    settings: str | None,
+    originals: Path | None,
+    listing: Path | None,
+    workers: int,
+    polite: Fetch,
+    dry_run: bool,
+    configs: tuple[Path, ...],
+) -> None:
+    """Fetch a data set's sheets from SOURCE, or list those that are here.
 
+    With --dry-run, say for all data sets of the config what would be fetched.
+    """
+    if dry_run:
+        _explain(configs)
+        return
+    if not (source and settings and originals and listing):
+        raise UserError("SOURCE, --settings, --originals and --listing are needed, or --dry-run")
+    from sheetlens.fetch import demo, folder, remote
+
+    section: Any = Dataset.model_fields[source].annotation
+    try:
+        chosen = TypeAdapter(section).validate_json(settings)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--settings") from None
     if source == "demo":
-        table = demo.fetch(DemoSource.model_validate_json(settings), originals, workers, reporter("sheets drawn"))
+        files.write_table(listing, demo.fetch(chosen, originals, workers, reporter("sheets drawn")))
     elif source == "folder":
-        table = folder.fetch(FolderSource.model_validate_json(settings), reporter("files listed"))
+        files.write_table(listing, folder.fetch(chosen, reporter("files listed")))
     else:
-        raise UserError(
-            f"this version cannot fetch from {source} yet: sort the images by hand into one folder per"
-            " class and run them as your own sheets (make own SHEETS=folder)"
-        )
-    files.write_table(listing, table)
+        remote.fetch(source, chosen, polite, originals, listing, reporter("files"))
+
+
+def _explain(configs: tuple[Path, ...]) -> None:
+    from sheetlens.fetch.explain import explain
+
+    study = read_files(configs)
+    for name, dataset in study.chosen.items():
+        click.echo("\n".join(explain(name, dataset, study.fetch)))

@@ -6,15 +6,18 @@ This package holds values only; what is done with them stands in the modules of 
 
 import difflib
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Self
 
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.phases import Audit, Evaluate, Images, Limits, Split, Train
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
-from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource
+from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 from sheetlens.errors import UserError
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "GbifSource",
     "HostLimit",
     "IdigbioSource",
+    "IiifSource",
     "Images",
     "Limits",
     "Paper",
@@ -39,6 +43,8 @@ __all__ = [
     "SmithsonianSource",
     "Split",
     "Train",
+    "UrlsSource",
+    "read_files",
     "read_settings",
     "schema",
 ]
@@ -56,20 +62,22 @@ class Dataset(Closed):
     """One data set: where its sheets come from, which network reads them."""
 
     title: str = Field(min_length=1, description="A name for people, used in figures and the report.")
-    source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian"] = Field(
+    source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian", "urls", "iiif"] = Field(
         description="Where the sheets come from; the section of the same name says how."
     )
     network: Literal["table1", "table2"] = Field(description="The paper's network: Table 1 or Table 2.")
     demo: DemoSource | None = Field(default=None, description="Used with `source: demo`.")
     folder: FolderSource | None = Field(default=None, description="Used with `source: folder`.")
     figshare: dict[str, FigshareFile] | None = Field(
-        default=None, description="Used with `source: figshare`: one archive per class."
+        default=None, min_length=2, description="Used with `source: figshare`: one archive per class."
     )
     dwca: DwcaSource | None = Field(default=None, description="Used with `source: dwca`.")
     gbif: GbifSource | None = Field(default=None, description="Used with `source: gbif`.")
     idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
     smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
     records: Records | None = Field(default=None, description="Specimen records to join to the images.")
+    urls: UrlsSource | None = Field(default=None, description="Used with `source: urls`.")
+    iiif: IiifSource | None = Field(default=None, description="Used with `source: iiif`.")
     paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")
 
     @model_validator(mode="after")
@@ -124,6 +132,28 @@ def read_settings(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise UserError("config: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
+
+
+def read_files(paths: Sequence[Path]) -> Settings:
+    """Lay config files over one another as Snakemake does, and check the result.
+
+    Raises UserError for a file that is not there or is no YAML, and as `read_settings` does.
+    """
+    values: dict[str, Any] = {}
+    for path in paths:
+        try:
+            _lay_over(values, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"the config {path} cannot be read: {error}") from None
+    return read_settings(values)
+
+
+def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            _lay_over(values[key], value)
+        else:
+            values[key] = value
 
 
 def _sentence(fault: Any) -> str:

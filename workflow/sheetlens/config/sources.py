@@ -28,8 +28,33 @@ class FolderSource(Closed):
 
 
 class FigshareFile(Closed):
-    """One archive on figshare: the images of one class."""
+    """What figshare has of one class: an archive, or all files of an article."""
 
-    article: int = Field(description="Number of the figshare article.")
-    file: int = Field(description="Number of the file in the article.")
-    images: int = Field(ge=1, description="Images expected in the archive.")
+    article: int | str = Field(description="Number or DOI of the figshare article.")
+    version: int | None = Field(default=None, ge=1, description="Version of the article; none: the latest.")
+    file: int | None = Field(default=None, description="Number of the file in the article; none: all its files.")
+    images: int | None = Field(default=None, ge=1, description="Images expected; another number stops the run.")
+    bytes: int | None = Field(default=None, ge=1, description="Size of the file in bytes, where it is known before.")
+    md5: str | None = Field(
+        default=None, pattern="^[0-9a-f]{32}$", description="MD5 of the file, where it is known before."
+    )
+    service: str = Field(
+        default="https://api.figshare.com/v2/articles",
+        pattern="^https?://",
+        description="Address of figshare's articles; version 3 of its interface calls them items.",
+    )
+
+
+class UrlsSource(Closed):
+    """A table of addresses and labels."""
+
+    table: str = Field(min_length=1, description="The table (.csv, .tsv or .parquet), one row per image.")
+    columns: dict[str, str] = Field(
+        default={}, description="Names of the table's columns where they differ from ours: {ours: the table's}."
+    )
+
+
+class IiifSource(UrlsSource):
+    """A table of IIIF images and labels, which the server sends in the size asked for."""
+
+    size: int = Field(default=1024, ge=256, description="Pixels on the longer side to ask for.")

@@ -19,7 +19,7 @@ from sheetlens.fetch import Request
 from sheetlens.fetch.checks import BrokenImageError, check_image
 from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.journal import Journal, Taken, digest_of
-from sheetlens.fetch.safety import NOT_PUBLIC, check_url, place, text
+from sheetlens.fetch.safety import check_url, place, text
 from sheetlens.fetch.session import LONGEST_PAUSE, Session
 from sheetlens.fetch.transfer import Body, spoil, transfer
 
@@ -139,7 +139,7 @@ class Engine:
         """See to it that a host has its workers."""
         workers = self._workers.setdefault(host, [])
         workers[:] = [worker for worker in workers if not worker.done()]
-        for _ in range(self.session.politeness.connections(URL.build(scheme="https", host=host)) - len(workers)):
+        for _ in range(self.session.politeness.limit(host).connections - len(workers)):
             workers.append(self._group.create_task(self._work(host)))
 
     async def _work(self, host: str) -> None:
@@ -171,7 +171,7 @@ class Engine:
                 return
             self.journal.refuse(image_id, f"{error} ({taken.attempts + 1} attempts)", settled=False)
         except RefusedError as error:
-            self.journal.refuse(image_id, str(error), settled=NOT_PUBLIC not in str(error))
+            self.journal.refuse(image_id, str(error), settled=True)
         self._struck.pop(image_id, None)
         self._more.pop(image_id, None)
         self._done += 1
@@ -179,7 +179,8 @@ class Engine:
 
     async def _try_addresses(self, taken: Taken) -> None:
         """Try each address that did not refuse before, then what a source has for the case that all refused."""
-        request, later = taken.request, None
+        request = taken.request
+        later: dict[str, LaterError] = {}
         struck = self._struck.setdefault(request.image_id, {})
         for url, route in request.addresses() + self._more.get(request.image_id, []):
             if url in struck:
@@ -187,15 +188,16 @@ class Engine:
             try:
                 return await self._ask(taken, url, route)
             except LaterError as error:
-                later = error
+                later[url] = error
             except RefusedError as error:
                 struck[url] = str(error)
+        reasons = "; ".join(dict.fromkeys([*struck.values(), *map(str, later.values())]))
         if later:
-            raise later
+            raise LaterError(reasons, max((error.seconds or 0 for error in later.values()), default=0))
         if self._alternatives and request.image_id not in self._more:
             self._more[request.image_id] = await self._alternatives(request, self.session)
             return await self._try_addresses(taken)
-        raise RefusedError("; ".join(dict.fromkeys(struck.values())))
+        raise RefusedError(reasons)
 
     async def _ask(self, taken: Taken, url: str, route: str) -> None:
         """Bring one file from one address and check it, watching how its host behaves."""

@@ -45,10 +45,9 @@ ON CONFLICT (image_id) DO UPDATE SET
 WHERE opening < excluded.opening
 RETURNING state
 """
-KEPT = (  # what came of it stands: the same request, and here already or refused in this run
-    "(request = excluded.request AND excluded.state = 'waiting'"
-    " AND (state = 'ok' OR state = 'refused' AND settled = (SELECT run FROM state)))"
-)
+# What came of it stands: the same request, here already or refused in this run (a network may be allowed by now).
+KEPT = """(request = excluded.request AND excluded.state = 'waiting' AND (state = 'ok' OR state = 'refused'
+    AND settled = (SELECT run FROM state) AND NOT instr(reason, 'not a public address')))"""
 
 
 @dataclass(slots=True)
@@ -181,6 +180,15 @@ class Journal:
         """Files of this opening by state."""
         query = "SELECT state, count(*) FROM files WHERE opening = ? GROUP BY state"
         return dict(self._base.execute(query, (self._opening,)))
+
+    def missing(self) -> list[tuple[str, int, int, str]]:
+        """For each label that lacks files which may come yet: label, how many, of how many, a reason."""
+        query = (
+            "SELECT json_extract(fields, '$.label') AS label,"
+            " sum(state != 'ok' AND settled = 0 AND host != '') AS lacking, count(*),"
+            " max(iif(settled = 0, reason, '')) FROM files WHERE opening = ? GROUP BY label HAVING lacking > 0"
+        )
+        return self._base.execute(query, (self._opening,)).fetchall()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The listing: rows of LISTING sorted by image_id, and `facts`, what `finished` returned."""

@@ -86,9 +86,9 @@ class Politeness:
             )
         return self._turnstiles.setdefault(service or url.host or "", Turnstile(limit))
 
-    def connections(self, url: URL) -> int:
-        """Most connections at a time for an address."""
-        return self._limits[self._service(url)].connections
+    def limit(self, host: str) -> Limit:
+        """The limit of a host."""
+        return self._limits[self._service(URL.build(scheme="https", host=host))]
 
     def _service(self, url: URL) -> str:
         full = f"{url.host}{url.path}"

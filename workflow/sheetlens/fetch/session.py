@@ -39,6 +39,7 @@ class Session:
     def __init__(self, settings: Fetch, limits: Mapping[str, Limit] | None = None, seed: int | None = None) -> None:
         """Take the config's section `fetch`."""
         self.settings = settings
+        self.received = 0  # bytes of bodies
         self.politeness = Politeness(settings, limits)
         self._mirrors = {host: URL(base.rstrip("/")) for host, base in settings.mirrors.items()}
         self._seats = asyncio.Semaphore(settings.connections)
@@ -146,6 +147,7 @@ class Session:
             received += len(piece)
             if received > limit:
                 raise RefusedError(f"larger than the limit of {limit:,} bytes")
+            self.received += len(piece)
             yield piece
             window += len(piece)
             if (passed := time.monotonic() - since) > self.settings.patience:

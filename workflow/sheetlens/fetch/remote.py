@@ -1,0 +1,101 @@
+"""Fetch a data set from any source on the network: bring its files, write its listing and their checksums."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sheetlens import files
+from sheetlens.config import Fetch
+from sheetlens.errors import UserError
+from sheetlens.fetch import Plan, Request, dwca, figshare, gbif, iiif, urls, write_listing
+from sheetlens.fetch.engine import Alternatives, Engine
+from sheetlens.fetch.politeness import Limit
+from sheetlens.fetch.session import Session
+
+SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
+Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be known of a source: its plan, and its requests or a way of its own to bring files.
+
+    `requests(settings, session, folder)` may keep what it found in `folder`. `limits` are politeness limits it
+    knows of (host or host/path -> Limit).
+    """
+
+    plan: Callable[[Any], list[Plan]]
+    requests: Callable[[Any, Session, Path], AsyncIterator[Request]] | None = None
+    alternatives: Alternatives | None = None
+    fetch: Callable[[Any, Session, Path, Progress], Awaitable[Iterable[Mapping[str, Any]]]] | None = None
+    limits: Mapping[str, Limit] | None = None
+
+
+SOURCES = {
+    "dwca": Source(lambda settings: [dwca.plan(settings)], requests=dwca.requests),
+    "figshare": Source(figshare.plan, fetch=figshare.fetch),
+    "gbif": Source(lambda settings: [gbif.plan(settings)], requests=gbif.requests),
+    "iiif": Source(iiif.plan, requests=iiif.requests, alternatives=iiif.alternatives),
+    "urls": Source(urls.plan, requests=urls.requests),
+}
+
+
+def fetch(
+    name: str,
+    settings: Any,
+    polite: Fetch,
+    originals: Path,
+    listing: Path,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Fetch from the source `name` below `originals`; write the listing (.parquet) and `SHA256SUMS` there.
+
+    After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
+    than the config allows, and then writes neither.
+    """
+    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress))
+
+
+async def _fetch(
+    source: Source, settings: Any, polite: Fetch, originals: Path, listing: Path, progress: Progress
+) -> None:
+    async with Session(polite, source.limits) as session:
+        if source.fetch:
+            rows = list(await source.fetch(settings, session, originals, progress))
+            write_sums(originals, rows)
+            write_listing(listing, rows)
+            return
+        assert source.requests  # noqa: S101 - one or the other
+        state = originals.with_name("fetch")
+        engine = Engine(session, originals, state, alternatives=source.alternatives, progress=progress)
+        await engine.bring(source.requests(settings, session, state))
+        check_missing(engine, polite.missing)
+        write_sums(originals, engine.journal.rows())
+        write_listing(listing, engine.journal.rows())
+        engine.finish()
+        engine.journal.close()
+
+
+def check_missing(engine: Engine, allowed: float) -> None:
+    """Tell what is missing; raise UserError if that is a larger share of a class than allowed (0 to 1)."""
+    for label, lacking, asked, reason in engine.journal.missing():
+        sentence = f"class '{label}' lacks {lacking:,} of {asked:,} files, for instance because: {reason}"
+        if lacking > allowed * asked:
+            raise UserError(
+                f"{sentence}. That is more than the {100 * allowed:g} % that may be missing (`fetch.missing` in the"
+                " config). The same command asks again for those that may come later"
+            )
+        log.info("%s", sentence)
+
+
+def write_sums(originals: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the checksums of the files below `originals` in the form of `sha256sum`."""
+    originals.mkdir(parents=True, exist_ok=True)
+    with files.whole(originals / SUMS) as part, part.open("w", encoding="utf-8") as file:
+        for row in rows:
+            if row["path"]:
+                file.write(f"{row['sha256']}  {Path(row['path']).relative_to(originals).as_posix()}\n")

@@ -1,0 +1,128 @@
+"""Unpack an archive that nobody vouches for: pictures only, into one folder only, of bounded size."""
+
+import hashlib
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from sheetlens import files
+from sheetlens.errors import UserError
+from sheetlens.fetch.checks import BrokenImageError, check_image
+from sheetlens.fetch.faults import RefusedError
+from sheetlens.fetch.safety import place, text
+from sheetlens.fetch.session import PIECE
+
+EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
+LONGEST_HEADER = 2**20  # bytes of one tar header, all of which tarfile holds in memory
+MEMBERS = 2_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jp2", ".gif", ".bmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of an archive: where it lies now, or why it does not."""
+
+    name: str
+    path: Path | None = None
+    bytes: int = 0
+    sha256: str = ""
+    refused: str = ""
+
+
+class _CarefulInfo(tarfile.TarInfo):
+    """Refuses headers that are large enough to fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > LONGEST_HEADER:
+            raise UserError("the archive has a header of absurd size: it is not unpacked")
+        return info
+
+
+def check_archive(path: Path) -> None:
+    """Raise BrokenImageError for a file that is no tar (compressed or not) and no zip."""
+    if not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
+        raise BrokenImageError("no archive (tar, tar.gz, zip) that can be read")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name is that of a picture."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def unpack(
+    path: Path, folder: Path, largest: int, progress: Callable[[int], None] = lambda done: None
+) -> Iterator[Member]:
+    """Unpack the pictures of a tar (compressed or not) or zip below `folder`, giving every member in turn.
+
+    A member keeps its path without the first folder, where no other member has taken that already. What is no
+    regular file, is larger than `largest` bytes, has a name that leads out of the folder, or is no whole
+    picture is refused with a reason. Raises UserError for an archive that is broken or unpacks beyond bounds.
+    """
+    most = max(EXPANSION * path.stat().st_size, LEAST)
+    taken: set[str] = set()
+    walk = _zip_members if zipfile.is_zipfile(path) else _tar_members
+    try:
+        for number, (name, size, refused, file) in enumerate(walk(path, most), start=1):
+            if number > MEMBERS:
+                raise UserError(f"{path} has more than {MEMBERS:,} members: it is not unpacked")
+            if not is_picture(name):
+                refused = refused or "no picture by its name"
+            elif size > largest:
+                refused = refused or f"larger than the limit of {largest:,} bytes"
+            yield Member(text(name), refused=refused) if refused else _write(file(), name, folder, taken, size)
+            progress(number)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise UserError(f"{path} is broken ({error}): delete it and run the same command again") from None
+
+
+def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:
+    with tarfile.open(path, "r|*", tarinfo=_CarefulInfo) as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            if member.offset_data + member.size > most:
+                raise UserError(f"{path} unpacks to more than {most:,} bytes: it is not unpacked any further")
+            refused = "" if member.isreg() and not member.issparse() else "a link or device"
+            yield member.name, member.size, refused, lambda member=member: archive.extractfile(member)  # type: ignore[misc]
+            archive.members.clear()  # type: ignore[attr-defined] # else the archive remembers all of them
+
+
+def _zip_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:
+    total = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            total += member.file_size
+            if total > most:
+                raise UserError(f"{path} unpacks to more than {most:,} bytes: it is not unpacked any further")
+            kind = member.external_attr >> 28  # of a Unix file: 8 regular, 10 link; 0 where it says nothing
+            refused = "" if kind in (0, 8) else "a link or device"
+            yield member.filename, member.file_size, refused, lambda member=member: archive.open(member)  # type: ignore[misc]
+
+
+def _write(source: IO[bytes], name: str, folder: Path, taken: set[str], size: int) -> Member:
+    inner = PurePosixPath(name).parts
+    short = "/".join(inner[1:] if len(inner) > 1 else inner)
+    try:
+        place(folder, name)  # the whole name must be harmless, not only what is left of it
+        chosen = name if short in taken else short
+        final = place(folder, chosen)
+        taken.add(chosen)
+        digest = hashlib.sha256()
+        with source, files.whole(final) as part:
+            with part.open("wb") as file:
+                while piece := source.read(PIECE):
+                    file.write(piece)
+                    digest.update(piece)
+            check_image(part)
+    except (RefusedError, BrokenImageError) as error:
+        return Member(text(name), refused=str(error))
+    return Member(chosen, final, size, digest.hexdigest())
