@@ -1,28 +1,16 @@
 """Read the test part once per model: accuracy, confusion, and what setting aside the least sure brings."""
 
-import math
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sheetlens import files
+from sheetlens import evidence, files
 from sheetlens.config import Evaluate, Paper
+from sheetlens.intervals import wilson_interval
 
 CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
-
-
-def wilson_interval(accuracy: float, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval for a share of `n` (Wilson 1927, JASA 22: 209-212).
-
-    The share need not be a whole number of n-ths: a mean over seeds is treated as one test part.
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (accuracy + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def read_test(predictions: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -131,6 +119,7 @@ def evaluate_dataset(
         },
         "models": models,
         "paper": paper_values(paper, set_aside, confidence) if paper else None,
+        **evidence.describe(list(predictions.values()), classes, settings),
     }
 
 

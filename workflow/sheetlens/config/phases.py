@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+
 
 class Limits(Closed):
     """What one file may cost; a file that needs more is refused, with the reason."""
@@ -88,6 +90,17 @@ class Evaluate(Closed):
 
     set_aside: float = Field(default=0.1, gt=0, lt=1, description="Share of least sure sheets to set aside (0 to 1).")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals (0 to 1).")
+    risks: tuple[Share, ...] = Field(
+        default=(0.01, 0.02, 0.05, 0.1),
+        description="Error rates (0 to 1) among the answered sheets, for each of which the coverage is given.",
+    )
+    guarantee: Share = Field(
+        default=0.95, description="Certainty (0 to 1) with which a guaranteed threshold keeps to its error rate."
+    )
+    prevalence: tuple[Share, ...] = Field(
+        default=(0.01, 0.05, 0.2, 0.5),
+        description="Shares (0 to 1) of a class in a collection, for which predictive values are given.",
+    )
 
 
 class Audit(Closed):

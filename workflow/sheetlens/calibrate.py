@@ -1,0 +1,60 @@
+"""How far probabilities can be taken at their word, and one number that mends them."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+SMALLEST = np.finfo(np.float32).tiny  # stands for a probability that float32 rounded to nothing
+COLDEST, HOTTEST = 0.02, 50.0  # temperatures searched; a network outside has not learnt at all
+
+
+def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities after division of their logits by a temperature: above 1 they become less sure.
+
+    `probabilities` has shape (n, classes); logarithms of probabilities serve as logits, which are the
+    same up to a constant of each sheet. Guo et al. 2017, ICML: 1321-1330.
+    """
+    return softmax(_logits(probabilities) / temperature, axis=1)
+
+
+def fit_temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature that makes the true classes likeliest (least log loss).
+
+    `truth` holds classes, int, shape (n,); `probabilities` has shape (n, classes). Fit it on the validation
+    part. The loss is convex in 1 / temperature, so that the minimum is the only one.
+    """
+    logits = _logits(probabilities)
+    sheets = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        return -log_softmax(logits / np.exp(log_temperature), axis=1)[sheets, truth].mean()
+
+    bounds = (np.log(COLDEST), np.log(HOTTEST))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8}).x))
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int) -> list[dict[str, float | int]]:
+    """Mean confidence, share right and number of sheets in bins of equal numbers, least sure first.
+
+    Equal numbers (Nguyen & O'Connor 2015, EMNLP: 1587-1598) leave no bin almost empty, as equal widths do where
+    most sheets are very sure. Sheets of the same confidence stay in the order they come in.
+    """
+    order = np.argsort(confidence, kind="stable")
+    return [
+        {"confidence": float(confidence[some].mean()), "accuracy": float(correct[some].mean()), "n": len(some)}
+        for some in np.array_split(order, min(bins, len(order)))
+        if len(some)
+    ]
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
+    """Expected calibration error: mean distance of confidence and share right, over bins of equal numbers.
+
+    Naeini et al. 2015, AAAI: 2901-2907, with the bins of `reliability`.
+    """
+    table = reliability(confidence, correct, bins)
+    return sum(row["n"] * abs(row["confidence"] - row["accuracy"]) for row in table) / len(confidence)

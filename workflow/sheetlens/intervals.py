@@ -1,0 +1,34 @@
+"""Intervals and limits of shares."""
+
+import math
+from statistics import NormalDist
+
+from scipy.special import betaincinv
+
+Interval = tuple[float, float]
+
+
+def wilson_interval(share: float, n: int, confidence: float) -> Interval:
+    """Wilson's score interval for a share of `n` (Wilson 1927, JASA 22: 209-212).
+
+    The share need not be a whole number of n-ths: a mean over seeds is treated as one test part.
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def upper_limit(events: int, n: int, certainty: float) -> float:
+    """One-sided upper limit of a share (Clopper & Pearson 1934, Biometrika 26: 404-413)."""
+    return 1.0 if events >= n else float(betaincinv(events + 1, n - events, certainty))
+
+
+def difference_interval(first: float, first_interval: Interval, second: float, second_interval: Interval) -> Interval:
+    """Interval of the difference of two shares from independent test parts, out of the intervals of both.
+
+    Newcombe 1998 (Stat Med 17: 873-890), method 10, where they are Wilson's.
+    """
+    low = math.hypot(first - first_interval[0], second_interval[1] - second)
+    high = math.hypot(first_interval[1] - first, second - second_interval[0])
+    return first - second - low, first - second + high
