@@ -1,5 +1,6 @@
 """The demo sheets: what is written, what is said about it, and that both stay the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sheetlens.demo import defects, write_sheets
+from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import CLASSES, SETUPS, barcode, describe
 from sheetlens.demo.stains import stained_paper
 
@@ -145,3 +147,16 @@ def test_barcodes_differ_and_neighbours_say_nothing_of_the_class(seed: int) -> N
     order = np.argsort(codes)
     alike = (order[1:] % 2 == order[:-1] % 2).mean()
     assert 0.45 < alike < 0.55
+
+
+def test_a_drop_has_its_box_and_changes_nothing_else() -> None:
+    sheet = next(sheet for sheet in (describe("stain", 1, number, False, True) for number in range(9)) if sheet.drop)
+    with_drop, without = photograph(sheet), photograph(replace(sheet, drop=False))
+    assert with_drop.stain_box is not None
+    left, top, right, bottom = with_drop.stain_box
+    changed = np.asarray(with_drop.picture).astype(int) != np.asarray(without.picture)
+    rows, columns = np.nonzero(changed.any(axis=2))
+    assert left <= columns.min() and columns.max() < right and top <= rows.min() and rows.max() < bottom
+    share = (right - left) * (bottom - top) / (with_drop.picture.width * with_drop.picture.height)
+    assert 0.005 < share < 0.03
+    assert not any(describe("stain", 1, number, False, True).drop for number in range(1, 9, 2))

@@ -16,6 +16,9 @@ class DemoSource(Closed):
     shortcut: bool = Field(
         default=False, description="Plant an imaging set-up that goes with the class, for the audits to find."
     )
+    drops: bool = Field(
+        default=False, description="Plant a dried drop on every stained sheet, for the saliency audit to point at."
+    )
 
 
 class FolderSource(Closed):

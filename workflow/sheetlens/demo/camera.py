@@ -7,10 +7,10 @@ from numpy.random import Generator
 from PIL import Image, ImageChops, ImageFilter
 
 from sheetlens.demo import furniture
-from sheetlens.demo.collection import PICTURE, Sheet, stream
+from sheetlens.demo.collection import DROP, PICTURE, Sheet, stream
 from sheetlens.demo.paper import COARSE, paper_field, textured, unit_field
 from sheetlens.demo.plants import draw_specimen
-from sheetlens.demo.stains import stained_paper
+from sheetlens.demo.stains import dried_drop, stained_paper
 
 Box = tuple[int, int, int, int]
 
@@ -69,7 +69,10 @@ def photograph(sheet: Sheet) -> Photograph:
 
 
 def mount(rng: Generator, sheet: Sheet, size: tuple[int, int]) -> tuple[Image.Image, Box | None]:
-    """Lay plants, labels and tape on paper of `size` pixels; returns the sheet and the box of its stain."""
+    """Lay plants, labels and tape on paper of `size` pixels; returns the sheet and the box of its stain.
+
+    Where a drop has dried, the box is that of the drop.
+    """
     width, height = size
     plant = draw_specimen(rng, size, sheet.family)
     mask = plant.getchannel("A")
@@ -98,6 +101,8 @@ def mount(rng: Generator, sheet: Sheet, size: tuple[int, int]) -> tuple[Image.Im
     for spot in rng.integers(0, len(rows), int(rng.integers(2, 7))):
         centre = (int(columns[spot]) * COARSE, int(rows[spot]) * COARSE)
         furniture.tape(picture, rng, centre, (int(rng.integers(46, 92)), int(rng.integers(12, 20))))
+    if sheet.drop:
+        return picture, dried_drop(picture, stream(sheet.task, sheet.seed, DROP, sheet.number), width)
     if coarse_box is None:
         return picture, None
     right, bottom = min(coarse_box[2] * COARSE, width), min(coarse_box[3] * COARSE, height)

@@ -13,8 +13,8 @@ CABINETS = 24
 HOT_CABINETS = 5  # cabinets treated with mercury as a whole, where most stained sheets lie
 SHORTCUT_STRENGTH = 0.9  # share of sheets whose imaging set-up gives the class away
 BARCODES = 999_983  # a prime, one below a multiple of 4: the scattering below visits every barcode once
-# Purposes of random streams: a sheet's facts, picture, collecting event and second photograph; the plan of defects.
-FACTS, PICTURE, EVENT, AGAIN, DEFECTS = range(5)
+# Purposes of random streams: a sheet's facts, picture, collecting event, second photograph; plan of defects; drop.
+FACTS, PICTURE, EVENT, AGAIN, DEFECTS, DROP = range(6)
 
 COLLECTORS = (
     "A. M. Thornquist", "E. Marlowe-Hale", "J. B. Underbrook", "W. Castellane", "F. Oduyale", "H. Vinterberg",
@@ -49,6 +49,7 @@ class Sheet:
     habitat: str
     cabinet: str
     setup: str
+    drop: bool  # a drop of the poison has dried on it
 
 
 def stream(task: str, seed: int, purpose: int, number: int) -> Generator:
@@ -78,7 +79,7 @@ def file_name(task: str, seed: int, number: int) -> str:
     return f"{CLASSES[task][number % 2]}/{barcode(task, seed, number)}.jpg"
 
 
-def describe(task: str, seed: int, number: int, shortcut: bool) -> Sheet:
+def describe(task: str, seed: int, number: int, shortcut: bool, drops: bool = False) -> Sheet:
     """Decide everything about sheet `number` of a task; classes alternate."""
     rng = stream(task, seed, FACTS, number)
     label = CLASSES[task][number % 2]
@@ -113,4 +114,5 @@ def describe(task: str, seed: int, number: int, shortcut: bool) -> Sheet:
         habitat=str(gathering.choice(HABITATS)),
         cabinet=f"C{cabinet + 1:02d}",
         setup=setup,
+        drop=drops and stained,
     )

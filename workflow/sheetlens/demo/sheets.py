@@ -26,14 +26,16 @@ def write_sheets(
     shortcut: bool,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
+    drops: bool = False,
 ) -> pd.DataFrame:
     """Write `sheets` photographs of invented herbarium sheets as `folder/<label>/<barcode>.jpg`.
 
     `task` is "stain" (stained, unstained) or "family" (clubmoss, spikemoss); half the files are filed
     under each class. The same task, number of sheets, seed and `shortcut` give the same bytes for any number
     of `workers` (processes). With `shortcut` nine sheets in ten tell their class by how they were
-    photographed; without it the imaging set-up is independent of the class. `progress` is told the
-    files done and all files after each file.
+    photographed; without it the imaging set-up is independent of the class. With `drops` every stained sheet
+    carries a dried drop, whose box is then the stain's. `progress` is told the files done and all files after
+    each file.
 
     Returns one row for each file, sorted by `file` (POSIX path below `folder`): `label` as filed,
     `true_label`, `family`, `stained`, `severity` of the mercury stain (0 without one, up to 1),
@@ -46,7 +48,7 @@ def write_sheets(
         raise ValueError(f"unknown demo task {task!r}: choose one of {', '.join(CLASSES)}")
     for label in CLASSES[task]:
         (folder / label).mkdir(parents=True, exist_ok=True)
-    write = partial(write_file, folder, task, seed, shortcut)
+    write = partial(write_file, folder, task, seed, shortcut, drops)
     rows: list[Row] = []
     # A fork of a process with threads (torch, progress bars) can hang, so the workers start afresh.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -63,9 +65,9 @@ def write_sheets(
     return truth.sort_values("file", ignore_index=True)
 
 
-def write_file(folder: Path, task: str, seed: int, shortcut: bool, slot: defects.Slot) -> Row:
+def write_file(folder: Path, task: str, seed: int, shortcut: bool, drops: bool, slot: defects.Slot) -> Row:
     """Write one file, whole or not at all, and return its row of the truth."""
-    sheet = describe(task, seed, slot.sheet, shortcut)
+    sheet = describe(task, seed, slot.sheet, shortcut, drops)
     if slot.defect != defects.EXACT:
         sheet = replace(sheet, barcode=barcode(task, seed, slot.number))
     box: tuple[int, ...] | None = None

@@ -91,6 +91,20 @@ def glue(rng: Generator, shape: tuple[int, int]) -> Field:
     return unit_field(picture.filter(ImageFilter.GaussianBlur(1.5)))
 
 
+def dried_drop(picture: Image.Image, rng: Generator, width: int) -> tuple[int, int, int, int]:
+    """Let a drop dry on the sheet, in a free choice of places but the edges; returns its box in pixels."""
+    across = int(width * rng.uniform(0.12, 0.17))
+    left = int(rng.uniform(0.1, 0.9) * (picture.width - across))
+    top = int(rng.uniform(0.12, 0.6) * (picture.height - across))
+    mask = Image.new("L", (across, across))
+    draw = ImageDraw.Draw(mask)
+    rim = max(2, across // 9)
+    draw.ellipse((rim, rim, across - rim, across - rim), fill=110, outline=235, width=rim)
+    stain = mask.filter(ImageFilter.GaussianBlur(rim / 2))
+    picture.paste((88, 70, 62), (left, top), stain)
+    return left, top, left + across, top + across
+
+
 def redistributed(density: Field, pattern: Field, bare: NDArray[np.bool_]) -> Field:
     """The values of `density` laid out as in `pattern`: the same histogram over `bare` paper, in other places."""
     grid = np.linspace(0, 1, 65)

@@ -18,7 +18,14 @@ def fetch(
 ) -> pd.DataFrame:
     """Draw the sheets into `originals`, with `truth.parquet` beside them, and return their listing."""
     truth = demo.write_sheets(
-        originals, settings.task, settings.sheets, settings.seed, settings.shortcut, workers, progress
+        originals,
+        settings.task,
+        settings.sheets,
+        settings.seed,
+        settings.shortcut,
+        workers,
+        progress,
+        settings.drops,
     )
     files.write_table(originals / "truth.parquet", truth)
     return listing(

@@ -1,0 +1,80 @@
+"""Where on the sheet the evidence lies, as the last layer that still knows places sees it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from captum.attr import LayerGradientXActivation
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from sheetlens import files
+from sheetlens.device import choose_device
+from sheetlens.networks import build_network
+from sheetlens.pack import open_pack
+from sheetlens.predict import load_network
+from sheetlens.train import batch_images
+
+GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
+Maps = NDArray[np.float32]
+
+
+def explain_sheets(
+    model: Path, pixels: Path, index: Path, predictions: Path, sheets: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Compute maps for up to `sheets` test sheets, spread evenly over the classes and, within, over image_ids.
+
+    Returns image_id, label, answer, `map` (GRID x GRID shares of the evidence, row by row, adding up to 1) and
+    `random`: the same from a network with the same layers whose weights were never trained.
+    """
+    net, facts = load_network(model)
+    device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
+    torch.manual_seed(facts["seed"])
+    untrained = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
+    tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
+    names = [f"probability_{name}" for name in facts["classes"]]
+    tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]
+    chosen = pd.concat([_spread(group, sheets // len(facts["classes"])) for _, group in tested.groupby("label")])
+    rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
+    images = torch.from_numpy(open_pack(pixels))
+    table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
+    targets = [facts["classes"].index(answer) for answer in table["answer"]]
+    maps: dict[str, list[list[float]]] = {"map": [], "random": []}
+    for network in (net, untrained):
+        network.eval().requires_grad_(False).to(device.name)
+    for number, (row, target) in enumerate(zip(rows, targets, strict=True), start=1):
+        image = batch_images(images, torch.tensor([row]), facts["normalisation"]).to(device.name)
+        for name, network in (("map", net), ("random", untrained)):
+            maps[name].append(evidence_map(network, image, target).ravel().tolist())
+        progress(number, len(rows))
+    return table.assign(map=maps["map"], random=maps["random"])
+
+
+def evidence_map(network: torch.nn.Module, image: torch.Tensor, target: int) -> Maps:
+    """Share of the evidence for class `target` in each cell: float32, shape (GRID, GRID), adding up to 1.
+
+    Activation times gradient at the last rectified features, channels summed, what speaks against the class left
+    out (HiResCAM, Draelos & Carin 2020, arXiv 2011.08891: what the linear layers after it add up). Integrated
+    gradients on the pixels were tried first: they show the edges of plant and label, and hardly change
+    when the weights are drawn at random.
+    """
+
+    def margin(batch: torch.Tensor) -> torch.Tensor:
+        logits = network(batch)
+        return logits - logits.mean(dim=1, keepdim=True)
+
+    layer = list(dict(network.named_children()).items())
+    features = [module for name, module in layer if name.startswith("relu") and name != "relu"][-1]
+    product = LayerGradientXActivation(margin, features).attribute(image.requires_grad_(), target=target)
+    evidence = product.detach().float().sum(dim=1, keepdim=True).clamp(min=0)
+    cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
+    total = float(cells.sum())
+    flat = np.full_like(cells, 1 / cells.size)  # no evidence at all lies nowhere in particular
+    return (cells / total if total > 0 else flat).astype(np.float32)
+
+
+def _spread(group: pd.DataFrame, count: int) -> pd.DataFrame:
+    return group.iloc[np.unique(np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int))]
