@@ -53,11 +53,13 @@ rule all:
             seed=SEEDS,
         ),
         every_finding(),
-        expand("results/{dataset}/audits/labels.csv", dataset=DATASETS),
+        expand(
+            "results/{dataset}/audits/{table}", dataset=DATASETS, table=["labels.csv", "maps.parquet", "saliency.csv"]
+        ),
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["1", "2", "history"],
+            figure=["1", "2", "history", *AUDIT_FIGURES],
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),

@@ -135,3 +135,113 @@ rule audit_training:
         " --evaluation {input.evaluation:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
+
+
+rule audit_maps:
+    """Where on some test sheets of the first model the evidence lies."""
+    input:
+        weights=lambda wildcards: every_model("weights.safetensors", [wildcards.dataset])[0],
+        model=lambda wildcards: every_model("model.json", [wildcards.dataset])[0],
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset])[0],
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audits.saliency"),
+    output:
+        maps="results/{dataset}/audits/maps.parquet",
+    log:
+        "logs/audit_maps/{dataset}.log",
+    benchmark:
+        "logs/audit_maps/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: settings.train.threads
+    resources:
+        gpu=1,
+    params:
+        settings=settings.audit.model_dump_json(include={"saliency_sheets"}),
+        folder=subpath(input.weights, parent=True),
+    message:
+        "Explaining test sheets of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit maps"
+        " --settings {params.settings:q}"
+        " --model {params.folder:q}"
+        " --pixels {input.pixels:q}"
+        " --index {input.index:q}"
+        " --output {output.maps:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_saliency:
+    """Does the evidence lie on plant and paper, or beside them?"""
+    input:
+        maps="results/{dataset}/audits/maps.parquet",
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audits.regions"),
+    output:
+        finding="results/{dataset}/audits/saliency.json",
+        table="results/{dataset}/audits/saliency.csv",
+    log:
+        "logs/audit_saliency/{dataset}.log",
+    benchmark:
+        "logs/audit_saliency/{dataset}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        confidence=settings.evaluate.confidence,
+    message:
+        "Auditing the saliency on {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit saliency"
+        " --maps {input.maps:q}"
+        " --pixels {input.pixels:q}"
+        " --index {input.index:q}"
+        " --confidence {params.confidence}"
+        " --table {output.table:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_figure:
+    """Shortcut bars, saliency by position, the surest mistakes, the sheets nearest 0.5."""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
+        findings=[
+            f"results/{{dataset}}/audits/{finding}.json"
+            for finding in ("setup", "saliency", f"shortcuts-{PROTOCOLS[0]}")
+        ],
+        maps="results/{dataset}/audits/maps.parquet",
+        table="results/{dataset}/audits/saliency.csv",
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audits.drawings"),
+    output:
+        multiext(
+            "results/{dataset}/figures/figure-{figure}",
+            svg=".svg",
+            png=".png",
+            pdf=".pdf",
+            csv=".csv",
+        ),
+    log:
+        "logs/audit_figure/{dataset}-{figure}.log",
+    benchmark:
+        "logs/audit_figure/{dataset}-{figure}.tsv"
+    wildcard_constraints:
+        figure="shortcuts|saliency|mistakes|unsure",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        folder="results/{dataset}",
+        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+    message:
+        "Drawing figure {wildcards.figure} of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit draw"
+        " --figure {wildcards.figure}"
+        " --folder {params.folder:q}"
+        " --evaluation {input.evaluation:q}"
+        " --stem {params.stem:q}"
+        " 2>&1 | tee -i {log:q}"

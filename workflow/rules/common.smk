@@ -19,6 +19,7 @@ from sheetlens.errors import UserError
 from sheetlens.fetch import folder
 
 ENDINGS = ["svg", "png", "pdf", "csv"]
+AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "errors", "progress"}
 
@@ -154,7 +155,7 @@ def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):
 
 def every_finding(datasets=DATASETS):
     """What each audit found, for each data set."""
-    findings = ["setup", "labels"]
+    findings = ["setup", "labels", "saliency"]
     findings += [f"{audit}-{protocol}" for audit in ("shortcuts", "training") for protocol in PROTOCOLS]
     return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 

@@ -72,9 +72,17 @@ def paired_gain(tests: pd.DataFrame, confidence: float, seed: int = 0) -> dict[s
     `tests` has image_id and gain, one row for each test of a sheet (one sheet may be tested with several seeds);
     whole sheets are drawn, so that its tests stay together. The interval is the percentile one.
     """
-    sheets = tests.groupby("image_id", sort=True)["gain"].agg(["sum", "size"]).to_numpy(float)
+    sheets = tests.groupby("image_id", sort=True)["gain"].agg(["sum", "size"])
+    interval = ratio_interval(sheets["sum"].to_numpy(float), sheets["size"].to_numpy(float), confidence, seed)
+    return {"gain": interval.pop("ratio"), **interval}
+
+
+def ratio_interval(
+    above: NDArray[np.floating], below: NDArray[np.floating], confidence: float, seed: int = 0
+) -> dict[str, float]:
+    """Ratio of two sums over sheets, both of shape (n,), with a percentile interval from drawing sheets anew."""
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(sheets), np.full(len(sheets), 1 / len(sheets)), RESAMPLES)
-    sums = draws @ sheets
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return {"gain": float(sheets[:, 0].sum() / sheets[:, 1].sum()), "low": float(low), "high": float(high)}
+    draws = rng.multinomial(len(above), np.full(len(above), 1 / len(above)), RESAMPLES)
+    ratios = (draws @ above) / np.maximum(draws @ below, 1e-12)
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return {"ratio": float(above.sum() / max(below.sum(), 1e-12)), "low": float(low), "high": float(high)}

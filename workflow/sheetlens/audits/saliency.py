@@ -42,15 +42,15 @@ def explain_sheets(
     images = torch.from_numpy(open_pack(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
     targets = [facts["classes"].index(answer) for answer in table["answer"]]
-    maps: dict[str, list[list[float]]] = {"map": [], "random": []}
+    maps: dict[str, list[Maps]] = {"map": [], "random": []}
     for network in (net, untrained):
         network.eval().requires_grad_(False).to(device.name)
     for number, (row, target) in enumerate(zip(rows, targets, strict=True), start=1):
         image = batch_images(images, torch.tensor([row]), facts["normalisation"]).to(device.name)
         for name, network in (("map", net), ("random", untrained)):
-            maps[name].append(evidence_map(network, image, target).ravel().tolist())
+            maps[name].append(evidence_map(network, image, target).ravel())
         progress(number, len(rows))
-    return table.assign(map=maps["map"], random=maps["random"])
+    return table.assign(**{name: pd.Series(values) for name, values in maps.items()})
 
 
 def evidence_map(network: torch.nn.Module, image: torch.Tensor, target: int) -> Maps:

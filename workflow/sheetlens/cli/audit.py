@@ -8,8 +8,9 @@ import click
 
 from sheetlens import files
 from sheetlens.audits import Finding
-from sheetlens.cli.options import FILE, PATH, Section
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
 from sheetlens.config import Audit
+from sheetlens.progress import reporter
 
 log = logging.getLogger(__name__)
 SETTINGS = click.option("--settings", type=Section(Audit), required=True, help="The config's section `audit`.")
@@ -100,3 +101,50 @@ def check_training(evaluation: Path, output: Path) -> None:
     paths = {model["seed"]: Path(model["directory"]) / "history.csv" for model in values["models"]}
     histories = {seed: files.read_table(path).astype(float) for seed, path in paths.items()}
     finish(audit_training(values, histories), output, evaluation, *paths.values())
+
+
+@audit.command("maps")
+@SETTINGS
+@click.option("--model", type=FOLDER, required=True, help="Model folder, with its predictions.")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--output", type=PATH, required=True, help="Maps to write (.parquet).")
+def draw_maps(settings: Audit, model: Path, pixels: Path, index: Path, output: Path) -> None:
+    """Compute where on some test sheets the evidence lies."""
+    from sheetlens.audits.saliency import explain_sheets
+
+    predictions = model / "predictions.parquet"
+    told = reporter("sheets explained")
+    files.write_table(output, explain_sheets(model, pixels, index, predictions, settings.saliency_sheets, told))
+
+
+@audit.command("saliency")
+@click.option("--maps", type=FILE, required=True, help="Maps of some sheets.")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--confidence", type=float, required=True, help="Level of the intervals.")
+@click.option("--table", type=PATH, required=True, help="Shares of each sheet to write (.csv).")
+@OUTPUT
+def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, table: Path, output: Path) -> None:
+    """Ask whether the evidence lies on the plant and paper, or beside them."""
+    from sheetlens.audits.regions import audit_saliency, measure_regions
+    from sheetlens.pack import open_pack
+
+    explained = files.read_table(maps)
+    rows = files.read_table(index).set_index("image_id")["row"].loc[explained["image_id"]]
+    shares = measure_regions(explained, open_pack(pixels)[rows])
+    files.write_table(table, shares)
+    finish(audit_saliency(shares, confidence), output, table, maps)
+
+
+@audit.command("draw")
+@click.option("--figure", type=click.Choice(["shortcuts", "saliency", "mistakes", "unsure"]), required=True)
+@click.option("--folder", type=FOLDER, required=True, help="Products of the data set: results/{dataset}.")
+@click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
+@click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
+def draw_finding(figure: str, folder: Path, evaluation: Path, stem: Path) -> None:
+    """Draw what an audit found, as SVG, PNG and PDF with its CSV."""
+    from sheetlens.audits.drawings import draw_audit
+    from sheetlens.drawing import save_figure
+
+    save_figure(*draw_audit(figure, folder, evaluation), stem)
