@@ -14,15 +14,21 @@ from sheetlens.demo.defects import encoded, photographed_again
 from sheetlens.duplicates import COLUMNS, find_duplicates
 from sheetlens.fetch import demo, folder
 from sheetlens.images import read_sheet
-from sheetlens.pack import pack
 from sheetlens.signatures import brightness
+from tests.unit.test_pack import packed
 
 KINDS = {"exact duplicate": "exact file", "near duplicate": "near"}
 
 
+def pack(listing, folder):
+    """Write the image set of a listing into a folder."""
+    files.write_table(folder / "listing.parquet", listing)
+    packed(folder / "listing.parquet", folder, workers=2)
+
+
 def drawn(place, task, seed, sheets):
     listing = demo.fetch(DemoSource(task=task, sheets=sheets, seed=seed), place / "originals", workers=2)
-    pack(listing, place / "pixels.npy", place / "index.parquet", place / "manifest.parquet", workers=2)
+    pack(listing, place)
     return place
 
 
@@ -93,7 +99,7 @@ def test_same_pixels_in_another_file_and_crowds_hang_on_their_first(tmp_path):
     Image.open(photos / "a/p.png").save(again, "PNG", compress_level=1)
     (photos / "b/z.png").write_bytes(again.getvalue())
     listing = folder.fetch(FolderSource(path=str(photos)))
-    pack(listing, tmp_path / "pixels.npy", tmp_path / "index.parquet", tmp_path / "manifest.parquet")
+    pack(listing, tmp_path)
     pairs = find_duplicates(tmp_path / "pixels.npy", tmp_path / "index.parquet")
     assert pairs[["first", "second", "kind", "labels_differ"]].to_numpy().tolist() == [
         ["a/p.png", "a/p1.png", "exact file", False],
@@ -111,7 +117,7 @@ def test_blank_sheets_are_not_similar():
 def test_a_real_sheet_photographed_twice(real_data, tmp_path):
     """The institute IAN photographed no. 33182 twice, with another chart beside it."""
     listing = folder.fetch(FolderSource(path=str(real_data / "piperaceae")))
-    pack(listing, tmp_path / "pixels.npy", tmp_path / "index.parquet", tmp_path / "manifest.parquet", workers=2)
+    pack(listing, tmp_path)
     stem = "piper/pothomorphe_IAN033182"
     assert found(tmp_path) == {(f"{stem}_1__311.jpg", f"{stem}__310.jpg", "near")}
 
