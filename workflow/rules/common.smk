@@ -106,6 +106,11 @@ def paper_option(wildcards):
     return ["--paper", to_json(paper).decode()] if paper else []
 
 
+def more_each_attempt(amount):
+    """Resource: a job that the scheduler ended is sent again with that much more (see `retries` in the profiles)."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def package_file(name):
     """A file of the package, as seen from the folder the workflow runs in."""
     return os.path.relpath(SOURCE / "sheetlens" / name)

@@ -22,6 +22,8 @@ rule train_network:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
+        runtime=more_each_attempt(240),
     params:
         settings=train_settings,
         folder=subpath(output.weights, parent=True),
@@ -59,6 +61,7 @@ rule predict_parts:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         folder=subpath(input.weights, parent=True),
     message:
