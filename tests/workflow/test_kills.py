@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.workflow.conftest import digests, tiny_demo
+from tests.conftest import ROOT, digests, tiny_demo
 
 MESSAGES = [
     "Drawing the sheets",

@@ -5,8 +5,7 @@ import re
 import pandas as pd
 
 from sheetlens.files import read_json, read_table
-from tests.conftest import snakemake
-from tests.workflow.conftest import digests, tiny_demo
+from tests.conftest import digests, snakemake, tiny_demo
 
 
 def test_every_product_is_there(finished):

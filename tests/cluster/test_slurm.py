@@ -1,0 +1,65 @@
+"""The workflow on a real Slurm cluster of one node, through profiles/slurm."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.cluster import slurm
+from tests.conftest import ROOT, digests, snakemake, tiny_demo
+
+MODEL = "results/mercury/models/table1/random-1"
+# A real site has an accounting database, and nodes that take every rule's threads.
+TEST_CLUSTER = [
+    "--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", 2,
+    "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
+]  # fmt: skip
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with slurm.cluster(tmp_path_factory.mktemp("cluster")) as environment:
+        yield environment
+
+
+def jobs(environment) -> list[dict[str, str]]:
+    """What Slurm knows of every job, oldest first."""
+    shown = subprocess.run(["scontrol", "show", "job"], env=environment, capture_output=True, text=True).stdout
+    return [dict(re.findall(r"(\w+)=(\S*)", block)) for block in shown.split("\n\n") if "JobId" in block]
+
+
+def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
+    def run(memory, *more):
+        arguments = [f"{MODEL}/predictions.parquet", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
+        limit = ["--set-resources", f"train_network:mem_mb={memory}"]
+        return snakemake(tmp_path, *arguments, *TEST_CLUSTER, *limit, *more, env=cluster)
+
+    # Too little memory, no second attempt: the scheduler ends the job, the run says which log has the reason.
+    failed = run(300, "--retries", 0)
+    assert failed.returncode != 0
+    (log,) = (tmp_path / ".snakemake/slurm_logs").glob("rule_train_network/*/*.log")
+    assert str(log) in failed.stderr
+    assert "Exceeded job memory limit" in log.read_text()
+    assert (tmp_path / "results/mercury/images/pixels.npy").exists()
+    assert not (tmp_path / MODEL / "weights.safetensors").exists()
+
+    # The same with a second attempt that asks for more: it continues from there and ends.
+    before = len(jobs(cluster))
+    result = run("300+(attempt-1)*6000")
+    assert result.returncode == 0, result.stderr
+    trained, again, predicted = jobs(cluster)[before:]
+    assert "train_network" in trained["Comment"]
+    assert "train_network" in again["Comment"]
+    assert (trained["JobState"], again["JobState"], predicted["JobState"]) == ("FAILED", "COMPLETED", "COMPLETED")
+    for job in (trained, again, predicted):
+        assert job["TresPerJob"] == "gres:gpu:1"
+    assert [job["MinMemoryNode"] for job in (trained, again, predicted)] == ["300M", "6300M", "8000M"]
+    assert jobs(cluster)[0]["MinMemoryNode"] == "4000M"
+    assert "TresPerJob" not in jobs(cluster)[0]
+
+    # And the model is the one that a run without a cluster ends with.
+    here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
+    assert here["weights.safetensors"] == there["weights.safetensors"]
+    assert here["predictions.parquet"] == there["predictions.parquet"]
