@@ -1,6 +1,7 @@
 # Short names for the plain commands that README.md shows. `make` alone lists them.
 PYTHON ?= python3
 SHEETS ?= sheets
+STUDY ?= paper
 SNAKEMAKE = snakemake --cores all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
@@ -10,6 +11,7 @@ help:
 	@echo "make test               all tests but the long ones"
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper              the paper's study"
+	@echo "make pull, make push    the stored products of STUDY=paper (or demo), through DVC"
 	@echo "make test-long, check, format, lock   for developers"
 
 demo: .venv/installed
@@ -20,6 +22,9 @@ own: .venv/installed
 
 paper: .venv/installed
 	$(SNAKEMAKE)
+
+pull push stale: .venv/installed
+	@sheetlens $@ $(STUDY)
 
 test: .venv/installed
 	pytest
@@ -49,4 +54,4 @@ lock: .venv/installed
 	@"$(PYTHON)" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper test test-long check format lock
+.PHONY: help demo own paper pull push stale test test-long check format lock

@@ -64,6 +64,7 @@ rule all:
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
         "results/results.csv",
+        "results/metrics.json",
         "results/report.html",
     localrule: True
     message:

@@ -1,5 +1,5 @@
 # Evaluate: read the test part once per model, sum up over seeds, set beside the paper.
-# Reads: predictions. Writes: results/{dataset}/evaluation/{network}-{protocol}.json and results/results.csv.
+# Reads: predictions. Writes: results/{dataset}/evaluation/{network}-{protocol}.json results/results.csv and metrics.json.
 
 
 rule evaluate_network:
@@ -41,6 +41,7 @@ rule evaluate_table:
         modules=modules("evaluate"),
     output:
         table=report("results/results.csv", caption="../report/results.rst", category="Results"),
+        metrics="results/metrics.json",
     log:
         "logs/evaluate_table.log",
     benchmark:
@@ -50,4 +51,8 @@ rule evaluate_table:
     message:
         "Writing the results table"
     shell:
-        "python -m sheetlens tabulate" " --output {output.table:q}" " {input.evaluations:q}" " 2>&1 | tee -i {log:q}"
+        "python -m sheetlens tabulate"
+        " --output {output.table:q}"
+        " --metrics {output.metrics:q}"
+        " {input.evaluations:q}"
+        " 2>&1 | tee -i {log:q}"

@@ -30,12 +30,14 @@ rule figure_dataset:
         "../../envs/figures.yaml"
     params:
         stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        dots_per_inch=settings.figures.dots_per_inch,
     message:
         "Drawing figure {wildcards.figure} of {wildcards.dataset}"
     shell:
         "python -m sheetlens draw"
         " --figure {wildcards.figure}"
         " --stem {params.stem:q}"
+        " --dots-per-inch {params.dots_per_inch}"
         " {input.evaluation:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -68,11 +70,13 @@ rule figure_study:
         "../../envs/figures.yaml"
     params:
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        dots_per_inch=settings.figures.dots_per_inch,
     message:
         "Drawing Figure {wildcards.figure}"
     shell:
         "python -m sheetlens draw"
         " --figure {wildcards.figure}"
         " --stem {params.stem:q}"
+        " --dots-per-inch {params.dots_per_inch}"
         " {input.evaluations:q}"
         " 2>&1 | tee -i {log:q}"

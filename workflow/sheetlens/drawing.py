@@ -24,7 +24,7 @@ from sheetlens.files import whole, write_table
 COLOURS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#555555")
 INK = "#222222"
 LINES = ("-", "--", ":", "-.")  # when the colours are used up
-DPI = 300  # of the PNG: usual for print
+DOTS_PER_INCH = 300  # of the PNG: usual for print
 STYLE: dict[str, Any] = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper"),
@@ -54,7 +54,11 @@ def house_style() -> Iterator[None]:
 
 
 def save_figure(
-    figure: Figure, table: pd.DataFrame, stem: Path, formats: Sequence[str] = ("svg", "png", "pdf")
+    figure: Figure,
+    table: pd.DataFrame,
+    stem: Path,
+    dots_per_inch: int = DOTS_PER_INCH,
+    formats: Sequence[str] = ("svg", "png", "pdf"),
 ) -> None:
     """Write `stem`.svg, .png, .pdf and .csv, each whole or not at all; same figure, same bytes."""
     pictures = [picture for axes in figure.axes for picture in axes.images]
@@ -63,10 +67,10 @@ def save_figure(
         for picture in pictures:
             picture.set_interpolation("antialiased" if name == "png" else "none")
         with house_style():
-            figure.savefig(buffer, format=name, dpi=DPI, metadata=METADATA[name])
+            figure.savefig(buffer, format=name, dpi=dots_per_inch, metadata=METADATA[name])
         content = buffer.getvalue()
-        if pictures and name in COMPACT:
-            content = COMPACT[name](content)
+        if pictures and name != "pdf":
+            content = _compact_svg(content) if name == "svg" else _compact_png(content, dots_per_inch)
         with whole(stem.with_name(f"{stem.name}.{name}")) as part:
             part.write_bytes(content)
     write_table(stem.with_name(f"{stem.name}.csv"), table)
@@ -93,15 +97,12 @@ def _compact_svg(content: bytes) -> bytes:
     return re.sub(rb'"data:image/png;base64,([^"]+)"', encode, content)
 
 
-def _compact_png(content: bytes) -> bytes:
+def _compact_png(content: bytes, dots_per_inch: int) -> bytes:
     """Reduce a PNG with photographs to 256 colours: a third of the size, hardly to be seen."""
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(content)).convert("RGB")
-    reduce_colours(picture).save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
+    reduce_colours(picture).save(buffer, "PNG", optimize=True, dpi=(dots_per_inch, dots_per_inch))
     return buffer.getvalue()
-
-
-COMPACT = {"svg": _compact_svg, "png": _compact_png}
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -174,3 +174,14 @@ def results_table(evaluations: list[dict[str, Any]]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def summary(evaluations: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """The headline numbers by data set and protocol, for `dvc metrics`: shares from 0 to 1."""
+    measures = ("accuracy", "kept_accuracy")
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for evaluation in evaluations:
+        values = {measure: evaluation[measure]["mean"] for measure in measures}
+        values |= {f"{measure}_sd": evaluation[measure]["sd"] for measure in measures}
+        found.setdefault(evaluation["dataset"], {})[evaluation["protocol"]] = values
+    return found

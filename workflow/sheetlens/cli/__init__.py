@@ -21,6 +21,7 @@ from sheetlens.cli.fetch import fetch
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import draw, report
 from sheetlens.cli.train import predict_parts, split, train
+from sheetlens.cli.versions import pull, push, stale
 from sheetlens.errors import UserError
 
 
@@ -43,6 +44,9 @@ COMMANDS = (
     audit,
     draw,
     report,
+    pull,
+    push,
+    stale,
 )
 for command in COMMANDS:
     cli.add_command(command)

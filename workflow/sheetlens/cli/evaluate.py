@@ -43,9 +43,12 @@ def evaluate(
 
 @click.command()
 @click.option("--output", type=PATH, required=True, help="Table to write (.csv).")
+@click.option("--metrics", type=PATH, required=True, help="The headline numbers alone to write (.json), for DVC.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
-def tabulate(output: Path, evaluations: tuple[Path, ...]) -> None:
+def tabulate(output: Path, metrics: Path, evaluations: tuple[Path, ...]) -> None:
     """Write the results table "paper / here" from EVALUATIONS, one per data set."""
-    from sheetlens.evaluate import results_table
+    from sheetlens.evaluate import results_table, summary
 
-    files.write_table(output, results_table([files.read_json(path) for path in evaluations]))
+    values = [files.read_json(path) for path in evaluations]
+    files.write_table(output, results_table(values))
+    files.write_json(metrics, summary(values))

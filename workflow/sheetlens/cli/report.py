@@ -10,8 +10,9 @@ from sheetlens.cli.options import FILE, PATH
 @click.command()
 @click.option("--figure", type=click.Choice(["1", "2", "history"]), required=True, help="Which figure.")
 @click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
+@click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
-def draw(figure: str, stem: Path, evaluations: tuple[Path, ...]) -> None:
+def draw(figure: str, stem: Path, dots_per_inch: int, evaluations: tuple[Path, ...]) -> None:
     """Draw a figure from EVALUATIONS, one per data set, as SVG, PNG and PDF with its CSV."""
     from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
 
@@ -19,7 +20,7 @@ def draw(figure: str, stem: Path, evaluations: tuple[Path, ...]) -> None:
         drawn, table = draw_history(evaluations[0])
     else:
         drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
-    save_figure(drawn, table, stem)
+    save_figure(drawn, table, stem, dots_per_inch)
 
 
 @click.command()

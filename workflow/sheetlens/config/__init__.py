@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.phases import Audit, Evaluate, Images, Limits, Split, Train
+from sheetlens.config.phases import Audit, Evaluate, Figures, Images, Limits, Split, Train
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 from sheetlens.errors import UserError
@@ -29,6 +29,7 @@ __all__ = [
     "Evaluate",
     "Fetch",
     "FigshareFile",
+    "Figures",
     "FolderSource",
     "GbifSource",
     "HostLimit",
@@ -104,6 +105,7 @@ class Settings(Closed):
     train: Train = Field(default=Train(), description="Training of the networks.")
     evaluate: Evaluate = Field(default=Evaluate(), description="Evaluation on the test part.")
     audit: Audit = Field(default=Audit(), description="Audits of data and models.")
+    figures: Figures = Field(default=Figures(), description="Figures of the paper and of the report.")
 
     @model_validator(mode="after")
     def _names_are_usable(self) -> Self:

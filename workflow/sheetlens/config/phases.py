@@ -116,3 +116,11 @@ class Audit(Closed):
         description="ROC area (0.5 is chance) that a view of the imaging set-up must reach for an alarm.",
     )
     saliency_sheets: int = Field(default=60, ge=4, description="Test sheets whose saliency is computed.")
+
+
+class Figures(Closed):
+    """How figures are written."""
+
+    dots_per_inch: int = Field(
+        default=300, ge=50, le=1200, description="Resolution of the PNG; 300 is usual for print."
+    )
