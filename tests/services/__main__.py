@@ -1,6 +1,7 @@
 """Run the stand-ins: prints the port once it listens, ends with its parent."""
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -12,6 +13,7 @@ ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
 
 
 async def main() -> None:
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # clients that go away are what is tested
     runner = web.AppRunner(make(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     first = web.TCPSite(runner, ADDRESSES[0], 0)

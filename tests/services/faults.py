@@ -68,6 +68,12 @@ async def spoil(kind: str, request: web.Request, right: web.Response) -> web.Str
         middle = len(body) // 2
         body = body[:middle] + bytes(255 - byte for byte in body[middle : middle + 8]) + body[middle + 8 :]
         return web.Response(body=body, status=right.status, headers=right.headers)
+    if kind == "elsewhere" and right.status == 206:  # another part than the one asked for
+        start, _, rest = right.headers["Content-Range"].removeprefix("bytes ").partition("-")
+        headers = {"ETag": right.headers["ETag"], "Content-Range": f"bytes {int(start) - 1}-{rest}"}
+        return web.Response(body=b"?" + body, status=206, headers=headers)
+    if kind == "elsewhere":
+        return right
     response = web.StreamResponse(status=right.status, headers=right.headers)
     half = body[: len(body) // 2]
     if kind == "cut":  # a well-formed answer that ends too early

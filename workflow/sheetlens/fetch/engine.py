@@ -231,10 +231,10 @@ class Engine:
         faults = self._faults[host] = self._faults.get(host, 0) + 1
         if isinstance(error, LaterError) and (error.seconds or 0) > LONGEST_PAUSE:
             faults = self._faults[host] = GIVE_UP
-        if faults >= PATIENT:
-            self.session.politeness.at(URL(url)).pause(self.session.settings.pause * 2 ** (faults - PATIENT))
         if faults == GIVE_UP:
             log.info("%s is left alone for this run: %s", host, error)
+        elif PATIENT <= faults < GIVE_UP:
+            self.session.politeness.at(URL(url)).pause(self.session.settings.pause * 2 ** (faults - PATIENT))
 
     def _keep_file(
         self, request: Request, part: Path, facts: dict[str, Any], *, source_url: str, route: str, body: Body

@@ -16,7 +16,7 @@ def explain(name: str, dataset: Dataset, polite: Fetch) -> Iterator[str]:
     yield f"{name}: {dataset.title}, from {dataset.source}"
     if dataset.source not in SOURCES:
         local = {"demo": "drawn by the package itself", "folder": "files that are here already"}
-        yield f"  {local.get(dataset.source, 'this version cannot fetch from it')}; the network is not needed"
+        yield f"  {local[dataset.source]}; the network is not needed"
         return
     plans = SOURCES[dataset.source].plan(dataset.source_settings)
     for plan in plans:

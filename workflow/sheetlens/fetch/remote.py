@@ -10,7 +10,7 @@ from typing import Any
 from sheetlens import files
 from sheetlens.config import Fetch
 from sheetlens.errors import UserError
-from sheetlens.fetch import Plan, Request, dwca, figshare, gbif, iiif, urls, write_listing
+from sheetlens.fetch import Plan, Request, dwca, figshare, gbif, idigbio, iiif, smithsonian, urls, write_listing
 from sheetlens.fetch.engine import Alternatives, Engine
 from sheetlens.fetch.politeness import Limit
 from sheetlens.fetch.session import Session
@@ -36,10 +36,12 @@ class Source:
 
 
 SOURCES = {
-    "dwca": Source(lambda settings: [dwca.plan(settings)], requests=dwca.requests),
+    "dwca": Source(dwca.plan, requests=dwca.requests),
     "figshare": Source(figshare.plan, fetch=figshare.fetch),
-    "gbif": Source(lambda settings: [gbif.plan(settings)], requests=gbif.requests),
+    "gbif": Source(gbif.plan, requests=gbif.requests),
+    "idigbio": Source(idigbio.plan, requests=idigbio.requests),
     "iiif": Source(iiif.plan, requests=iiif.requests, alternatives=iiif.alternatives),
+    "smithsonian": Source(smithsonian.plan, requests=smithsonian.requests),
     "urls": Source(urls.plan, requests=urls.requests),
 }
 

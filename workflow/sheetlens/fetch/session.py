@@ -169,9 +169,9 @@ class Session:
         if status in accept:
             return
         if status in LATER:
-            seconds = _retry_after(response.headers.get("Retry-After", ""))
-            if seconds is not None:
-                self.politeness.at(target).pause(min(seconds, LONGEST_PAUSE))
+            seconds = retry_after(response.headers.get("Retry-After", ""))
+            if seconds and seconds <= LONGEST_PAUSE:
+                self.politeness.at(target).pause(seconds)
             raise LaterError(f"{host} answered {status} {response.reason or ''}".rstrip(), seconds)
         if 200 <= status < 300:
             raise LaterError(f"{host} answered {status} without the file")
@@ -202,10 +202,9 @@ def _redirected(
 
 def _translated(error: Exception, patience: float) -> UserError:
     """A fault of the connection in words."""
-    text = str(error)
+    text = str(error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
     if NOT_PUBLIC in text:
-        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        return RefusedError(str(cause))
+        return RefusedError(text)
     if isinstance(error, TimeoutError):
         return LaterError(f"no answer for {patience:.0f} seconds")
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
@@ -213,7 +212,7 @@ def _translated(error: Exception, patience: float) -> UserError:
     return LaterError(f"the connection failed: {text or type(error).__name__}")
 
 
-def _retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
+def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
     """Seconds of a Retry-After header, given as a number or as an HTTP date; None where there is none."""
     if text.strip().isdecimal():
         return float(text)
