@@ -63,6 +63,7 @@ rule all:
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+        expand("results/{dataset}/credits.csv", dataset=DATASETS),
         "results/results.csv",
         "results/metrics.json",
         "results/report.html",

@@ -88,6 +88,7 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
     manifest = manifest.assign(
         source_url="",
         licence="CC0-1.0",
+        licence_asserted=True,
         rights_holder="Herbarium of the tests",
         bytes=1000,
         sha256=[hashlib.sha256(str(name).encode()).hexdigest() for name in manifest["image_id"]],

@@ -126,6 +126,31 @@ def test_many_refused_files_are_counted(tmp_path):
     assert "no class 30 0 30" in page
 
 
+def test_credits_are_told_with_what_nobody_asserted(study):
+    root, _ = study
+    path = root / "results/mercury/manifest.parquet"
+    manifest = pd.read_parquet(path)
+    manifest.loc[:9, ["licence", "licence_asserted"]] = ["CC BY-NC-SA", False]
+    manifest.to_parquet(path)
+    page = words(make_report(*study, "paper"))
+    assert "CC BY-NC-SA (not asserted) Herbarium of the tests 10" in page
+    assert "For 10 of 80 sheets no licence is asserted" in page
+    assert "results/mercury/credits.csv" in page
+
+
+def test_classes_that_came_by_different_routes_get_a_warning(study):
+    root, _ = study
+    path = root / "results/mercury/manifest.parquet"
+    manifest = pd.read_parquet(path)
+    warning = "The classes did not all come by the same route"
+    manifest.assign(route="ids.si.edu iiif 1024").to_parquet(path)
+    assert warning not in make_report(*study, "paper")
+    manifest.assign(route="from " + manifest["label"]).to_parquet(path)
+    page = make_report(*study, "paper")
+    assert warning in page
+    assert "from unstained 0.0 % 100.0 %" in words(page)
+
+
 def test_hostile_names_are_shown_and_do_nothing(hostile):
     page = make_report(*hostile, "own")
     tags = Tags()
@@ -145,10 +170,11 @@ def test_page_is_complete_in_itself(study):
     for tag, attributes in tags.tags:
         assert tag not in {"script", "link", "iframe", "object", "embed", "form"}
         assert attributes.get("src", "data:image/").startswith("data:image/")
-        assert (attributes.get("href", "#")).startswith("#")
+        href = attributes.get("href", "#")
+        assert href.startswith("#") or re.fullmatch(r"\w+/credits\.csv", href)
         if tag == "img":
             assert "alt" in attributes
-    anchors = {attributes["href"][1:] for tag, attributes in tags.tags if tag == "a"}
+    anchors = {attributes["href"][1:] for tag, attributes in tags.tags if tag == "a" and attributes["href"][0] == "#"}
     assert anchors <= {attributes.get("id") for _, attributes in tags.tags}
     assert len(page) < 6_000_000
 

@@ -1,5 +1,27 @@
 # Report: one page for a person who has not read the paper.
-# Reads: everything. Writes: results/report.html.
+# Reads: everything. Writes: results/report.html, and the credits of the pictures in results/{dataset}/credits.csv.
+
+
+rule report_credits:
+    """Licence, rights holder, creator and address of each picture used."""
+    input:
+        manifest="results/{dataset}/manifest.parquet",
+        modules=modules("credits"),
+    output:
+        credits="results/{dataset}/credits.csv",
+    log:
+        "logs/report_credits/{dataset}.log",
+    benchmark:
+        "logs/report_credits/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    message:
+        "Crediting the pictures of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens credit"
+        " --manifest {input.manifest:q}"
+        " --output {output.credits:q}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule report_write:
@@ -16,6 +38,7 @@ rule report_write:
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
+        credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
         histories=expand("results/{dataset}/figures/figure-history.{ending}", dataset=DATASETS, ending=ENDINGS),

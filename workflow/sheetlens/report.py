@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from sheetlens.audits.training import collapsed
+from sheetlens.credits import compare_routes, count_licences
 from sheetlens.files import read_json, read_table, whole
 from sheetlens.images import open_photograph
 from sheetlens.outcomes import (
@@ -27,7 +28,6 @@ from sheetlens.outcomes import (
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
-CREDITS = 12  # licences and rights holders named for each data set
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
 NETWORKS = {
     "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
@@ -96,7 +96,9 @@ def describe_dataset(outcome: Outcome) -> dict[str, Any]:
         "galleries": show_galleries(averaged, pack, outcome.classes),
         "tested": len(averaged),
         "mistaken": int((averaged["answer"] != averaged["label"]).sum()),
-        "credits": list_credits(manifest),
+        "credits": count_licences(manifest),
+        "credits_file": f"{outcome.results.name}/{evaluation['dataset']}/credits.csv",
+        "routes": compare_routes(manifest),
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
         "files": list_files(outcome),
     }
@@ -237,14 +239,6 @@ def show_galleries(averaged: pd.DataFrame, pack: Pack, classes: list[str]) -> di
     }
 
 
-def list_credits(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Count the sheets used under each licence and rights holder, most first."""
-    used = manifest[manifest["status"] == "ok"][["licence", "rights_holder"]].fillna("")
-    counts = used.value_counts().reset_index(name="sheets")
-    counts = counts.sort_values(["sheets", "licence", "rights_holder"], ascending=[False, True, True])
-    return {"shown": counts.head(CREDITS).to_dict("records"), "more": max(0, len(counts) - CREDITS)}
-
-
 def list_files(outcome: Outcome) -> list[tuple[str, str]]:
     """Name the file that each number comes from, relative to the project's folder."""
     evaluation = outcome.evaluation
@@ -257,6 +251,7 @@ def list_files(outcome: Outcome) -> list[tuple[str, str]]:
         ("probability of each sheet", f"{models}/predictions.parquet"),
         ("settings, versions, device", f"{models}/model.json"),
         ("course of the training", f"{models}/history.csv"),
+        ("licence and rights holder of each picture", f"{folder}/credits.csv"),
     ]
 
 

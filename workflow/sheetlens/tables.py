@@ -38,8 +38,9 @@ def read_rows(
 def _text(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
-        yield list(rows.fieldnames or [])
-        yield from rows
+        if rows.fieldnames:
+            yield list(rows.fieldnames)
+            yield from rows
 
 
 def _parquet(path: Path) -> Iterator[Any]:

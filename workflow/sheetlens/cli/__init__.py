@@ -19,7 +19,7 @@ from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
-from sheetlens.cli.report import draw, report
+from sheetlens.cli.report import credit, draw, report
 from sheetlens.cli.train import predict_parts, split, train
 from sheetlens.cli.versions import pull, push, stale
 from sheetlens.errors import UserError
@@ -43,6 +43,7 @@ COMMANDS = (
     tabulate,
     audit,
     draw,
+    credit,
     report,
     pull,
     push,

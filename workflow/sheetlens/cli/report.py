@@ -1,4 +1,4 @@
-"""Commands of the phases figure and report."""
+"""Commands of the phases figure and report, and of the credits."""
 
 from pathlib import Path
 
@@ -32,3 +32,13 @@ def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
     from sheetlens.report import write_report
 
     write_report(list(evaluations), output, study)
+
+
+@click.command()
+@click.option("--manifest", type=FILE, required=True, help="Manifest of a data set.")
+@click.option("--output", type=PATH, required=True, help="Table to write (.csv).")
+def credit(manifest: Path, output: Path) -> None:
+    """Write licence, rights holder, creator and address of each picture used."""
+    from sheetlens.credits import write_credits
+
+    write_credits(manifest, output)
