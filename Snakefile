@@ -31,6 +31,10 @@ rule all:
     input:
         every_original(),
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
+        expand(
+            "results/{dataset}/citation.json",
+            dataset=[name for name in DATASETS if settings.datasets[name].source in SEARCHED],
+        ),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         expand("results/{dataset}/images/index.parquet", dataset=DATASETS),

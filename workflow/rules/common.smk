@@ -18,6 +18,7 @@ from sheetlens.config import read_settings
 from sheetlens.errors import UserError
 from sheetlens.fetch import folder
 
+SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
@@ -27,7 +28,7 @@ try:
     settings = read_settings(config)
     for dataset in settings.chosen.values():
         if dataset.source == "folder":
-            folder.check(dataset.folder)
+            folder.check(dataset.folder, dataset.labelled)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -94,10 +95,23 @@ def train_settings(wildcards):
     return settings.train.model_copy(update={"learning_rate": rate}).model_dump_json()
 
 
-def source_table(wildcards):
-    """Input: the table that names a data set's files, where its source reads one."""
+def source_files(wildcards):
+    """Input: the files here that a data set's source reads, and its specimen records."""
     dataset = settings.datasets[wildcards.dataset]
-    return dataset.source_settings.table if dataset.source in ("iiif", "urls") else []
+    section, named = dataset.source_settings, [dataset.records.path] if dataset.records else []
+    if dataset.source in ("iiif", "urls"):
+        named += [section.table]
+    elif dataset.source == "dwca":
+        named += section.archives
+    elif dataset.source == "smithsonian":
+        named += [chosen.barcodes for chosen in section.classes.values() if chosen.barcodes]
+    return [place for place in named if "://" not in place]
+
+
+def records_option(wildcards):
+    """Param: the option with the specimen records to join, or nothing."""
+    records = settings.datasets[wildcards.dataset].records
+    return ["--records", records.model_dump_json()] if records else []
 
 
 def paper_option(wildcards):

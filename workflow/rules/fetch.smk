@@ -35,7 +35,8 @@ rule fetch_demo:
 rule fetch_folder:
     """List the photographs in a folder; they stay where they are."""
     input:
-        modules=modules("fetch.folder"),
+        files=source_files,
+        modules=modules("fetch.folder", "records"),
     output:
         listing="results/{dataset}/listing.parquet",
     log:
@@ -48,6 +49,7 @@ rule fetch_folder:
         "../../envs/data.yaml"
     params:
         settings=source_settings,
+        records=records_option,
         # Not used by the command: a photograph added, removed or changed makes the listing out of date.
         fingerprint=lambda wildcards: folder.fingerprint(settings.datasets[wildcards.dataset].folder),
     message:
@@ -55,6 +57,7 @@ rule fetch_folder:
     shell:
         "python -m sheetlens fetch folder"
         " --settings {params.settings:q}"
+        " {params.records:q}"
         " --originals results/{wildcards.dataset}/originals"
         " --listing {output.listing:q}"
         " 2>&1 | tee -i {log:q}"
@@ -63,8 +66,8 @@ rule fetch_folder:
 rule fetch_remote:
     """Fetch from a service; after a kill or a fault the same command goes on from where it was."""
     input:
-        table=source_table,
-        modules=modules("fetch.remote"),
+        files=source_files,
+        modules=modules("fetch.remote", "records"),
     output:
         # Not the folder: what is in it must outlive the next run of this rule.
         sums="results/{dataset}/originals/SHA256SUMS",
@@ -74,19 +77,35 @@ rule fetch_remote:
     benchmark:
         "logs/fetch_remote/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source("dwca", "figshare", "gbif", "idigbio", "iiif", "smithsonian", "urls"),
+        dataset=from_source("figshare", "iiif", "urls"),
     retries: 2
     conda:
         "../../envs/data.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,
+        records=records_option,
         originals=subpath(output.sums, parent=True),
     message:
         "Fetching the sheets of {wildcards.dataset} from {params.source}: {params.settings}"
     shell:
         "python -m sheetlens fetch {params.source}"
         " --settings {params.settings:q}"
+        " {params.records:q}"
         " --originals {params.originals:q}"
         " --listing {output.listing:q}"
         " 2>&1 | tee -i {log:q}"
+
+
+use rule fetch_remote as fetch_specimens with:
+    output:
+        sums="results/{dataset}/originals/SHA256SUMS",
+        listing=ensure("results/{dataset}/listing.parquet", non_empty=True),
+        # What was asked, what to cite, what was left out.
+        citation="results/{dataset}/citation.json",
+    log:
+        "logs/fetch_specimens/{dataset}.log",
+    benchmark:
+        "logs/fetch_specimens/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=from_source(*SEARCHED),

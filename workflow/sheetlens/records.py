@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from sheetlens.barcodes import normalise
 from sheetlens.config import Records
 from sheetlens.darwin_core import open_archive
-from sheetlens.fetch import LISTING, edan, terms
+from sheetlens.fetch import LISTING, edan, terms, write_listing
 from sheetlens.fetch.candidates import clean
 from sheetlens.fetch.smithsonian import shards
 from sheetlens.tables import read_rows
@@ -39,6 +41,13 @@ def read_records(settings: Records) -> Iterator[tuple[str, str, dict[str, str]]]
         needed = ("barcode", *settings.columns, *(["label"] if settings.label else []))
         for row in read_rows(path, columns, needed):
             yield row.pop("barcode"), row.pop("label", ""), row
+
+
+def join_listing(listing: Path, settings: Records) -> None:
+    """Join the records to a listing (.parquet), which is written anew."""
+    with pq.ParquetFile(listing) as file:
+        rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
+        write_listing(listing, join(rows, settings))
 
 
 def join(rows: Iterable[Mapping[str, Any]], settings: Records) -> Iterator[dict[str, Any]]:

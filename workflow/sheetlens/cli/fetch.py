@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from sheetlens import files
 from sheetlens.cli.options import PATH, Section
-from sheetlens.config import Dataset, Fetch, read_files
+from sheetlens.config import Dataset, Fetch, Records, read_files
 from sheetlens.errors import UserError
 from sheetlens.progress import reporter
 
@@ -20,6 +20,7 @@ NAMES = get_args(Dataset.model_fields["source"].annotation)
 @click.option("--settings", help="The source's section of the config, as JSON.")
 @click.option("--originals", type=PATH, help="Folder for the files a source brings.")
 @click.option("--listing", type=PATH, help="Table to write: one row per file.")
+@click.option("--records", type=Section(Records), help="The data set's section `records`: joined to the listing.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw.")
 @click.option(
     "--polite",
@@ -43,6 +44,7 @@ def fetch(
     settings: str | None,
     originals: Path | None,
     listing: Path | None,
+    records: Records | None,
     workers: int,
     polite: Fetch,
     dry_run: bool,
@@ -64,12 +66,17 @@ def fetch(
         chosen = TypeAdapter(section).validate_json(settings)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--settings") from None
+    labelled = not (records and records.label)
     if source == "demo":
         files.write_table(listing, demo.fetch(chosen, originals, workers, reporter("sheets drawn")))
     elif source == "folder":
-        files.write_table(listing, folder.fetch(chosen, reporter("files listed")))
+        files.write_table(listing, folder.fetch(chosen, reporter("files listed"), labelled))
     else:
         remote.fetch(source, chosen, polite, originals, listing, reporter("files"))
+    if records:
+        from sheetlens.records import join_listing
+
+        join_listing(listing, records)
 
 
 def _explain(configs: tuple[Path, ...]) -> None:

@@ -88,6 +88,11 @@ class Dataset(Closed):
         return self
 
     @property
+    def labelled(self) -> bool:
+        """Whether the source gives the classes; otherwise the specimen records do."""
+        return not (self.records and self.records.label)
+
+    @property
     def source_settings(self) -> Any:
         """The section that belongs to the source."""
         return getattr(self, self.source)

@@ -38,10 +38,14 @@ create table if not exists note (name text primary key, value text);
 class Candidates:
     """The candidates of one data set, in a SQLite file. Other settings start a new collection."""
 
-    def __init__(self, path: Path, settings: Any) -> None:
-        """Open or begin the file; `settings` are those of a source with `classes`, `seed` and `licences`."""
+    def __init__(self, path: Path, settings: Any, *places: str) -> None:
+        """Open or begin the file.
+
+        `settings` are those of a source with `classes`, `seed` and `licences`; `places` are files and folders
+        here that the source reads: if they change, the collection begins anew.
+        """
         self.path, self.settings = path, settings
-        wanted = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+        wanted = hashlib.sha256(f"{settings.model_dump_json()}{_state(places)}".encode()).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.base = self._open(path)
         if self.recall("settings") != wanted:
@@ -172,6 +176,13 @@ class Candidates:
             for image_id, ways, fields in rows:
                 urls, routes = zip(*json.loads(ways), strict=True)
                 yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
+
+
+def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of the files that are here."""
+    roots = [Path(place).expanduser() for place in places if "://" not in place]
+    found = sorted(path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
+    return [(path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
 
 
 def clean(value: Any) -> Any:

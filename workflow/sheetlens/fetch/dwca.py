@@ -97,7 +97,7 @@ def plan(settings: DwcaSource) -> list[Plan]:
             hosts=tuple(host for place in settings.archives if "://" in place and (host := URL(place).host)),
             images=chosen.images,
             licence=", ".join(settings.licences),
-            unknown=("hosts: the portals' own, which only the records name",),
+            unknown=("the portals' servers",),
         )
         for label, chosen in settings.classes.items()
     ]
@@ -110,7 +110,7 @@ def conditions(where: Mapping[str, Sequence[str]]) -> str:
 
 async def requests(settings: DwcaSource, session: Session, folder: Path) -> AsyncIterator[Request]:
     """Read the archives, sample each class, and yield its pictures."""
-    candidates = Candidates(folder / "candidates.sqlite", settings)
+    candidates = Candidates(folder / "candidates.sqlite", settings, *settings.archives)
     classes = {label: chosen.where for label, chosen in settings.classes.items()}
     for number, place in enumerate(settings.archives):
         with candidates.step(place) as due:

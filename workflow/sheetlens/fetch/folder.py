@@ -16,30 +16,38 @@ from sheetlens.fetch import listing
 PARTS = 3  # training, validation, test: a class needs a sheet for each
 
 
-def fetch(settings: FolderSource, progress: Callable[[int, int], None] = lambda done, total: None) -> pd.DataFrame:
+def fetch(
+    settings: FolderSource, progress: Callable[[int, int], None] = lambda done, total: None, labelled: bool = True
+) -> pd.DataFrame:
     """List every file below the folder; the files stay where they are and are never changed.
 
     The label is the name of the sub-folder, the image_id the path below the folder, the specimen_id the
-    file name without its ending. A file outside the class folders is listed as refused.
+    file name without its ending. A file outside the class folders is listed as refused. With `labelled=False`
+    sub-folders are no classes: every label stays empty, for specimen records to fill.
     Raises UserError when the folder cannot serve (see `check`).
     """
-    folder = check(settings)
+    folder = check(settings, labelled)
     found = list(_walk(folder))
     records = []
     for number, path in enumerate(found, start=1):
-        records.append(_record(folder, path))
+        records.append(_record(folder, path, labelled))
         progress(number, len(found))
     return listing(records)
 
 
-def check(settings: FolderSource) -> Path:
-    """Return the folder if it has two classes or more with enough files; raise UserError otherwise."""
+def check(settings: FolderSource, labelled: bool = True) -> Path:
+    """Return the folder if it has two classes or more with enough files; raise UserError otherwise.
+
+    With `labelled=False` it only has to be there.
+    """
     folder = Path(settings.path).expanduser()
     if not folder.is_dir():
         raise UserError(
             f"the folder '{folder}' does not exist: give the folder that holds one sub-folder per class"
             " (a relative path starts at the project's folder)"
         )
+    if not labelled:
+        return folder
     classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if len(classes) < 2:
         have = f"only one, '{classes[0].name}'" if classes else "none"
@@ -60,7 +68,7 @@ def check(settings: FolderSource) -> Path:
 def fingerprint(settings: FolderSource) -> str:
     """A short digest of names, sizes and times of all files, so that a changed folder is noticed."""
     digest = hashlib.sha256()
-    for path in _walk(check(settings)):
+    for path in _walk(check(settings, labelled=False)):
         status = path.stat()
         digest.update(os.fsencode(path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
@@ -72,9 +80,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _record(folder: Path, path: Path) -> dict[str, Any]:
+def _record(folder: Path, path: Path, labelled: bool) -> dict[str, Any]:
     inside = path.relative_to(folder)
-    label = inside.parts[0] if len(inside.parts) > 1 else ""
+    label = inside.parts[0] if labelled and len(inside.parts) > 1 else ""
     record = {
         "image_id": inside.as_posix(),
         "specimen_id": path.stem,
@@ -87,7 +95,7 @@ def _record(folder: Path, path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         shown = {key: value.encode("utf-8", "backslashreplace").decode() for key, value in record.items()}
         return shown | {"status": "refused", "reason": "the file name is not UTF-8: rename it"}
-    if not label:
+    if labelled and not label:
         return record | {"status": "refused", "reason": "not in a class folder"}
     try:
         return record | {"bytes": path.stat().st_size, "sha256": files.sha256(path)}

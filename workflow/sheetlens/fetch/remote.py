@@ -16,6 +16,7 @@ from sheetlens.fetch.politeness import Limit
 from sheetlens.fetch.session import Session
 
 SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
+CITATION = "citation.json"  # where a source found its pictures, and what to cite
 Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ def fetch(
 ) -> None:
     """Fetch from the source `name` below `originals`; write the listing (.parquet) and `SHA256SUMS` there.
 
+    A source that searches also leaves `citation.json` beside the listing.
+
     After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
     than the config allows, and then writes neither.
     """
@@ -78,6 +81,8 @@ async def _fetch(
         check_missing(engine, polite.missing)
         write_sums(originals, engine.journal.rows())
         write_listing(listing, engine.journal.rows())
+        if (citation := state / CITATION).exists():
+            files.write_json(listing.with_name(CITATION), files.read_json(citation))
         engine.finish()
         engine.journal.close()
 

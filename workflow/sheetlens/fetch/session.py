@@ -195,7 +195,7 @@ def _redirected(
         options.pop("json", None)
     if reached.origin() != target.origin():
         options.pop("auth", None)
-        hidden = ("authorization", "cookie")
+        hidden = ("authorization", "cookie", "x-api-key")
         options["headers"] = {k: v for k, v in (options.get("headers") or {}).items() if k.lower() not in hidden}
     return reached, method, options
 

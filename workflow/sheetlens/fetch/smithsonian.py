@@ -45,7 +45,9 @@ async def requests(settings: SmithsonianSource, session: Session, folder: Path) 
 
     Raises UserError when the API has no key or there are too few pictures.
     """
-    candidates = Candidates(folder / "candidates.sqlite", settings)
+    tables = [chosen.barcodes for chosen in settings.classes.values() if chosen.barcodes]
+    here = [] if settings.metadata == "api" else [settings.metadata]
+    candidates = Candidates(folder / "candidates.sqlite", settings, *here, *tables)
     if settings.metadata == "api":
         for label in settings.classes:
             await _search(settings, session, candidates, label)
