@@ -40,7 +40,8 @@ rule all:
         expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         expand("results/{dataset}/duplicates.parquet", dataset=DATASETS),
         expand(
-            "results/{dataset}/splits/{protocol}-{seed}.tsv",
+            "results/{dataset}/splits/{protocol}-{seed}{ending}",
+            ending=[".tsv", ".leakage.json"],
             dataset=DATASETS,
             protocol=PROTOCOLS,
             seed=SEEDS,

@@ -3,12 +3,12 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sheetlens.errors import UserError
 from sheetlens.files import write_table
-from sheetlens.split import PARTS, part_sizes, split_random
+from sheetlens.split import PARTS, part_sizes, split_grouped, split_held_out, split_random
 
 SHARES = (0.7, 0.2, 0.1)
 
@@ -53,3 +53,100 @@ def test_another_seed_is_another_split():
 def test_a_class_too_small_is_named():
     with pytest.raises(UserError, match="class 'rare' is too small, usable sheets: 3, of them in the test part: 0"):
         split_random(index(common=50, rare=3), SHARES, 1)
+
+
+@st.composite
+def grouped_sheets(draw):
+    """Sheets of two or three classes in groups of any size, mixed or pure, in any order."""
+    sizes = draw(st.lists(st.integers(1, 12), min_size=40, max_size=120))
+    sizes += [1] * draw(st.integers(0, 200))
+    classes = draw(st.sampled_from([["a", "b"], ["a", "b", "c"]]))
+    random = np.random.default_rng(draw(st.integers(0, 10**6)))
+    mixed = draw(st.booleans())
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    own = random.integers(len(classes), size=len(sizes))
+    label = np.array(classes)[random.integers(len(classes), size=len(groups)) if mixed else own[groups]]
+    names = [f"{number:05}.jpg" for number in random.permutation(len(groups))]
+    return pd.DataFrame({"image_id": names, "specimen_id": names, "label": label}), groups
+
+
+@settings(deadline=None, max_examples=60)
+@given(grouped_sheets(), st.integers(0, 20))
+def test_groups_stay_whole_and_the_shares_are_met(made, seed):
+    sheets, groups = made
+    sizes = np.bincount(groups)
+    assume(sizes.max() <= 0.02 * len(sheets))
+    assume(sheets["label"].value_counts().min() >= 60)
+    split = split_grouped(sheets, groups, SHARES, seed)
+    part = split.set_index("image_id")["part"][sheets["image_id"]]
+    assert (part.groupby(groups).nunique() == 1).all()
+    for name, share in zip(PARTS, SHARES, strict=True):
+        assert abs((split["part"] == name).mean() - share) <= 0.02
+    # Each class, too, as near as one group brings it.
+    for _, of_class in split.groupby("label"):
+        for name, share in zip(PARTS, SHARES, strict=True):
+            room = 2 * sizes.max() / len(of_class)
+            assert abs((of_class["part"] == name).mean() - share) <= room
+
+
+@settings(deadline=None, max_examples=20)
+@given(grouped_sheets(), st.integers(0, 20))
+def test_a_grouped_split_hangs_on_the_seed_and_not_on_the_order(made, seed):
+    sheets, groups = made
+    assume(sheets["label"].value_counts().min() >= 60)
+    order = np.random.default_rng(seed).permutation(len(sheets))
+    renamed = np.random.default_rng(seed + 1).permutation(groups.max() + 1)  # the numbers mean nothing
+    one = split_grouped(sheets, groups, SHARES, seed)
+    other = split_grouped(sheets.iloc[order], renamed[groups[order]], SHARES, seed)
+    pd.testing.assert_frame_equal(one, other)
+    assert not one.equals(split_grouped(sheets, groups, SHARES, seed + 1))
+
+
+def test_a_group_larger_than_a_part_goes_where_it_fits():
+    sheets = index(a=100, b=100)
+    groups = np.r_[np.zeros(45, int), np.arange(1, 156)]
+    split = split_grouped(sheets, groups, SHARES, 1)
+    assert set(split["part"][:45]) == {"train"}
+    assert split["part"].value_counts().to_dict() == {"train": 140, "validation": 40, "test": 20}
+
+
+def test_a_class_in_one_group_is_named():
+    with pytest.raises(UserError, match="its sheets hang together in too few groups"):
+        split_grouped(index(a=60, b=30), np.r_[np.arange(60), np.full(30, 60)], SHARES, 1)
+
+
+def sources():
+    sheets = index(a=120, b=80)
+    source = np.array(["US", "NY", "K", "one class only", ""])[np.arange(200) % 5]
+    source[(source == "one class only") & (sheets["label"] == "b")] = "US"
+    source[:10] = "NY"
+    return sheets, pd.Series(source, name="institutionCode")
+
+
+def test_sources_take_turns_the_largest_first():
+    sheets, source = sources()
+    held = []
+    for seed in (1, 2, 3, 4):
+        split = split_held_out(sheets, np.arange(200), source, SHARES, seed)
+        part = split.set_index("image_id")["part"][sheets["image_id"]].to_numpy()
+        (only,) = set(source[part == "test"])
+        assert (part[source == only] == "test").all()
+        assert (part == "train").sum() / (part != "test").sum() == pytest.approx(7 / 9, abs=0.02)
+        held.append(only)
+    assert held == ["US", "NY", "K", "US"]
+
+
+def test_held_out_keeps_groups_whole_among_the_others():
+    sheets, source = sources()
+    groups = np.arange(200) // 3
+    split = split_held_out(sheets, groups, source, SHARES, 1)
+    part = split.set_index("image_id")["part"][sheets["image_id"]].to_numpy()
+    rest = part != "test"
+    assert (pd.Series(part[rest]).groupby(groups[rest]).nunique() == 1).all()
+
+
+def test_without_a_source_that_serves_there_is_a_way_out():
+    sheets = index(a=20, b=20)
+    source = pd.Series(sheets["label"].to_numpy(), name="family")
+    with pytest.raises(UserError, match="no source can be held out: none of those in 'family'"):
+        split_held_out(sheets, np.arange(40), source, SHARES, 1)

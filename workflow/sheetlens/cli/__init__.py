@@ -20,7 +20,8 @@ from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, report
-from sheetlens.cli.train import predict_parts, split, train
+from sheetlens.cli.split import measure_leakage, split, split_groups
+from sheetlens.cli.train import predict_parts, train
 from sheetlens.cli.versions import pull, push, stale
 from sheetlens.errors import UserError
 
@@ -37,6 +38,8 @@ COMMANDS = (
     prepare_pack,
     find_duplicates,
     split,
+    split_groups,
+    measure_leakage,
     train,
     predict_parts,
     evaluate,

@@ -1,25 +1,11 @@
-"""Commands of the phases split and train."""
+"""Commands of the phase train."""
 
 from pathlib import Path
 
 import click
 
-from sheetlens import files
 from sheetlens.cli.options import FILE, FOLDER, PATH, Section
-from sheetlens.config import Split, Train
-
-
-@click.command()
-@click.option("--settings", type=Section(Split), required=True, help="The config's section `split`.")
-@click.option("--index", type=FILE, required=True, help="Table of the image set.")
-@click.option("--seed", type=int, required=True, help="Same seed, same split.")
-@click.option("--output", type=PATH, required=True, help="Split to write (.tsv).")
-def split(settings: Split, index: Path, seed: int, output: Path) -> None:
-    """Divide the sheets into training, validation and test parts."""
-    from sheetlens.split import split_random
-
-    shares = (settings.train, settings.validation, settings.test)
-    files.write_table(output, split_random(files.read_table(index), shares, seed))
+from sheetlens.config import Train
 
 
 @click.command()

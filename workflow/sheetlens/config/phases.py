@@ -34,8 +34,11 @@ class Images(Closed):
 class Split(Closed):
     """How the sheets are divided into training, validation and test parts."""
 
-    protocols: tuple[Literal["random"], ...] = Field(
-        default=("random",), min_length=1, description="Split protocols. random: the paper's, stratified by class."
+    protocols: tuple[Literal["random", "grouped", "held_out_source"], ...] = Field(
+        default=("random",),
+        min_length=1,
+        description="Split protocols, the first is the headline's. random: the paper's, over images; grouped: what"
+        " belongs together stays in one part; held_out_source: the test part is one source.",
     )
     seeds: tuple[int, ...] = Field(
         default=(1, 2, 3, 4, 5),
@@ -45,6 +48,21 @@ class Split(Closed):
     train: float = Field(default=0.7, gt=0, lt=1, description="Share of the training part (0 to 1).")
     validation: float = Field(default=0.2, gt=0, lt=1, description="Share of the validation part (0 to 1).")
     test: float = Field(default=0.1, gt=0, lt=1, description="Share of the test part (0 to 1).")
+    groups: tuple[Literal["specimen", "duplicate", "event", "collector", "barcode_run"], ...] = Field(
+        default=("specimen", "duplicate", "event"),
+        description="What belongs together in the protocols grouped and held_out_source.",
+    )
+    barcode_run: int = Field(default=10, ge=2, description="Barcodes in a row that count as one run (numbers).")
+    held_out: str = Field(
+        default="institutionCode",
+        min_length=1,
+        description="Column of the index or the manifest that names the source of a sheet, for held_out_source.",
+    )
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Shares of training, validation and test part."""
+        return self.train, self.validation, self.test
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
