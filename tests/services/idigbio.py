@@ -3,6 +3,8 @@
 Store under "idigbio": records and media (items of the search), missing (uuids whose copy was never made).
 """
 
+import random
+
 from aiohttp import web
 
 from tests.services.faults import SVG
@@ -27,6 +29,7 @@ async def search(request: web.Request) -> web.Response:
     if kind == "media":
         uuids = {item["uuid"] for item in records}
         items = [item for item in store(request)["media"] if not isinstance(item, dict) or uuids & set(_records(item))]
+    random.shuffle(items)  # pages of what is not sorted do not fit together
     if body.get("sort") == ["uuid"]:
         items = sorted(items, key=lambda item: str(item.get("uuid")) if isinstance(item, dict) else "")
     count = store(request).get("count", len(items))

@@ -77,3 +77,8 @@ async def redirect(request: web.Request) -> web.Response:
 @routes.get("/round")
 async def round_and_round(request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": "/round"})
+
+
+@routes.get("/headers")
+async def headers(request: web.Request) -> web.Response:
+    return web.json_response({name.lower(): value for name, value in request.headers.items()})

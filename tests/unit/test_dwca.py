@@ -229,6 +229,13 @@ def test_an_html_page_in_place_of_an_archive_is_named(tmp_path, services):
     assert len(find(tmp_path / "w", "https://portal.example.org/a.zip", services)) == 20
 
 
+def test_another_kind_of_file_in_place_of_an_archive_is_named(tmp_path, services):
+    (tmp_path / "busy").write_text("we are busy, come again")
+    services.store(files={"a.zip": str(tmp_path / "busy")})
+    with pytest.raises(UserError, match="answered with another kind of file"):
+        find(tmp_path / "w", "https://portal.example.org/a.zip", services)
+
+
 def test_memory_does_not_grow_with_records_or_pictures(tmp_path):
     peaks = []
     for number in (500, 4_000):

@@ -10,6 +10,7 @@ from sheetlens.errors import UserError
 from sheetlens.fetch import gbif
 from sheetlens.fetch.session import Session
 from tests.services import archives
+from tests.services.fetching import bring
 from tests.services.gbif import ACCOUNT
 
 CC0 = "http://creativecommons.org/publicdomain/zero/1.0/legalcode"
@@ -144,6 +145,35 @@ def test_too_few_pictures_under_the_licences_are_said(services, tmp_path):
     with pytest.raises(UserError) as error:
         find(tmp_path, services, images=12, licences=["CC0"])
     assert "class 'clubmoss': 12 images are asked for and 7 exist (left out: 5 whose licence nobody" in str(error.value)
+
+
+def test_another_number_of_images_needs_no_new_search(services, tmp_path):
+    hold(services, many(7), many(12, 200))
+    with pytest.raises(UserError):
+        find(tmp_path, services, images=12)
+    asked = services.counters()["requests"]
+    assert len(find(tmp_path, services, images=7)) == 14
+    assert services.counters()["requests"] == asked
+    assert len(find(tmp_path, services, images=7, seed=2)) == 14
+    assert services.counters()["requests"] != asked
+
+
+def test_a_collection_that_a_crash_spoilt_begins_anew(services, tmp_path):
+    hold(services, many(3), many(3, 10))
+    first = find(tmp_path, services)
+    (tmp_path / "candidates.sqlite").write_bytes(b"SQLite format 3\0" + b"spoilt" * 1000)
+    assert find(tmp_path, services) == first
+
+
+def test_the_cache_is_asked_over_one_connection(services, tmp_path):
+    hold(services, many(2), many(2, 10))
+    requests = find(tmp_path / "w", services, cache=512)
+    outcome = bring(services.settings("api.gbif.org"), tmp_path, requests)
+    assert {row["status"] for row in outcome.values()} == {"ok"}
+    seen = services.counters()["hosts"]["api.gbif.org"]
+    assert seen["most_active"] == 1
+    times = seen["arrivals"][-4:]
+    assert times[-1] - times[0] > 3 * 0.45, "two a second"
 
 
 def test_copies_of_the_cache_are_named_by_record_and_digest(services, tmp_path):

@@ -48,3 +48,11 @@ def test_html_in_place_of_data_is_named(services):
     services.faults(always={"/images/a.jpg": "html"})
     with pytest.raises(LaterError, match="an HTML page in place of data"):
         ask(services.settings(attempts=2), services.url("/images/a.jpg"), "json")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "X-Api-Key"])
+def test_credentials_stay_with_the_host_they_are_for(services, name):
+    url = services.url(f"/redirect?to={services.url('/headers', host=2)}")
+    assert name.lower() not in ask(services.settings(), url, "json", headers={name: "s3cret"})
+    url = services.url(f"/redirect?to={services.url('/headers')}")
+    assert ask(services.settings(), url, "json", headers={name: "s3cret"})[name.lower()] == "s3cret"

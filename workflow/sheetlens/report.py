@@ -244,6 +244,7 @@ def list_files(outcome: Outcome) -> list[tuple[str, str]]:
     evaluation = outcome.evaluation
     folder = f"{outcome.results.name}/{evaluation['dataset']}"
     models = f"{folder}/models/{evaluation['network']}/{evaluation['protocol']}-SEED"
+    found = [("where the sheets were found, and what to cite", f"{folder}/citation.json")]
     return [
         ("files found, used and refused", f"{folder}/manifest.parquet"),
         ("parts of each split", f"{folder}/splits/{evaluation['protocol']}-SEED.tsv"),
@@ -252,6 +253,7 @@ def list_files(outcome: Outcome) -> list[tuple[str, str]]:
         ("settings, versions, device", f"{models}/model.json"),
         ("course of the training", f"{models}/history.csv"),
         ("licence and rights holder of each picture", f"{folder}/credits.csv"),
+        *(found if (outcome.folder / "citation.json").exists() else []),
     ]
 
 

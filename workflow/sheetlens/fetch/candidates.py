@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +43,34 @@ class Candidates:
         """Open or begin the file.
 
         `settings` are those of a source with `classes`, `seed` and `licences`; `places` are files and folders
-        here that the source reads: if they change, the collection begins anew.
+        here that the source reads: if they change, the collection begins anew. How many images are wanted
+        of a class may change without that.
         """
         self.path, self.settings = path, settings
-        wanted = hashlib.sha256(f"{settings.model_dump_json()}{_state(places)}".encode()).hexdigest()
+        looked_for = settings.model_dump_json(exclude={"classes": {"__all__": {"images"}}})
+        wanted = hashlib.sha256(f"{looked_for}{_state(places)}".encode()).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.base = self._open(path)
         if self.recall("settings") != wanted:
             self.base.close()
-            path.unlink()
-            self.base = self._open(path)
+            self.base = self._begin(path)
             self.note("settings", wanted)
+            self.note("begun", datetime.now(UTC).date().isoformat())
             self.base.commit()
 
     def _open(self, path: Path) -> sqlite3.Connection:
+        base = sqlite3.connect(path)
         try:
-            base = sqlite3.connect(path)
             base.executescript("pragma synchronous = off;" + SCHEMA)
         except sqlite3.DatabaseError:  # cut short by a crash of the machine
-            path.unlink()
-            return self._open(path)
+            base.close()
+            return self._begin(path)
         return base
+
+    def _begin(self, path: Path) -> sqlite3.Connection:
+        for left in (path, path.with_name(f"{path.name}-journal")):
+            left.unlink(missing_ok=True)
+        return self._open(path)
 
     @contextmanager
     def step(self, name: str) -> Iterator[bool]:
@@ -149,7 +157,13 @@ class Candidates:
         """Write `citation.json` beside the collection: where the records come from, and what was left out."""
         labels = [row[0] for row in self.base.execute("select distinct label from picture order by label")]
         found = {label: {"candidates": self.count(label), "left_out": dict(self.left_out(label))} for label in labels}
-        values = {"service": service, **facts, "seed": self.settings.seed, "classes": found}
+        values = {
+            "service": service,
+            "searched": self.recall("begun"),
+            **facts,
+            "seed": self.settings.seed,
+            "classes": found,
+        }
         files.write_json(self.path.with_name("citation.json"), values)
 
     def sample(self) -> Iterator[Request]:
