@@ -9,7 +9,7 @@ from aiohttp import web
 
 HTML = b"<!DOCTYPE html><html><body>Request Rejected</body></html>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200"><text>No Preview</text></svg>'
-RANDOM = ["503", "429", "500", "waf", "html", "reset", "short", "wrong", "empty", "drop"]
+RANDOM = ["503", "429 now", "500", "waf", "html", "reset", "short", "wrong", "empty", "drop"]
 
 
 class Faults:
@@ -47,6 +47,7 @@ def answer(kind: str) -> web.Response | None:
         return web.Response(status=int(kind), headers=headers)
     later = email.utils.formatdate(time.time() + 2, usegmt=True)
     return {
+        "429 now": web.Response(status=429, headers={"Retry-After": "0"}),
         "429 date": web.Response(status=429, headers={"Retry-After": later}),
         "429 long": web.Response(status=429, headers={"Retry-After": "999999"}),
         "waf": web.Response(status=202, headers={"x-amzn-waf-action": "challenge"}),
@@ -64,8 +65,8 @@ async def spoil(kind: str, request: web.Request, right: web.Response) -> web.Str
     if kind == "drop":
         request.transport.abort()
         return right
-    if kind == "wrong":
-        middle = len(body) // 2
+    if kind in ("wrong", "always wrong"):
+        middle = len(body) // 2 + (random.randrange(len(body) // 2 - 8) if kind == "wrong" else 0)
         body = body[:middle] + bytes(255 - byte for byte in body[middle : middle + 8]) + body[middle + 8 :]
         return web.Response(body=body, status=right.status, headers=right.headers)
     if kind == "elsewhere" and right.status == 206:  # another part than the one asked for
