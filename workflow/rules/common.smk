@@ -114,6 +114,12 @@ def records_option(wildcards):
     return ["--records", records.model_dump_json()] if records else []
 
 
+def training_launcher():
+    """Param: what starts a training: Python, or torchrun with a process for each GPU."""
+    gpus = settings.train.gpus
+    return "python" if gpus == 1 else f"torchrun --standalone --nproc-per-node {gpus} --virtual-local-rank"
+
+
 def paper_option(wildcards):
     """Param: the option with the paper's values, or nothing."""
     paper = settings.datasets[wildcards.dataset].paper

@@ -1,4 +1,4 @@
-# Train: one GPU job (or CPU job) for each data set and seed, then its predictions.
+# Train: one job, on one or several GPUs or on the CPU, for each data set and seed, then its predictions.
 # Reads: the image set and a split. Writes: results/{dataset}/models/{network}/{protocol}-{seed}/.
 
 
@@ -19,18 +19,19 @@ rule train_network:
         "logs/train_network/{dataset}-{network}-{protocol}-{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: settings.train.threads
+    threads: settings.train.threads * settings.train.gpus
     resources:
-        gpu=1,
-        mem_mb=more_each_attempt(8000),
+        gpu=settings.train.gpus,
+        mem_mb=more_each_attempt(8000 * settings.train.gpus),
         runtime=more_each_attempt(240),
     params:
         settings=train_settings,
+        launcher=training_launcher(),
         folder=subpath(output.weights, parent=True),
     message:
         "Training {wildcards.network} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m sheetlens train"
+        "{params.launcher} -m sheetlens train"
         " --settings {params.settings:q}"
         " --network {wildcards.network}"
         " --seed {wildcards.seed}"

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sheetlens import files
+from sheetlens.distributed import Team
 
 CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
 PROGRESS_SECONDS = 30
@@ -25,7 +26,7 @@ class Progress:
 
     `checkpoint.pt` is the last saved state, `best-{epoch}.safetensors` the weights of the best epoch: on
     disk, because Table 2's take 300 MB of memory. `facts` say which training this is (data, settings,
-    versions); a checkpoint of any other is not used.
+    versions); a checkpoint of any other is not used. Of a team of processes one writes.
     """
 
     network: torch.nn.Module
@@ -33,6 +34,7 @@ class Progress:
     schedule: torch.optim.lr_scheduler.LRScheduler
     folder: Path
     facts: dict[str, Any]
+    team: Team = field(default_factory=Team)
     epoch: int = 1
     step: int = 0
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
@@ -69,7 +71,7 @@ class Progress:
                 "validation_accuracy": validation_accuracy,
             }
         )
-        if self.best["epoch"] == self.epoch:
+        if self.team.leads and self.best["epoch"] == self.epoch:
             weights = self.network.state_dict()
             with files.whole(self.best_path) as part:
                 save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, part)
@@ -79,6 +81,8 @@ class Progress:
 
     def save(self) -> None:
         """Write the checkpoint."""
+        if not self.team.leads:
+            return
         with files.whole(self.checkpoint) as part:
             torch.save(
                 {
@@ -162,12 +166,13 @@ class Watch:
         """Save if it is time; leave with 128 + signal, as a shell would, if asked to."""
         now = time.monotonic()
         self.sheets += sheets
-        if self.asked_to_stop or now - self.saved >= CHECKPOINT_SECONDS:
+        number = self.state.team.agree_to_stop(self.asked_to_stop)
+        if number or now - self.saved >= CHECKPOINT_SECONDS:
             self.state.save()
             self.saved = now
-        if self.asked_to_stop:
+        if number:
             log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
-            raise SystemExit(128 + self.asked_to_stop)
+            raise SystemExit(128 + number)
         if now - self.told >= PROGRESS_SECONDS:
             share, rate = 100 * self.state.step // steps, self.sheets / (now - self.told)
             log.info("epoch %d: %d %% of the training part, %.0f sheets/s", self.state.epoch, share, rate)

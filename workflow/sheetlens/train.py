@@ -16,6 +16,7 @@ from sheetlens import __version__, files
 from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
+from sheetlens.distributed import join, leave
 from sheetlens.images import SIZE
 from sheetlens.networks import build_network
 from sheetlens.pack import open_pack
@@ -46,6 +47,7 @@ def train_network(
     in the folder; a later call with the same data and settings continues from it and ends in the same
     bytes. SIGTERM and SIGINT write one before they stop the process.
     """
+    team = join(settings.gpus)
     device = choose_device(settings.device, settings.precision, settings.threads)
     log.info(device.reason)
     table = files.read_table(index)
@@ -56,7 +58,7 @@ def train_network(
     images = torch.from_numpy(pack).to(device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     torch.manual_seed(seed)
-    net = build_network(network, len(classes), settings.dropout)
+    net = team.spread(build_network(network, len(classes), settings.dropout))
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rate = settings.rate(network)
     facts: dict[str, Any] = {
@@ -67,7 +69,7 @@ def train_network(
         "policy": table["policy"].iloc[0],
         "normalisation": {"mean": mean, "std": std},
         "seed": seed,
-        "settings": settings.model_dump() | {"learning_rate": rate},
+        "settings": settings.model_dump(exclude={"gpus"}) | {"learning_rate": rate},
         "device": device.name,
         "precision": device.precision,
         "parameters": sum(tensor.numel() for tensor in net.parameters()),
@@ -75,13 +77,17 @@ def train_network(
         "data": {"index_sha256": files.sha256(index), "split_sha256": files.sha256(split)},
         "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
     }
+    if team.size > 1:
+        facts["processes"] = team.size
     optimiser = torch.optim.Adam(net.parameters(), lr=rate, fused=True)
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
-    state = Progress(net, optimiser, schedule, folder, facts)
+    state = Progress(net, optimiser, schedule, folder, facts, team)
     state.loss_sum = state.loss_sum.to(device.name)
     _fit(state, training, validation, settings, device)
-    _write(state, facts, folder)
+    leave()
+    if team.leads:
+        _write(state, facts, folder)
 
 
 def channel_statistics(pack: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:
@@ -119,9 +125,10 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
     """Run epochs until the last one or until patience ends."""
     if state.load():
         log.info("continuing in epoch %d from the checkpoint", state.epoch)
+    network = state.team.synchronised(state.network)
     with Watch(state) as watch:
         while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
-            _train_epoch(state, training, settings, device, watch)
+            _train_epoch(state, network, training, settings, device, watch)
             loss, accuracy = _validate(state, validation)
             train_loss = state.loss_sum.item() / len(training.rows)
             state.end_epoch(train_loss, loss, accuracy)
@@ -133,32 +140,36 @@ def _out_of_patience(state: Progress, settings: Train) -> bool:
     return bool(state.history) and state.epoch - 1 - state.best["epoch"] >= settings.patience
 
 
-def _train_epoch(state: Progress, part: Part, settings: Train, device: Device, watch: Watch) -> None:
+def _train_epoch(
+    state: Progress, network: torch.nn.Module, part: Part, settings: Train, device: Device, watch: Watch
+) -> None:
     """One pass over the training part, from `state.step` on; the order hangs on seed and epoch alone."""
     seed = 1_000_003 * state.facts["seed"] + state.epoch
     shuffle = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(part.rows), generator=shuffle).to(device.name)
     if state.step == 0:
         torch.manual_seed(seed)  # dropout
-    state.network.train()
+    network.train()
     batches = order.split(settings.batch_size)
     for batch in batches[state.step :]:
-        images = batch_images(part.pixels, part.rows[batch], state.facts["normalisation"])
+        share = state.team.share(batch)
+        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"])
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
-            logits = state.network(images)
-        loss = cross_entropy(logits.float(), part.labels[batch])
+            logits = network(images)
+        loss = cross_entropy(logits.float(), part.labels[share], reduction="sum") / len(batch)
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
         state.optimiser.step()
         state.schedule.step()
-        state.loss_sum += loss.detach().double() * len(batch)
+        state.loss_sum += state.team.total(loss.detach().double()) * len(batch)
         state.step += 1
         watch.after_step(len(batch), len(batches))
 
 
 def _validate(state: Progress, part: Part) -> tuple[float, float]:
     """Mean loss and accuracy on a part, in float32."""
-    logits = predict_logits(state.network, part.pixels, part.rows, state.facts["normalisation"])
+    logits = predict_logits(state.network, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
+    logits = state.team.whole(logits, len(part.rows))
     loss = cross_entropy(logits.double(), part.labels).item()
     return loss, (logits.argmax(1) == part.labels).double().mean().item()
 

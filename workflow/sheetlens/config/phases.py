@@ -98,6 +98,18 @@ class Train(Closed):
         description="CPU threads. The order of sums, and so the last bit of the weights, depends on it.",
     )
 
+    gpus: int = Field(
+        default=1,
+        ge=1,
+        description="GPUs of one training, each with its share of every batch. Where there is no GPU, processes.",
+    )
+
+    @model_validator(mode="after")
+    def _a_share_for_each(self) -> Self:
+        if self.gpus > self.batch_size:
+            raise ValueError(f"{self.gpus} gpus cannot share a batch of {self.batch_size}")
+        return self
+
     def rate(self, network: str) -> float:
         """The learning rate of one network."""
         return dict(self.learning_rate)[network]  # type: ignore[index]
