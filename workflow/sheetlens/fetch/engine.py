@@ -19,7 +19,7 @@ from sheetlens.fetch import Request
 from sheetlens.fetch.checks import BrokenImageError, check_image
 from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.journal import Journal, Taken, digest_of
-from sheetlens.fetch.safety import check_url, place, text
+from sheetlens.fetch.safety import check_name, check_url, place, text
 from sheetlens.fetch.session import LONGEST_PAUSE, Session
 from sheetlens.fetch.transfer import Body, spoil, transfer
 
@@ -124,7 +124,7 @@ class Engine:
         """The request with its host, or refused for what is wrong with its name or addresses."""
         reason = request.refused
         try:
-            place(self.originals, request.image_id)
+            check_name(request.image_id)
             if not request.urls and not reason:
                 raise RefusedError("no address is given")
             hosts = [check_url(url).host or "" for url in request.urls]

@@ -59,8 +59,8 @@ def _innermost(
     return address
 
 
-def place(folder: Path, name: str) -> Path:
-    """The path of a file below a folder; raise RefusedError for a name that could lead out of it."""
+def check_name(name: str) -> None:
+    """Raise RefusedError for a name that could lead out of a folder or that no folder could hold."""
     parts = PurePosixPath(name).parts
     try:
         size = len(os.fsencode(name))
@@ -73,6 +73,11 @@ def place(folder: Path, name: str) -> Path:
         raise RefusedError("the name has characters or parts that are not for file names")
     if size > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise RefusedError("the name is too long")
+
+
+def place(folder: Path, name: str) -> Path:
+    """The path of a file below a folder; raise RefusedError for a name or a link that could lead out of it."""
+    check_name(name)
     path = folder / name
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise RefusedError("the name leads out of the data set's folder through a link")

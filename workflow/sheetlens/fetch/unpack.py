@@ -12,7 +12,7 @@ from sheetlens import files
 from sheetlens.errors import UserError
 from sheetlens.fetch.checks import BrokenImageError, check_image
 from sheetlens.fetch.faults import RefusedError
-from sheetlens.fetch.safety import place, text
+from sheetlens.fetch.safety import check_name, place, text
 from sheetlens.fetch.session import PIECE
 
 EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
@@ -112,7 +112,7 @@ def _write(source: IO[bytes], name: str, folder: Path, taken: set[str], size: in
     inner = PurePosixPath(name).parts
     short = "/".join(inner[1:] if len(inner) > 1 else inner)
     try:
-        place(folder, name)  # the whole name must be harmless, not only what is left of it
+        check_name(name)  # the whole name must be harmless, not only what is left of it
         chosen = name if short in taken else short
         final = place(folder, chosen)
         taken.add(chosen)
