@@ -10,7 +10,7 @@ help:
 	@echo "make demo               the whole study on sheets the package draws itself"
 	@echo "make test               all tests but the long ones"
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
-	@echo "make paper              the paper's study"
+	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, make push    the stored products of STUDY=paper (or demo), through DVC"
 	@echo "make test-long, check, format, lock   for developers"
 
@@ -21,7 +21,7 @@ own: .venv/installed
 	$(SNAKEMAKE) --configfile config/own.yaml --config 'datasets={"own": {"folder": {"path": "$(SHEETS)"}}}'
 
 paper: .venv/installed
-	$(SNAKEMAKE)
+	$(SNAKEMAKE) $(if $(CONTACT),--config 'fetch={"contact": "$(CONTACT)"}')
 
 pull push stale: .venv/installed
 	@sheetlens $@ $(STUDY)

@@ -48,8 +48,9 @@ def test_without_a_strong_etag_nothing_is_joined(services, tmp_path, etag):
     assert services.counters()["ranges"] == []
 
 
-def test_another_part_than_the_one_asked_for_is_not_joined(services, tmp_path):
-    services.faults(next={PATH: ["reset", "elsewhere"]})
+@pytest.mark.parametrize("kind", ["elsewhere", "less"])
+def test_another_part_than_the_one_asked_for_is_not_taken_for_it(services, tmp_path, kind):
+    services.faults(next={PATH: ["reset", kind]})
     assert bring(services.settings(), tmp_path, one(services))["a.jpg"]["status"] == "ok"
     assert (tmp_path / "originals/a.jpg").read_bytes() == picture("a.jpg")
 
