@@ -53,18 +53,19 @@ def picture_features(picture: Image.Image) -> dict[str, float]:
     border_red, _green, _blue: median of the outermost pixels (0 to 255). sharpness: variance of the
     Laplacian of lightness (squared grey levels). balance_red, balance_blue: mean of the paper relative to green.
     """
-    pixels, light = np.asarray(picture), np.asarray(picture.convert("L"))
-    edge = np.concatenate([pixels[:STRIP].reshape(-1, 3), pixels[-STRIP:].reshape(-1, 3)])
-    sides = np.concatenate([pixels[:, :STRIP].reshape(-1, 3), pixels[:, -STRIP:].reshape(-1, 3)])
-    border = np.median(np.concatenate([edge, sides]), axis=0)
-    grey = light.astype(np.int16)
-    laplacian = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
-    share = np.cumsum(np.bincount(light.ravel(), minlength=256)) / light.size
+    pixels, grey = np.asarray(picture), picture.convert("L")
+    inner = np.s_[STRIP:-STRIP]
+    edges = (pixels[:STRIP], pixels[-STRIP:], pixels[inner, :STRIP], pixels[inner, -STRIP:])
+    border = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
+    light = np.asarray(grey).astype(np.int16)
+    laplacian = 4 * light[1:-1, 1:-1] - light[:-2, 1:-1] - light[2:, 1:-1] - light[1:-1, :-2] - light[1:-1, 2:]
+    share = np.cumsum(grey.histogram()) / light.size
     darkest, lightest = (int(np.searchsorted(share, quantile)) for quantile in PAPER)
-    red, green, blue = pixels[(light >= darkest) & (light <= lightest)].mean(axis=0)
+    paper = grey.point([255 * (darkest <= level <= lightest) for level in range(256)])
+    red, green, blue = np.reshape(picture.histogram(paper), (3, 256)) @ np.arange(256)
     return {
         **dict(zip(("border_red", "border_green", "border_blue"), border.tolist(), strict=True)),
-        "sharpness": round(float(laplacian.astype(np.float64).var()), 3),
+        "sharpness": round(float(laplacian.astype(np.float32).var(dtype=np.float64)), 3),
         "balance_red": round(float(red / max(green, 1)), 4),
         "balance_blue": round(float(blue / max(green, 1)), 4),
     }

@@ -176,7 +176,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
 def _check_picture(picture: Image.Image) -> None:
     """Refuse what shows no sheet: blank, nearly uniform, or drawn where a photograph was missing."""
     light = np.asarray(picture.convert("L"))
-    spread = light.std()
+    spread = float(light.std(dtype=np.float32))
     if spread < BLANK:
         raise RefusedImageError("blank: all pixels have nearly the same lightness")
     if spread < UNIFORM:

@@ -11,11 +11,11 @@ import json
 import os
 import queue
 import resource
+import select
 import signal
 import stat
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # a reading process does without the config's libraries
 ROW = 3 * SIZE * SIZE  # bytes of a row of the image set
 PATIENCE = 10  # times the limit of processor time, on the clock: for decoders that sleep, and busy machines
 TRIES = 2  # a reader that somebody else ends costs no sheet
+PIPE = 2**20  # bytes that fit into a pipe: a row of pixels and more
 WORKING = 150  # megabytes of the interpreter and its libraries, beside what a file may take
 
 
@@ -73,28 +74,29 @@ class Readers:
     def _ask(self, message: bytes) -> tuple[str, Reading | None]:
         reader = self._idle.get()
         wait = PATIENCE * self._limits.seconds
-        watchdog = threading.Timer(wait, reader.kill)
-        watchdog.start()
         try:
-            reading = _exchange(reader, message)
-        except OSError:  # it died while it was written to
-            reading = None
-        expired = not watchdog.is_alive()
-        watchdog.cancel()
-        if reading:
-            self._idle.put(reader)
-            return "", reading
-        code = reader.wait()
+            reading = _exchange(reader, message, wait)
+        except TimeoutError:
+            self._replace(reader)
+            return f"its decoder hung: no answer in {wait} seconds", None
+        except (OSError, EOFError):  # it died
+            code = self._replace(reader)
+            if code == -signal.SIGXCPU:
+                return f"takes more than {self._limits.seconds} seconds to decode", None
+            return f"its decoder crashed ({signal.Signals(-code).name if code < 0 else code})", None
+        self._idle.put(reader)
+        return "", reading
+
+    def _replace(self, reader: subprocess.Popen[bytes]) -> int:
+        """Start a new process in the place of one that is dead or should be; return what the old one ended with."""
+        reader.kill()
         self._all.discard(reader)
         self._idle.put(self._start())
-        if expired:
-            return f"its decoder hung: no answer in {wait} seconds", None
-        if code == -signal.SIGXCPU:
-            return f"takes more than {self._limits.seconds} seconds to decode", None
-        return f"its decoder crashed ({signal.Signals(-code).name if code < 0 else code})", None
+        return reader.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        reader = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pipesize": PIPE}
+        reader = subprocess.Popen(self._command, **pipes)  # type: ignore[call-overload]  # noqa: S603
         self._all.add(reader)
         return reader
 
@@ -109,17 +111,19 @@ class Readers:
             reader.communicate()
 
 
-def _exchange(reader: subprocess.Popen[bytes], message: bytes) -> Reading | None:
-    """Send a request and receive the answer; None when the reader ended instead."""
+def _exchange(reader: subprocess.Popen[bytes], message: bytes, wait: float) -> Reading:
+    """Send a request and receive the answer. Raises OSError or EOFError when the reader ends, or TimeoutError."""
     assert reader.stdin and reader.stdout  # noqa: S101 - opened as pipes
     reader.stdin.write(message)
     reader.stdin.flush()
+    if not select.select([reader.stdout], [], [], wait)[0]:
+        raise TimeoutError
     line = reader.stdout.readline()
-    if not line.endswith(b"\n"):
-        return None
-    facts = json.loads(line)
+    facts = json.loads(line) if line.endswith(b"\n") else {"status": "ok"}
     pixels = reader.stdout.read(ROW) if facts["status"] == "ok" else b""
-    return Reading(facts, pixels) if facts["status"] != "ok" or len(pixels) == ROW else None
+    if facts["status"] == "ok" and len(pixels) < ROW:
+        raise EOFError
+    return Reading(facts, pixels)
 
 
 def read_original(request: dict[str, Any], data: bytes | None, fit: str, megapixels: int) -> Reading:

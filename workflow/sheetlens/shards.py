@@ -116,7 +116,7 @@ def write_shard(
     start, stop = part * total // parts, (part + 1) * total // parts
     with Shard(stem, fit) as shard, Readers(workers, fit, limits) as readers, ThreadPoolExecutor(workers) as pool:
         rows = (row for row in files.read_rows(listing, start, stop) if row["status"] == "ok" and row not in shard)
-        for reading in _in_order(pool, readers.read, rows, AHEAD * workers):
+        for reading in in_order(pool, readers.read, rows, AHEAD * workers):
             shard.append(reading)
             progress(len(shard), stop - start)
         shard.finish()
@@ -129,7 +129,7 @@ def read_journal(stem: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
-def _in_order(
+def in_order(
     pool: ThreadPoolExecutor, work: Callable[[Any], Reading], items: Iterable[Any], ahead: int
 ) -> Iterator[Reading]:
     """Results in the order of the items, never more than `ahead` of them under way."""

@@ -1,0 +1,170 @@
+"""The preparation of sheets against the decode limit and its peers, paired and interleaved in one run.
+
+JPEGs of 4,000 x 6,000 and 2,500 x 3,800 pixels are made from SHEETLENS_REAL_DATA/sheets_fullres (scaled up, grain
+added, quality 85 to 92, a third 4:4:4). Ours is the whole step: read, check, decode, resize, hash, set-up features,
+write. The floor is libjpeg-turbo's decoding of 1/8 of the size in colour, by the same library, file reading
+included, nothing done with the pixels (floor_gray: the colours are thrown away, too). img2dataset's own resizer
+runs in a Python that has it: set PEER_PYTHON, or one is installed for the run. Fidelity is PSNR against the same
+kernel at full resolution. Ratios are of throughput on the clock, medians over rounds; `_processor` ones of
+processor time, for busy machines. The last line is a JSON object.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from sheetlens.config import Limits
+from sheetlens.images import read_sheet
+from sheetlens.readers import Readers
+from sheetlens.shards import AHEAD, Shard, in_order
+
+SIZES = ((4000, 6000), (2500, 3800))
+GRAIN = {4000: 5.5, 2500: 5.5}  # grey levels: about 1.6 and 1.9 bits a pixel
+ROUNDS = 7
+PEERS = ("floor_gray", "floor", "img2dataset", "pillow")
+
+
+def make_photographs(folder: Path) -> list[Path]:
+    """Write the JPEGs to be read."""
+    sources = sorted((Path(os.environ["SHEETLENS_REAL_DATA"]) / "sheets_fullres").glob("*.jpg"))
+    random, made = np.random.default_rng(0), []
+    for size in SIZES:
+        for source in sources:
+            picture = Image.open(source).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+            grain = random.normal(0, GRAIN[size[0]], (size[1], size[0], 1)).astype(np.int16)
+            pixels = np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
+            number = len(made)
+            made.append(folder / f"{size[0]}-{number}.jpg")
+            sampling = 0 if number % 3 == 0 else 2
+            Image.fromarray(pixels).save(made[-1], quality=85 + number % 8, subsampling=sampling)
+    return made
+
+
+def peer_python(folder: Path) -> str:
+    """A Python that has img2dataset."""
+    if python := os.environ.get("PEER_PYTHON"):
+        return python
+    subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)  # noqa: S603
+    python = str(folder / "peer/bin/python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset"], check=True)  # noqa: S603
+    return python
+
+
+def run_peer(name: str, python: str, photographs: list[Path], workers: int) -> tuple[float, float, float]:
+    """Seconds on the clock, of processors, and peak MB of a worker, for a peer in `workers` processes."""
+    command = [python if name == "img2dataset" else sys.executable, Path(__file__).with_name("peers.py"), name]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(workers)]  # noqa: S603
+    for number, process in enumerate(processes):
+        process.stdin.write("\t".join(map(str, photographs[number::workers])) + "\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", name  # noqa: S101
+    start = time.perf_counter()
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told = [tuple(map(float, process.stdout.readline().split())) for process in processes]
+    seconds = time.perf_counter() - start
+    for process in processes:
+        process.communicate()
+    return seconds, sum(processor for processor, _ in told), max(memory for _, memory in told)
+
+
+def run_ours(photographs: list[Path], workers: int, folder: Path) -> tuple[float, float, float]:
+    """The same for the whole step, the process that writes the shard included."""
+    records = [
+        {"image_id": f"{number:04}", "path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for number, path in enumerate(photographs)
+    ]
+    with Readers(workers, "squash", Limits()) as readers, ThreadPoolExecutor(workers) as pool:
+        list(pool.map(readers.read, records[:workers]))
+        processes = [psutil.Process(), *map(psutil.Process, (reader.pid for reader in readers._all))]
+        before, start = sum(sum(process.cpu_times()[:2]) for process in processes), time.perf_counter()
+        with Shard(folder / "shard", "squash") as shard:
+            for reading in in_order(pool, readers.read, records, AHEAD * workers):
+                assert reading.facts["status"] == "ok"  # noqa: S101
+                shard.append(reading)
+            shard.finish()
+        seconds = time.perf_counter() - start
+        processor = sum(sum(process.cpu_times()[:2]) for process in processes) - before
+        return seconds, processor, max(peak(process.pid) for process in processes[1:])
+
+
+def peak(pid: int) -> float:
+    """Highest resident memory of a process so far, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def fidelity(photographs: list[Path]) -> list[float]:
+    """PSNR of each picture against the same kernel at full resolution, in dB."""
+    values = []
+    for path in photographs:
+        data = path.read_bytes()
+        full = np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((256, 256), Image.Resampling.BICUBIC))
+        error = np.mean((full.transpose(2, 0, 1).astype(float) - read_sheet(data).pixels) ** 2)
+        values.append(10 * np.log10(255**2 / error))
+    return values
+
+
+def main() -> None:
+    """Measure, print a table and the JSON object."""
+    results: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photographs = make_photographs(folder)
+        megapixels = sum(width * height for width, height in SIZES) * len(photographs) / len(SIZES) / 1e6
+        bits = sum(path.stat().st_size for path in photographs) * 8 / megapixels / 1e6
+        python = peer_python(folder)
+        psnr = fidelity(photographs)
+        twice = photographs * 2
+        for _ in range(ROUNDS):
+            for peer in PEERS:
+                results.setdefault((peer, 2), []).append(run_peer(peer, python, twice, 2))
+                if peer == "floor":
+                    for workers in (2, 1):
+                        results.setdefault(("ours", workers), []).append(run_ours(twice, workers, folder))
+    print(f"{platform.platform()}, {os.cpu_count()} cores; {len(photographs)} JPEGs, {bits:.2f} bits a pixel")
+    print(f"{'':24}{'sheets/s':>10}{'processor ms':>14}{'MB a worker':>13}")
+    for (contender, workers), measured in results.items():
+        seconds, processor, memory = (statistics.median(column) for column in zip(*measured, strict=True))
+        rate = len(twice) / seconds
+        print(
+            f"{contender}, {workers:} workers{'':8}"[:24]
+            + f"{rate:10.1f}{1000 * processor / len(twice):14.1f}{memory:13.0f}"
+        )
+
+    def ratio(first: tuple[str, int], second: tuple[str, int], column: int = 0) -> float:
+        """How many times the throughput of the second the first has: median over the rounds."""
+        pairs = zip(results[first], results[second], strict=True)
+        return statistics.median(two[column] / one[column] for one, two in pairs)
+
+    ours = ("ours", 2)
+    facts = {
+        "benchmark": "prepare",
+        **{f"ratio_{peer}": ratio(ours, (peer, 2)) for peer in PEERS},
+        **{f"ratio_{peer}_processor": ratio(ours, (peer, 2), 1) for peer in PEERS},
+        "psnr_median": statistics.median(psnr),
+        "psnr_min": min(psnr),
+        "scaling_2": ratio(ours, ("ours", 1)),
+        "megabytes_a_worker": max(memory for *_, memory in results[ours]),
+    }
+    print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))
+
+
+if __name__ == "__main__":
+    main()
