@@ -71,6 +71,7 @@ rule all:
         expand("results/{dataset}/credits.csv", dataset=DATASETS),
         "results/results.csv",
         "results/metrics.json",
+        expand("results/{dataset}/quality.html", dataset=DATASETS),
         "results/report.html",
     localrule: True
     message:

@@ -43,7 +43,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "split_sheets": 10, "train_network": 10, "predict_parts": 10, "evaluate_network": 2, "evaluate_table": 1,
         "audit_baselines": 10, "audit_setup": 2, "audit_shortcuts": 2, "audit_labels": 2, "audit_training": 2,
         "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8,
-        "figure_dataset": 6, "figure_study": 2, "report_credits": 2, "report_write": 1, "all": 1,
+        "figure_dataset": 6, "figure_study": 2, "report_credits": 2, "report_quality": 2, "report_write": 1, "all": 1,
     }  # fmt: skip
     for fact in ("figshare", "5423083", "9355303", "gbif", "Selaginellaceae"):
         assert fact in result.stdout + result.stderr

@@ -1,5 +1,5 @@
 # Report: one page for a person who has not read the paper.
-# Reads: everything. Writes: results/report.html, and the credits of the pictures in results/{dataset}/credits.csv.
+# Reads: everything. Writes: results/report.html, results/{dataset}/quality.html, and the credits of the pictures in results/{dataset}/credits.csv.
 
 
 rule report_credits:
@@ -21,6 +21,36 @@ rule report_credits:
         "python -m sheetlens credit"
         " --manifest {input.manifest:q}"
         " --output {output.credits:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule report_quality:
+    """What came in, what was refused and why, sheets of each class at random."""
+    input:
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        manifest="results/{dataset}/manifest.parquet",
+        modules=modules("quality"),
+        templates=package_files("templates/*.html"),
+    output:
+        page=report("results/{dataset}/quality.html", caption="../report/quality.rst", category="Report"),
+    log:
+        "logs/report_quality/{dataset}.log",
+    benchmark:
+        "logs/report_quality/{dataset}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        title=lambda wildcards: settings.datasets[wildcards.dataset].title,
+    message:
+        "Showing what came in of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens quality"
+        " --title {params.title:q}"
+        " --pixels {input.pixels:q}"
+        " --index {input.index:q}"
+        " --manifest {input.manifest:q}"
+        " --output {output.page:q}"
         " 2>&1 | tee -i {log:q}"
 
 

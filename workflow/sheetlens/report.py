@@ -1,22 +1,18 @@
 """Write the report: one self-contained page for a person who has not read the paper."""
 
-import base64
 import csv
 import io
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from sheetlens.audits.training import collapsed
 from sheetlens.credits import compare_routes, count_licences
 from sheetlens.files import read_json, read_table, whole
-from sheetlens.images import open_photograph
 from sheetlens.outcomes import (
     Outcome,
     Pack,
@@ -25,6 +21,7 @@ from sheetlens.outcomes import (
     read_outcome,
     read_tested,
 )
+from sheetlens.pictures import data_uri, embed_picture, embed_refused
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
@@ -153,13 +150,7 @@ def show_refused(outcome: Outcome, manifest: pd.DataFrame) -> dict[str, Any]:
     refused = manifest[manifest["status"] != "ok"].sort_values("image_id")
     shown = []
     for file in refused.head(REFUSED).to_dict("records"):
-        picture = ""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                picture = embed_picture(open_photograph(outcome.results.parent / file["path"], THUMBNAIL))
-        except Exception:  # noqa: S110 - a refused file can fail in any way; its reason stands beside it
-            pass
+        picture = embed_refused(outcome.results.parent / file["path"], file["reason"], THUMBNAIL)
         shown.append({"name": file["image_id"], "reason": file["reason"], "picture": picture})
     return {"shown": shown, "more": len(refused) - len(shown)}
 
@@ -274,18 +265,7 @@ def probability(value: float) -> str:
     return f"over{SPACE}0.999" if value > 0.9995 else f"{value:.3f}"
 
 
-def embed_picture(picture: Image.Image) -> str:
-    """Turn a picture into a data URI."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80, optimize=True)
-    return _data_uri("jpeg", buffer.getvalue())
-
-
 def embed_figure(stem: Path) -> str:
     """Turn a figure into a data URI: its SVG or its PNG, whichever is smaller."""
     vector, raster = (stem.with_name(f"{stem.name}.{ending}").read_bytes() for ending in ("svg", "png"))
-    return _data_uri("svg+xml", vector) if len(vector) < len(raster) else _data_uri("png", raster)
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return data_uri("svg+xml", vector) if len(vector) < len(raster) else data_uri("png", raster)

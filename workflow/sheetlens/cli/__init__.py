@@ -19,7 +19,7 @@ from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import fetch
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
-from sheetlens.cli.report import credit, draw, report
+from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.split import measure_leakage, split, split_groups
 from sheetlens.cli.train import predict_parts, train
 from sheetlens.cli.versions import pull, push, stale
@@ -47,6 +47,7 @@ COMMANDS = (
     audit,
     draw,
     credit,
+    quality,
     report,
     pull,
     push,

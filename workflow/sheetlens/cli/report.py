@@ -35,6 +35,19 @@ def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
 
 
 @click.command()
+@click.option("--title", required=True, help="The data set's name for people.")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--manifest", type=FILE, required=True, help="Manifest of the data set.")
+@click.option("--output", type=PATH, required=True, help="Page to write (.html).")
+def quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path) -> None:
+    """Write the page on what came in and what was refused."""
+    from sheetlens.quality import write_quality
+
+    write_quality(title, pixels, index, manifest, output)
+
+
+@click.command()
 @click.option("--manifest", type=FILE, required=True, help="Manifest of a data set.")
 @click.option("--output", type=PATH, required=True, help="Table to write (.csv).")
 def credit(manifest: Path, output: Path) -> None:
