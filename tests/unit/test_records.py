@@ -10,6 +10,7 @@ from sheetlens.config import Records
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING
 from sheetlens.files import write_table
+from tests.conftest import sheetlens
 from tests.services.archives import occurrences, write_archive
 
 
@@ -80,6 +81,25 @@ def test_shards_of_the_smithsonian_join(tmp_path):
     record = {"content": {"freetext": {"identifier": identifier, "name": [{"label": "Collector", "content": "Ek"}]}}}
     (tmp_path / "00.txt.bz2").write_bytes(bz2.compress((json.dumps(record) + "\n").encode()))
     assert join(tmp_path, [row("00000007")])[0]["recordedBy"] == "Ek"
+
+
+def test_one_pass_makes_a_small_table_that_joins(tmp_path):
+    shards = tmp_path / "NMNHBOTANY"
+    shards.mkdir()
+    for shard in ("00", "ff"):
+        lines = ""
+        for number in (int(shard, 16), 1000 + int(shard, 16)):
+            identifier = [{"label": "Barcode", "content": f"{number:08d}"}]
+            free = {"identifier": identifier, "name": [{"label": "Collector", "content": f"Ek {number}"}]}
+            lines += json.dumps({"content": {"freetext": free}}) + "\n"
+        (shards / f"{shard}.txt.bz2").write_bytes(bz2.compress(lines.encode()))
+    (tmp_path / "wanted.csv").write_text("barcode\n255.0\n1000\n7\n")
+    result = sheetlens(
+        "extract-records", shards, "--wanted", tmp_path / "wanted.csv", "--output", tmp_path / "small.parquet"
+    )
+    assert "2 records in" in result.stderr
+    found = join(tmp_path / "small.parquet", [row("00000255"), row("00001000"), row("00000007")])
+    assert [one["recordedBy"] for one in found] == ["Ek 255", "Ek 1000", ""]
 
 
 def test_a_class_may_come_from_the_record(tmp_path):

@@ -3,6 +3,7 @@
 The records go into SQLite and the listing streams past them: memory does not grow with either.
 """
 
+import itertools
 import json
 import logging
 import sqlite3
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sheetlens.barcodes import normalise
@@ -19,8 +21,10 @@ from sheetlens.darwin_core import open_archive
 from sheetlens.fetch import LISTING, edan, terms, write_listing
 from sheetlens.fetch.candidates import clean
 from sheetlens.fetch.smithsonian import shards
+from sheetlens.files import whole
 from sheetlens.tables import read_rows
 
+ROWS = 10_000  # of an extract in memory at a time
 UNLABELLED = "no class folder and no record says its class"
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,27 @@ def read_records(settings: Records) -> Iterator[tuple[str, str, dict[str, str]]]
         needed = ("barcode", *settings.columns, *(["label"] if settings.label else []))
         for row in read_rows(path, columns, needed):
             yield row.pop("barcode"), row.pop("label", ""), row
+
+
+def extract(settings: Records, output: Path, wanted: Path | None = None) -> int:
+    """Write the records as one small table (.parquet), in one pass; return how many.
+
+    `wanted` is a table with a column `barcode`: only its specimens are kept. The table that is written serves
+    as `records` of a data set.
+    """
+    keep = {normalise(row["barcode"]) for row in read_rows(wanted, {"barcode": "barcode"})} if wanted else None
+    chosen = (
+        fields | {"catalogNumber": barcode}
+        for barcode, _, fields in read_records(settings)
+        if barcode and (keep is None or normalise(barcode) in keep)
+    )
+    schema, number = pa.schema([(term, pa.string()) for term in terms.SAME]), 0
+    with whole(output) as part, pq.ParquetWriter(part, schema) as writer:
+        while some := list(itertools.islice(chosen, ROWS)):
+            columns = {term: [clean(fields.get(term, "")) for fields in some] for term in terms.SAME}
+            writer.write_table(pa.table(columns, schema))
+            number += len(some)
+    return number
 
 
 def join_listing(listing: Path, settings: Records) -> None:

@@ -17,7 +17,7 @@ from sheetlens import __version__
 from sheetlens.cli.audit import audit
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
-from sheetlens.cli.fetch import fetch
+from sheetlens.cli.fetch import extract_records, fetch
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.split import measure_leakage, split, split_groups
@@ -34,6 +34,7 @@ def cli() -> None:
 
 COMMANDS = (
     fetch,
+    extract_records,
     prepare_shard,
     prepare_pack,
     find_duplicates,

@@ -1,5 +1,6 @@
-"""Command of the phase fetch."""
+"""Commands of the phase fetch."""
 
+import logging
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,11 +8,12 @@ import click
 from pydantic import TypeAdapter
 
 from sheetlens import files
-from sheetlens.cli.options import PATH, Section
+from sheetlens.cli.options import FILE, PATH, Section
 from sheetlens.config import Dataset, Fetch, Records, read_files
 from sheetlens.errors import UserError
 from sheetlens.progress import reporter
 
+log = logging.getLogger(__name__)
 NAMES = get_args(Dataset.model_fields["source"].annotation)
 
 
@@ -77,6 +79,22 @@ def fetch(
         from sheetlens.records import join_listing
 
         join_listing(listing, records)
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--barcode", default="catalogNumber", show_default=True, help="Column with the barcode.")
+@click.option("--wanted", type=FILE, help="Table with a column `barcode`: keep these only.")
+@click.option("--output", type=PATH, required=True, help="Table to write (.parquet).")
+def extract_records(path: Path, barcode: str, wanted: Path | None, output: Path) -> None:
+    """Write the specimen records in PATH as one small table, in one pass.
+
+    PATH is a table, a Darwin Core Archive, or a folder with shards of the Smithsonian's metadata.
+    """
+    from sheetlens.records import extract
+
+    number = extract(Records(path=str(path), barcode=barcode), output, wanted)
+    log.info("%d records in %s", number, output)
 
 
 def _explain(configs: tuple[Path, ...]) -> None:
