@@ -64,7 +64,7 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["1", "2", "history", *AUDIT_FIGURES],
+            figure=["1", "2", "history", *EVIDENCE_FIGURES, *AUDIT_FIGURES],
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),

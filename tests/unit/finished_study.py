@@ -10,6 +10,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from sheetlens.config import Evaluate
+from sheetlens.evidence import describe
+from sheetlens.groups import relate
+from sheetlens.leakage import measure_leakage
+
 PAPER = {
     "accuracy": 0.90,
     "accuracy_low": 0.884,
@@ -55,8 +60,20 @@ def make_study(root: Path, made_up: MadeUp) -> Path:
     models = [_write_model(root, folder, made_up, accepted, seed) for seed in made_up.seeds]
     path = folder / "evaluation" / f"{made_up.network}-random.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(_pool(made_up, models), indent=2))
+    predictions = [root / model["directory"] / "predictions.parquet" for model in models]
+    values = _pool(made_up, models) | describe(predictions, sorted(made_up.classes), Evaluate())
+    path.write_text(json.dumps(values, indent=2))
+    _write_leakage(folder, made_up.seeds)
     return path
+
+
+def _write_leakage(folder: Path, seeds: tuple[int, ...]) -> None:
+    for seed in seeds:
+        split = pd.read_csv(folder / "splits" / f"random-{seed}.tsv", sep="\t", dtype=str, keep_default_na=False)
+        split = split.assign(recordedBy="", recordNumber="", eventDate="")
+        none = pd.DataFrame(columns=["first", "second", "kind"])
+        report = {"protocol": "random", "seed": seed} | measure_leakage(split, relate(split, none, 10))
+        (folder / "splits" / f"random-{seed}.leakage.json").write_text(json.dumps(report))
 
 
 def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.Generator) -> pd.DataFrame:

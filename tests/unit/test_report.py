@@ -23,11 +23,13 @@ HOSTILE = MadeUp(
 )
 LYCOPHYTES = MadeUp("lycophytes", "Clubmoss or spikemoss", ("clubmoss", "spikemoss"), network="table2", sureness=3)
 
+FIGURES = ("figure-1", "figure-2", "figure-history", "figure-risk", "figure-reliability", "figure-seeds")
+
 
 def put_figures(root: Path, evaluations: list[Path]) -> None:
     """Put small files in the place of the figures, with a real table of Figure 1."""
     folders = [root / "results", *(path.parent.parent for path in evaluations)]
-    for folder, name in itertools.product(folders, ("figure-1", "figure-2", "figure-history")):
+    for folder, name in itertools.product(folders, FIGURES):
         (folder / "figures").mkdir(exist_ok=True)
         (folder / "figures" / f"{name}.svg").write_text("<svg/>")
         (folder / "figures" / f"{name}.png").write_bytes(b"not as small")

@@ -20,6 +20,7 @@ from sheetlens.fetch import folder
 
 SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
+EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "errors", "progress"}

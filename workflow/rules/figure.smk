@@ -1,13 +1,14 @@
-# Figure: the paper's Figures 1 and 2, for each data set and for all together, and the training history.
+# Figure: the paper's Figures 1 and 2, for each data set and for all together, the training history,
+# and what is added to the paper: error against coverage, reliability, spread over seeds and protocols.
 # Reads: evaluations, predictions, manifest, image set. Writes: results/{dataset}/figures/, results/figures/.
 
 
 rule figure_dataset:
     """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) or the history of one data set."""
     input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset]),
-        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset]),
-        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset]),
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
+        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], PROTOCOLS[:1]),
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
@@ -42,11 +43,46 @@ rule figure_dataset:
         " 2>&1 | tee -i {log:q}"
 
 
+rule figure_evidence:
+    """Error against coverage, reliability, or the spread over seeds and protocols, of one data set."""
+    input:
+        evaluations=lambda wildcards: every_evaluation([wildcards.dataset]),
+        modules=modules("evidence_figures"),
+    output:
+        multiext(
+            "results/{dataset}/figures/figure-{figure}",
+            svg=".svg",
+            png=".png",
+            pdf=".pdf",
+            csv=".csv",
+        ),
+    log:
+        "logs/figure_evidence/{dataset}-{figure}.log",
+    benchmark:
+        "logs/figure_evidence/{dataset}-{figure}.tsv"
+    wildcard_constraints:
+        figure="|".join(EVIDENCE_FIGURES),
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        dots_per_inch=settings.figures.dots_per_inch,
+    message:
+        "Drawing figure {wildcards.figure} of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens draw"
+        " --figure {wildcards.figure}"
+        " --stem {params.stem:q}"
+        " --dots-per-inch {params.dots_per_inch}"
+        " {input.evaluations:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
 rule figure_study:
     """Figure 1 a-d and Figure 2 a-f: all data sets in the paper's arrangement."""
     input:
-        evaluations=every_evaluation(),
-        predictions=every_model("predictions.parquet"),
+        evaluations=every_evaluation(protocols=PROTOCOLS[:1]),
+        predictions=every_model("predictions.parquet", protocols=PROTOCOLS[:1]),
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),

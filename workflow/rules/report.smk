@@ -60,7 +60,8 @@ rule report_write:
         evaluations=every_evaluation(),
         models=[every_model(file) for file in ("model.json", "history.csv", "predictions.parquet")],
         splits=expand(
-            "results/{dataset}/splits/{protocol}-{seed}.tsv",
+            "results/{dataset}/splits/{protocol}-{seed}{ending}",
+            ending=[".tsv", ".leakage.json"],
             dataset=DATASETS,
             protocol=PROTOCOLS,
             seed=SEEDS,
@@ -71,7 +72,12 @@ rule report_write:
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
-        histories=expand("results/{dataset}/figures/figure-history.{ending}", dataset=DATASETS, ending=ENDINGS),
+        curves=expand(
+            "results/{dataset}/figures/figure-{figure}.{ending}",
+            dataset=DATASETS,
+            figure=["history", *EVIDENCE_FIGURES],
+            ending=ENDINGS,
+        ),
         modules=modules("report"),
         templates=package_files("templates/*.html"),
     output:

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from sheetlens import evidence, files
+from sheetlens.compare import protocol_gaps
 from sheetlens.config import Evaluate, Paper
 from sheetlens.intervals import wilson_interval
 
+LIMITS = ("sd", "low", "high")  # of a mean, in the results table
 CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
 
 
@@ -151,7 +153,10 @@ def paper_values(paper: Paper, set_aside: float, confidence: float) -> dict[str,
 
 
 def results_table(evaluations: list[dict[str, Any]]) -> pd.DataFrame:
-    """The table "paper / here": one row for each data set and measure, shares from 0 to 1."""
+    """The table "paper / here": one row for each data set, protocol and measure, shares from 0 to 1.
+
+    Where several protocols ran, the gap to the first one follows.
+    """
     measures = (("accuracy", "accuracy"), ("kept_accuracy", "kept"), ("aside_error", None))
     rows = []
     for evaluation in evaluations:
@@ -163,6 +168,7 @@ def results_table(evaluations: list[dict[str, Any]]) -> pd.DataFrame:
             rows.append(
                 {
                     "dataset": evaluation["dataset"],
+                    "protocol": evaluation["protocol"],
                     "measure": name,
                     "paper": paper.get(measure),
                     "paper_low": paper.get(f"{bounds}_low"),
@@ -173,6 +179,13 @@ def results_table(evaluations: list[dict[str, Any]]) -> pd.DataFrame:
                     "high": here["high"],
                 }
             )
+    for gap in protocol_gaps(evaluations):
+        row = {
+            "dataset": gap["dataset"],
+            "protocol": f"{gap['first']} less {gap['second']}",
+            "measure": "gap in accuracy",
+        }
+        rows.append(row | {"here": gap["difference"]} | {key: gap[key] for key in LIMITS})
     return pd.DataFrame(rows)
 
 

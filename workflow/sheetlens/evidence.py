@@ -106,6 +106,7 @@ def selective_section(models: list[Model], settings: Evaluate) -> dict[str, Any]
             "risk": [[risk for _, risk in one] for one in honest],
         },
         "set_aside": _answered([_honest(model, 1 - settings.set_aside) for model in models], n, confidence),
+        "guarantee": settings.guarantee,
         "at_risk": [_at_risk(models, risk, settings) for risk in settings.risks],
     }
 

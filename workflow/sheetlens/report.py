@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sheetlens.audits.training import collapsed
 from sheetlens.credits import compare_routes, count_licences
+from sheetlens.evidence_report import describe_evidence
 from sheetlens.files import read_json, read_table, whole
 from sheetlens.outcomes import (
     Outcome,
@@ -25,6 +26,7 @@ from sheetlens.pictures import data_uri, embed_picture, embed_refused
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
+CURVES = ("seeds", "risk", "reliability")  # figures of when to trust an answer
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
 NETWORKS = {
     "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
@@ -38,10 +40,13 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
-    each data set's `figures/figure-history`; raises FileNotFoundError where one is missing. The page loads
-    nothing and runs nothing, and the same inputs give the same bytes.
+    each data set's `figures/figure-history` and those of CURVES; raises FileNotFoundError where one is missing. The
+    page loads nothing and runs nothing, and the same inputs give the same bytes.
     """
-    outcomes = [read_outcome(path, results) for path in evaluations]
+    outcomes: dict[Path, list[Outcome]] = {}  # by data set, the headline's protocol first
+    for path in evaluations:
+        outcome = read_outcome(path, results)
+        outcomes.setdefault(outcome.folder, []).append(outcome)
     environment = Environment(
         loader=PackageLoader("sheetlens"),
         autoescape=True,
@@ -52,8 +57,8 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
     environment.filters.update(percent=percent, probability=probability)
     page = environment.get_template("report.html").render(
         study=study,
-        datasets=[describe_dataset(outcome) for outcome in outcomes],
-        stains=any(about_stains(outcome) for outcome in outcomes),
+        datasets=[describe_dataset(of_dataset) for of_dataset in outcomes.values()],
+        stains=any(about_stains(of_dataset[0]) for of_dataset in outcomes.values()),
         figure_1=embed_figure(results / "figures" / "figure-1"),
         figure_2=embed_figure(results / "figures" / "figure-2"),
         panels=list(csv.DictReader(io.StringIO((results / "figures" / "figure-1.csv").read_text("utf-8")))),
@@ -62,9 +67,12 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
         part.write_text(page, encoding="utf-8")
 
 
-def describe_dataset(outcome: Outcome) -> dict[str, Any]:
-    """Gather what the page says of one data set; the keys are the names in the template."""
-    evaluation = outcome.evaluation
+def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Gather what the page says of one data set; the keys are the names in the template.
+
+    Of several protocols the first is the headline's, the others are set beside it.
+    """
+    outcome, evaluation = outcomes[0], outcomes[0].evaluation
     manifest = read_manifest(outcome)
     pack = Pack(outcome)
     averaged = average_sheets(read_tested(outcome), outcome.classes)
@@ -97,6 +105,8 @@ def describe_dataset(outcome: Outcome) -> dict[str, Any]:
         "credits_file": f"{outcome.results.name}/{evaluation['dataset']}/credits.csv",
         "routes": compare_routes(manifest),
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
+        "trust": describe_evidence(outcomes),
+        "curves": {name: embed_figure(outcome.folder / "figures" / f"figure-{name}") for name in CURVES},
         "files": list_files(outcome),
     }
 

@@ -6,17 +6,25 @@ import click
 
 from sheetlens.cli.options import FILE, PATH
 
+EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
+
 
 @click.command()
-@click.option("--figure", type=click.Choice(["1", "2", "history"]), required=True, help="Which figure.")
+@click.option("--figure", type=click.Choice(["1", "2", "history", *EVIDENCE]), required=True, help="Which figure.")
 @click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
 def draw(figure: str, stem: Path, dots_per_inch: int, evaluations: tuple[Path, ...]) -> None:
-    """Draw a figure from EVALUATIONS, one per data set, as SVG, PNG and PDF with its CSV."""
+    """Draw a figure from EVALUATIONS as SVG, PNG and PDF with its CSV.
+
+    Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
+    """
+    from sheetlens import evidence_figures
     from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
 
-    if figure == "history":
+    if figure in EVIDENCE:
+        drawn, table = getattr(evidence_figures, f"draw_{figure}")(evaluations)
+    elif figure == "history":
         drawn, table = draw_history(evaluations[0])
     else:
         drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
