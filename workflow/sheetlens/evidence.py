@@ -162,10 +162,10 @@ def prevalence(models: list[Model], classes: list[str], settings: Evaluate) -> l
 
 
 def _of_class(models: list[Model], number: int, settings: Evaluate) -> dict[str, Any]:
-    counts = [_counts(model.test, number) for model in models]
-    (_, positives), (_, negatives) = counts[0]
-    if not positives or not negatives:
+    tested = [model for model in models if 0 < (model.test.truth == number).mean() < 1]
+    if not tested:
         return {"sensitivity": None, "specificity": None, "predictive_values": [], "corrected": []}
+    counts = [_counts(model.test, number) for model in tested]
     sensitivity, specificity = (
         _share_over_seeds([count[side] for count in counts], settings.confidence) for side in (0, 1)
     )
@@ -174,7 +174,7 @@ def _of_class(models: list[Model], number: int, settings: Evaluate) -> dict[str,
         "specificity": specificity,
         "predictive_values": [
             _values_at(share, sensitivity, specificity)
-            | {"accuracy_adjusted": float(np.mean([_adjusted_accuracy(model, number, share) for model in models]))}
+            | {"accuracy_adjusted": float(np.mean([_adjusted_accuracy(model, number, share) for model in tested]))}
             for share in settings.prevalence
         ],
         "corrected": [_corrected(model, number, settings.confidence) for model in models],
@@ -209,7 +209,7 @@ def _counts(read: Read, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _share_over_seeds(counts: list[tuple[int, int]], confidence: float) -> dict[str, float]:
-    shares = [right / tested for right, tested in counts if tested]
+    shares = [right / tested for right, tested in counts]
     low, high = wilson_interval(float(np.mean(shares)), counts[0][1], confidence)
     return {"mean": float(np.mean(shares)), "low": low, "high": high}
 

@@ -127,9 +127,7 @@ def draw_reliability(evaluations: Sequence[Path], results: Path = Path("results"
                 elinewidth=0.9,
                 capsize=2,
             )
-            axis.set_title(title)
-            text = f"mean distance {100 * scores[score]['mean']:.1f} points"
-            axis.text(0.97, 0.05, text, transform=axis.transAxes, ha="right", fontsize=8)
+            axis.set_title(f"{title}\nmean distance {100 * scores[score]['mean']:.1f} points")
             axis.set(
                 xlabel="how sure the network is",
                 xlim=(least - 0.02, 1.02),
