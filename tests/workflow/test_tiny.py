@@ -14,10 +14,12 @@ def test_every_product_is_there(finished):
         models = [f"{dataset}/models/{network}/random-{seed}" for seed in (1, 2)]
         for model in models:
             assert {f"{model}/{name}" for name in ("weights.safetensors", "model.json", "history.csv")} <= made
-        assert {f"{dataset}/splits/random-{seed}.tsv" for seed in (1, 2)} <= made
+        assert {f"{dataset}/splits/random-{seed}{end}" for seed in (1, 2) for end in (".tsv", ".leakage.json")} <= made
+        assert f"{dataset}/duplicates.parquet" in made
         assert f"{dataset}/evaluation/{network}-random.json" in made
         for ending in ("svg", "png", "pdf", "csv"):
-            assert {f"{dataset}/figures/figure-{name}.{ending}" for name in ("1", "2", "history")} <= made
+            figures = ("1", "2", "history", "risk", "reliability", "seeds")
+            assert {f"{dataset}/figures/figure-{name}.{ending}" for name in figures} <= made
             assert {f"figures/figure-{number}.{ending}" for number in (1, 2)} <= made
     assert {"results.csv", "report.html"} <= made
     assert not [name for name in made if name.endswith((".part", ".pt"))]
