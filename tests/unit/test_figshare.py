@@ -77,7 +77,7 @@ def test_both_archives_are_fetched_checked_and_unpacked(figshare, tmp_path):
     row = table.loc["stained/00000001.jpg"]
     assert (tmp_path / "originals/stained/00000001.jpg").read_bytes() == picture("00000001.jpg")
     assert row["path"] == (tmp_path / "originals/stained/00000001.jpg").as_posix()
-    assert (row["specimen_id"], row["route"], row["licence"]) == ("00000001", "figshare archive", "CC0")
+    assert (row["specimen_id"], row["route"], row["licence"]) == ("00000001", "figshare archive", "CC0-1.0")
     assert bool(row["licence_asserted"]) and row["creator"] == "Eric <b>S.</b>; P. F."
     assert row["sha256"] == hashlib.sha256(picture("00000001.jpg")).hexdigest()
     assert not table.loc["unstained/00000003.jpg", "licence_asserted"]

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from sheetlens.config import HostLimit
+from sheetlens.errors import UserError
 from sheetlens.fetch import Request
 from sheetlens.fetch.session import retry_after
 from tests.services.fetching import bring
@@ -163,6 +164,13 @@ def test_the_server_sees_no_more_than_the_limits(services, tmp_path):
 
 def busiest_second(times):
     return max(sum(start <= time < start + 1 for time in times) for start in times)
+
+
+def test_a_damaged_journal_is_named(services, tmp_path):
+    (tmp_path / "fetch").mkdir()
+    (tmp_path / "fetch/journal.sqlite").write_bytes(b"nonsense " * 1000)
+    with pytest.raises(UserError, match=r"journal.sqlite is damaged .*delete it"):
+        bring(services.settings(), tmp_path, one(services))
 
 
 def test_the_same_name_twice_is_told(services, tmp_path):

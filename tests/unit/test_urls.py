@@ -53,7 +53,7 @@ def test_each_bad_row_is_refused_with_its_reason(services, tmp_path):
     good = services.url("/images/a.jpg")
     lines = [
         "url,label,image_id,bytes,licence,licence_asserted",
-        f"{good},fern,good.jpg,,CC0-1.0,",
+        f"{good},fern,good.jpg,,https://creativecommons.org/publicdomain/zero/1.0/,",
         f"{good},,no label.jpg,,,",
         f"{good},fern,size.jpg,many,,",
         f"{good},fern,cells.jpg,,CC0-1.0,yes,too,many",
@@ -65,7 +65,7 @@ def test_each_bad_row_is_refused_with_its_reason(services, tmp_path):
     (tmp_path / "t.csv").write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
     found = fetch(services, tmp_path, tmp_path / "t.csv")
     assert len(found) == 8
-    assert found.loc["good.jpg", "status"] == "ok" and found.loc["good.jpg", "licence_asserted"]
+    assert found.loc["good.jpg", ["status", "licence", "licence_asserted"]].tolist() == ["ok", "CC0-1.0", True]
     reasons = found.loc[found["status"] == "refused", "reason"].to_dict()
     assert reasons["no label.jpg"] == "the row has no label"
     assert reasons["size.jpg"] == "`bytes` is no number: 'many'"

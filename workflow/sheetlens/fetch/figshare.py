@@ -23,6 +23,7 @@ from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.safety import place
 from sheetlens.fetch.session import Session
 from sheetlens.fetch.unpack import check_archive, is_picture, unpack
+from sheetlens.licences import resolve
 from sheetlens.progress import reporter
 
 HOSTS = ("api.figshare.com", "ndownloader.figshare.com")
@@ -130,7 +131,8 @@ def _found(label: str, wanted: FigshareFile, one: Mapping[str, Any], fields: Map
 def _credit(about: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of the listing from what an article says of its licence and authors."""
     licence = about.get("license")
-    name = str(licence.get("name") or "") if isinstance(licence, dict) else ""
+    stated = [str(licence.get(key) or "") for key in ("url", "name")] if isinstance(licence, dict) else []
+    name, _ = resolve(*stated)
     authors = about.get("authors")
     people = (
         [str(one.get("full_name") or "") for one in authors if isinstance(one, dict)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING, Request
 from sheetlens.fetch.safety import text
 
@@ -69,7 +70,10 @@ class Journal:
         """Open or make it; whoever was at work on a row before is gone."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        try:
+            self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{path} is damaged ({error}): delete it; its files will be fetched again") from None
         self._base.execute("UPDATE state SET opening = opening + 1")
         self._base.execute("UPDATE files SET later = 0 WHERE state = 'waiting'")
         (self._opening,) = self._base.execute("SELECT opening FROM state").fetchone()
@@ -175,11 +179,6 @@ class Journal:
         columns |= {"state": "ok", "reason": "", "facts": json.dumps(facts, default=str)}
         names = ", ".join(f"{name} = ?" for name in columns)
         self._base.execute(f"UPDATE files SET {names} WHERE image_id = ?", (*columns.values(), image_id))  # noqa: S608
-
-    def count(self) -> dict[str, int]:
-        """Files of this opening by state."""
-        query = "SELECT state, count(*) FROM files WHERE opening = ? GROUP BY state"
-        return dict(self._base.execute(query, (self._opening,)))
 
     def missing(self) -> list[tuple[str, int, int, str]]:
         """For each label that lacks files which may come yet: label, how many, of how many, a reason."""

@@ -13,6 +13,7 @@ from sheetlens.fetch import Plan, Request
 from sheetlens.fetch.session import Session
 from sheetlens.fetch.table import file_name, rows
 from sheetlens.fetch.unpack import SUFFIXES
+from sheetlens.licences import resolve
 
 NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused")
 
@@ -33,8 +34,8 @@ def request(row: dict[str, str], urls: tuple[str, ...], routes: tuple[str, ...])
     image_id = row.get("image_id") or _name(row)
     fields: dict[str, Any] = {key: value for key, value in row.items() if key not in NOT_FIELDS and value}
     fields.setdefault("specimen_id", PurePosixPath(image_id).stem)
-    asserted = str(fields.get("licence_asserted", "yes")).lower() in ("true", "1", "yes")
-    fields["licence_asserted"] = asserted and "licence" in fields
+    fields["licence"], asserted = resolve(fields.get("licence", ""))
+    fields["licence_asserted"] = str(fields.get("licence_asserted", asserted)).lower() in ("true", "1", "yes")
     return Request(
         image_id,
         urls,
