@@ -76,7 +76,9 @@ async def spoil(kind: str, request: web.Request, right: web.Response) -> web.Str
     if kind == "less" and right.status == 206:  # a part that ends before the end
         headers = {"ETag": right.headers["ETag"], "Content-Range": right.headers["Content-Range"]}
         return web.Response(body=body[:50], status=206, headers=headers)
-    if kind in ("elsewhere", "less"):
+    if kind == "other" and right.status == 206:  # a part of another version, though If-Range forbids it
+        return web.Response(body=body[::-1], status=206, headers={**right.headers, "ETag": '"OTHER"'})
+    if kind in ("elsewhere", "less", "other"):
         return right
     response = web.StreamResponse(status=right.status, headers=right.headers)
     half = body[: len(body) // 2]

@@ -49,7 +49,7 @@ def test_without_a_strong_etag_nothing_is_joined(services, tmp_path, etag):
     assert services.counters()["ranges"] == []
 
 
-@pytest.mark.parametrize("kind", ["elsewhere", "less"])
+@pytest.mark.parametrize("kind", ["elsewhere", "less", "other"])
 def test_another_part_than_the_one_asked_for_is_not_taken_for_it(services, tmp_path, kind):
     services.faults(next={PATH: ["reset", kind]})
     assert bring(services.settings(), tmp_path, one(services))["a.jpg"]["status"] == "ok"

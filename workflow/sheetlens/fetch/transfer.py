@@ -106,7 +106,7 @@ async def _receive(
 def _continues(response: aiohttp.ClientResponse, taken: Taken, offset: int) -> bool:
     """Whether a 206 is the rest of the file that is here, and not of another one or from elsewhere."""
     unit, _, place = response.headers.get("Content-Range", "").partition(" ")
-    known = response.headers.get("ETag", taken.etag) == taken.etag or "T" in taken.etag
+    known = response.headers.get("ETag" if taken.etag.startswith('"') else "Last-Modified", taken.etag) == taken.etag
     end = f"/{taken.total}" if taken.total else ""
     return (
         response.status == 206 and unit == "bytes" and place.startswith(f"{offset}-") and place.endswith(end) and known
