@@ -51,6 +51,14 @@ def test_the_papers_chain_stands_offline(tmp_path):
         assert fact in result.stdout + result.stderr
 
 
+def test_files_that_are_not_kept_are_prepared_by_fetching(tmp_path):
+    result = snakemake(tmp_path, "--dry-run", "--printshellcmds", "--config", "images={keep_originals: false}")
+    assert result.returncode == 0, result.stderr
+    assert jobs(result.stdout + result.stderr)["prepare_shard"] == 16, "the archives of figshare are unpacked and kept"
+    assert "--shards results/lycophytes/shards" in result.stdout + result.stderr
+    assert "--shards results/mercury" not in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

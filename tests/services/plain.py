@@ -24,7 +24,7 @@ def _base(variant: int, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def picture(name: str, size: tuple[int, int] = (64, 48)) -> bytes:
+def picture(name: str, size: tuple[int, int] = (200, 150)) -> bytes:
     """A JPEG of its own for each name: one of 16 pictures with the name as a comment."""
     base = _base(hashlib.sha256(name.encode()).digest()[0] % 16, size)
     comment = name.encode()

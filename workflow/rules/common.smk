@@ -84,6 +84,28 @@ def every_original():
     return [pattern.format(name) for name, pattern in patterns.items() if pattern]
 
 
+def streamed(name):
+    """Whether the files of a data set are prepared as they arrive, and dropped."""
+    return not settings.images.keep_originals and settings.datasets[name].source not in ("demo", "folder", "figshare")
+
+
+def stream_option(wildcards):
+    """Param: the options that prepare files as they arrive, or nothing."""
+    name = wildcards.dataset
+    images = settings.images.model_dump_json(exclude={"jobs"})
+    return ["--shards", f"results/{name}/shards", "--images", images, "--workers", "2"] if streamed(name) else []
+
+
+def every_shard(ending):
+    """Input function: the shards that jobs make; none where fetching makes them."""
+
+    def shards(wildcards):
+        count = 0 if streamed(wildcards.dataset) else settings.images.jobs
+        return [f"results/{wildcards.dataset}/shards/{shard}{ending}" for shard in range(count)]
+
+    return shards
+
+
 def source_settings(wildcards):
     """Param: the section of the config that says where a data set comes from, as JSON."""
     dataset = settings.datasets[wildcards.dataset]

@@ -86,6 +86,7 @@ rule fetch_remote:
         settings=source_settings,
         records=records_option,
         originals=subpath(output.sums, parent=True),
+        stream=stream_option,
     message:
         "Fetching the sheets of {wildcards.dataset} from {params.source}: {params.settings}"
     shell:
@@ -94,6 +95,7 @@ rule fetch_remote:
         " {params.records:q}"
         " --originals {params.originals:q}"
         " --listing {output.listing:q}"
+        " {params.stream:q}"
         " 2>&1 | tee -i {log:q}"
 
 

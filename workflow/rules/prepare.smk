@@ -36,8 +36,8 @@ rule prepare_pack:
     """Put the shards together in the listing's order; a bad file stays in the manifest with its reason."""
     input:
         listing="results/{dataset}/listing.parquet",
-        journals=expand("results/{{dataset}}/shards/{shard}.jsonl", shard=range(settings.images.jobs)),
-        pixels=expand("results/{{dataset}}/shards/{shard}.pixels", shard=range(settings.images.jobs)),
+        journals=every_shard(".jsonl"),
+        pixels=every_shard(".pixels"),
         modules=modules("assemble"),
     output:
         pixels="results/{dataset}/images/pixels.npy",
@@ -51,7 +51,9 @@ rule prepare_pack:
         "../../envs/data.yaml"
     params:
         settings=settings.images.model_dump_json(),
-        shards=lambda wildcards, input: [path.removesuffix(".pixels") for path in input.pixels],
+        shards=lambda wildcards, input: (
+            [path.removesuffix(".pixels") for path in input.pixels] or [f"results/{wildcards.dataset}/shards"]
+        ),
     message:
         "Packing the sheets of {wildcards.dataset}"
     shell:

@@ -30,7 +30,7 @@ class Shard:
         self.known: dict[str, str] = {}  # image_id -> SHA-256 of its original
         self._places: list[tuple[str, int]] = []  # image_id and offset of each line
         self._accepted = 0
-        head = json.dumps({"policy": POLICY, "fit": fit}).encode() + b"\n"
+        head = _head(fit)
         self._lines, self._rows = (_part(path).open("ab") for path in (self.journal, self.pixels))
         self._recover(head)
 
@@ -127,6 +127,22 @@ def read_journal(stem: Path) -> Iterator[dict[str, Any]]:
     with stem.with_name(stem.name + ".jsonl").open("rb") as lines:
         next(lines)
         yield from map(json.loads, lines)
+
+
+def finished_shards(folder: Path) -> list[Path]:
+    """The finished shards in a folder, without their endings, in the order of their names."""
+    return [path.with_suffix("") for path in sorted(folder.glob("*.jsonl"))]
+
+
+def belongs(stem: Path, fit: str) -> bool:
+    """Whether a finished shard was made by the policy of today and with this fit."""
+    with stem.with_name(stem.name + ".jsonl").open("rb") as lines:
+        return lines.readline() == _head(fit)
+
+
+def _head(fit: str) -> bytes:
+    """The first line of a journal."""
+    return json.dumps({"policy": POLICY, "fit": fit}).encode() + b"\n"
 
 
 def in_order(

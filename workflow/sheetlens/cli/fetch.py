@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from sheetlens import files
 from sheetlens.cli.options import FILE, PATH, Section
-from sheetlens.config import Dataset, Fetch, Records, read_files
+from sheetlens.config import Dataset, Fetch, Images, Records, read_files
 from sheetlens.errors import UserError
 from sheetlens.progress import reporter
 
@@ -23,7 +23,9 @@ NAMES = get_args(Dataset.model_fields["source"].annotation)
 @click.option("--originals", type=PATH, help="Folder for the files a source brings.")
 @click.option("--listing", type=PATH, help="Table to write: one row per file.")
 @click.option("--records", type=Section(Records), help="The data set's section `records`: joined to the listing.")
-@click.option("--workers", default=1, show_default=True, help="Processes that draw.")
+@click.option("--workers", default=1, show_default=True, help="Processes that draw, or that prepare.")
+@click.option("--images", type=Section(Images), help="The config's section `images`; with --shards.")
+@click.option("--shards", type=PATH, help="Prepare files as they arrive, into this folder, and do not keep them.")
 @click.option(
     "--polite",
     type=Section(Fetch),
@@ -48,6 +50,8 @@ def fetch(
     listing: Path | None,
     records: Records | None,
     workers: int,
+    images: Images | None,
+    shards: Path | None,
     polite: Fetch,
     dry_run: bool,
     configs: tuple[Path, ...],
@@ -62,6 +66,7 @@ def fetch(
     if not (source and settings and originals and listing):
         raise UserError("SOURCE, --settings, --originals and --listing are needed, or --dry-run")
     from sheetlens.fetch import demo, folder, remote
+    from sheetlens.stream import Intake
 
     section: Any = Dataset.model_fields[source].annotation
     try:
@@ -73,6 +78,9 @@ def fetch(
         files.write_table(listing, demo.fetch(chosen, originals, workers, reporter("sheets drawn")))
     elif source == "folder":
         files.write_table(listing, folder.fetch(chosen, reporter("files listed"), labelled))
+    elif images and shards:
+        with Intake(shards, images, workers) as intake:
+            remote.fetch(source, chosen, polite, originals, listing, reporter("files"), intake)
     else:
         remote.fetch(source, chosen, polite, originals, listing, reporter("files"))
     if records:

@@ -35,9 +35,11 @@ def prepare_shard(settings: Images, listing: Path, part: int, shard: Path, worke
 def prepare_pack(
     settings: Images, listing: Path, pixels: Path, index: Path, manifest: Path, shards: tuple[Path, ...]
 ) -> None:
-    """Put SHARDS together to the image set."""
+    """Put SHARDS (without their endings, or a folder of them) together to the image set."""
     from sheetlens.assemble import assemble
+    from sheetlens.shards import finished_shards
 
-    reasons = assemble(listing, shards, settings.fit, pixels, index, manifest, reporter("sheets packed"))
+    stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
+    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"))
     for reason, count in reasons.most_common(20):
         log.info("refused %d: %s", count, reason)

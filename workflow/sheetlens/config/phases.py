@@ -29,6 +29,10 @@ class Images(Closed):
         default=1, ge=1, description="Jobs that the reading is divided into; about 1,000 sheets each are well used."
     )
     limits: Limits = Field(default=Limits(), description="What one file may cost.")
+    keep_originals: bool = Field(
+        default=True,
+        description="false: fetched files are prepared as they arrive and dropped; only their hashes stay.",
+    )
 
 
 class Split(Closed):

@@ -91,6 +91,11 @@ class Journal:
         """What is noted as kept: image_id, request, path, bytes."""
         yield from self._base.execute("SELECT image_id, request, path, bytes FROM files WHERE state='ok' AND path!=''")
 
+    def whole(self) -> Iterator[dict[str, str]]:
+        """Every file that arrived, kept or not: image_id, path ("" if it was dropped), sha256."""
+        for row in self._base.execute("SELECT image_id, path, sha256 FROM files WHERE state = 'ok' ORDER BY image_id"):
+            yield dict(zip(("image_id", "path", "sha256"), row, strict=True))
+
     def forget(self, image_ids: Iterable[str]) -> None:
         """Files that are gone: they wait to be fetched again."""
         forget = "UPDATE files SET state = 'waiting', path = '', total = 0 WHERE image_id = ?"

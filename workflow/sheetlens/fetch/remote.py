@@ -1,6 +1,7 @@
 """Fetch a data set from any source on the network: bring its files, write its listing and their checksums."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sheetlens.fetch import Plan, Request, dwca, figshare, gbif, idigbio, iiif, 
 from sheetlens.fetch.engine import Alternatives, Engine
 from sheetlens.fetch.politeness import Limit
 from sheetlens.fetch.session import Session
+from sheetlens.stream import Intake
 
 SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
 CITATION = "citation.json"  # where a source found its pictures, and what to cite
@@ -54,19 +56,27 @@ def fetch(
     originals: Path,
     listing: Path,
     progress: Progress = lambda done, total: None,
+    intake: Intake | None = None,
 ) -> None:
     """Fetch from the source `name` below `originals`; write the listing (.parquet) and `SHA256SUMS` there.
 
-    A source that searches also leaves `citation.json` beside the listing.
+    A source that searches also leaves `citation.json` beside the listing. With `intake` the files of all sources
+    that name single files are prepared as they arrive and not kept.
 
     After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
     than the config allows, and then writes neither.
     """
-    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress))
+    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress, intake))
 
 
 async def _fetch(
-    source: Source, settings: Any, polite: Fetch, originals: Path, listing: Path, progress: Progress
+    source: Source,
+    settings: Any,
+    polite: Fetch,
+    originals: Path,
+    listing: Path,
+    progress: Progress,
+    intake: Intake | None,
 ) -> None:
     async with Session(polite, source.limits) as session:
         if source.fetch:
@@ -76,15 +86,44 @@ async def _fetch(
             return
         assert source.requests  # noqa: S101 - one or the other
         state = originals.with_name("fetch")
-        engine = Engine(session, originals, state, alternatives=source.alternatives, progress=progress)
+        engine = Engine(
+            session,
+            originals,
+            state,
+            finished=functools.partial(_hand_over, intake) if intake else None,
+            keep=intake is None,
+            alternatives=source.alternatives,
+            progress=progress,
+        )
+        if intake:
+            _catch_up(engine, intake)
         await engine.bring(source.requests(settings, session, state))
         check_missing(engine, polite.missing)
+        if intake:
+            intake.finish()
         write_sums(originals, engine.journal.rows())
         write_listing(listing, engine.journal.rows())
         if (citation := state / CITATION).exists():
             files.write_json(listing.with_name(CITATION), files.read_json(citation))
         engine.finish()
         engine.journal.close()
+
+
+def _hand_over(intake: Intake, request: Request, path: Path) -> dict[str, Any]:
+    """Prepare a file that has arrived; what became of it stands in the shard."""
+    intake.take({"image_id": request.image_id, "path": request.image_id, "sha256": ""}, path.read_bytes())
+    return {}
+
+
+def _catch_up(engine: Engine, intake: Intake) -> None:
+    """Prepare what was kept by an earlier run, and ask again for what is neither here nor prepared."""
+    gone = []
+    for row in intake.lacking(engine.journal.whole()):
+        if row["path"]:
+            intake.take(row, Path(row["path"]).read_bytes())
+        else:
+            gone.append(row["image_id"])
+    engine.journal.forget(gone)
 
 
 def check_missing(engine: Engine, allowed: float) -> None:
