@@ -16,6 +16,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/document.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -73,6 +74,10 @@ rule all:
         "results/metrics.json",
         expand("results/{dataset}/quality.html", dataset=DATASETS),
         "results/report.html",
+        expand("results/{dataset}/verdict.json", dataset=DATASETS),
+        expand("results/{dataset}/{document}.html", dataset=DATASETS, document=DOCUMENTS),
+        "results/ro-crate-metadata.json",
+        "results/workflow",
     localrule: True
     message:
         "Every product is there"

@@ -45,7 +45,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "audit_baselines": 20, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
         "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8,
         "figure_dataset": 6, "figure_study": 2, "figure_evidence": 6, "report_credits": 2, "report_quality": 2,
-        "report_write": 1, "all": 1,
+        "report_write": 1, "document_verdict": 2, "document_page": 8, "document_crate": 1, "all": 1,
     }  # fmt: skip
     for fact in ("figshare", "5423083", "9355303", "gbif", "Selaginellaceae"):
         assert fact in result.stdout + result.stderr

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from sheetlens.figures import draw_sheets
-from sheetlens.report import REFUSED, interval, percent, probability, write_report
+from sheetlens.pages import interval, percent, probability
+from sheetlens.report import REFUSED, write_report
 from tests.unit.finished_study import MadeUp, make_study
 
 DASH = "\N{EN DASH}"

@@ -22,6 +22,7 @@ SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictu
 ENDINGS = ["svg", "png", "pdf", "csv"]
 EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
+DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "errors", "progress"}
 

@@ -13,7 +13,7 @@ from sheetlens.pack import open_pack
 from sheetlens.train import predict_logits
 
 
-def load_network(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
     """Read a model folder: the network with its weights, and what `model.json` says.
 
     Nothing in the files is executed (safetensors and JSON).

@@ -2,18 +2,16 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sheetlens.audits.training import collapsed
 from sheetlens.credits import compare_routes, count_licences
 from sheetlens.evidence_report import describe_evidence
-from sheetlens.files import read_json, read_table, whole
+from sheetlens.files import read_json, read_table
 from sheetlens.outcomes import (
     Outcome,
     Pack,
@@ -22,18 +20,23 @@ from sheetlens.outcomes import (
     read_outcome,
     read_tested,
 )
-from sheetlens.pictures import data_uri, embed_picture, embed_refused
+from sheetlens.pages import SPACE, embed_figure, interval, write_page
+from sheetlens.pictures import embed_picture, embed_refused
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
 CURVES = ("seeds", "risk", "reliability")  # figures of when to trust an answer
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
+DOCUMENTS = (  # pages beside this one, for each data set
+    ("what may be wrong: audits and verdict", "audits.html"),
+    ("model card", "model-card.html"),
+    ("datasheet", "datasheet.html"),
+    ("REFORMS checklist", "reforms.html"),
+)
 NETWORKS = {
     "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
     "table2": "the network of the paper's Table 2: two layers that look for patterns, two that decide",
 }
-SPACE = "\N{NO-BREAK SPACE}"
-NOTHING = "\N{EN DASH}"
 
 
 def write_report(evaluations: Sequence[Path], output: Path, study: str, results: Path = Path("results")) -> None:
@@ -47,15 +50,9 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
     for path in evaluations:
         outcome = read_outcome(path, results)
         outcomes.setdefault(outcome.folder, []).append(outcome)
-    environment = Environment(
-        loader=PackageLoader("sheetlens"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, probability=probability)
-    page = environment.get_template("report.html").render(
+    write_page(
+        "report.html",
+        output,
         study=study,
         datasets=[describe_dataset(of_dataset) for of_dataset in outcomes.values()],
         stains=any(about_stains(of_dataset[0]) for of_dataset in outcomes.values()),
@@ -63,8 +60,6 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
         figure_2=embed_figure(results / "figures" / "figure-2"),
         panels=list(csv.DictReader(io.StringIO((results / "figures" / "figure-1.csv").read_text("utf-8")))),
     )
-    with whole(output) as part:
-        part.write_text(page, encoding="utf-8")
 
 
 def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -108,6 +103,7 @@ def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
         "trust": describe_evidence(outcomes),
         "curves": {name: embed_figure(outcome.folder / "figures" / f"figure-{name}") for name in CURVES},
         "files": list_files(outcome),
+        "documents": [(what, f"{evaluation['dataset']}/{file}") for what, file in DOCUMENTS],
     }
 
 
@@ -256,26 +252,3 @@ def list_files(outcome: Outcome) -> list[tuple[str, str]]:
         ("licence and rights holder of each picture", f"{folder}/credits.csv"),
         *(found if (outcome.folder / "citation.json").exists() else []),
     ]
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share as per cent: 0.927 becomes "92.7 %"."""
-    if share is None or math.isnan(share):
-        return NOTHING
-    return f"{100 * share:.{digits}f}{SPACE}%"
-
-
-def interval(low: float | None, high: float | None) -> str | None:
-    """Write two shares as an interval: "88.4-91.4 %" with an en dash."""
-    return None if low is None or high is None else f"{100 * low:.1f}{NOTHING}{percent(high)}"
-
-
-def probability(value: float) -> str:
-    """Write a probability with three digits, and never as a certainty that no model has."""
-    return f"over{SPACE}0.999" if value > 0.9995 else f"{value:.3f}"
-
-
-def embed_figure(stem: Path) -> str:
-    """Turn a figure into a data URI: its SVG or its PNG, whichever is smaller."""
-    vector, raster = (stem.with_name(f"{stem.name}.{ending}").read_bytes() for ending in ("svg", "png"))
-    return data_uri("svg+xml", vector) if len(vector) < len(raster) else data_uri("png", raster)

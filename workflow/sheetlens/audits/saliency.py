@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from captum.attr import LayerGradientXActivation
+from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
@@ -18,6 +18,7 @@ from sheetlens.predict import load_network
 from sheetlens.train import batch_images
 
 GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
+STEPS = 8  # of the integral, which only has the last linear layers to follow
 Maps = NDArray[np.float32]
 
 
@@ -42,38 +43,48 @@ def explain_sheets(
     images = torch.from_numpy(open_pack(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
     targets = [facts["classes"].index(answer) for answer in table["answer"]]
-    maps: dict[str, list[Maps]] = {"map": [], "random": []}
-    for network in (net, untrained):
+    pictures = [batch_images(images, torch.tensor([row]), facts["normalisation"]).to(device.name) for row in rows]
+    maps: dict[str, list[Maps]] = {}
+    for name, network in (("map", net), ("random", untrained)):
         network.eval().requires_grad_(False).to(device.name)
-    for number, (row, target) in enumerate(zip(rows, targets, strict=True), start=1):
-        image = batch_images(images, torch.tensor([row]), facts["normalisation"]).to(device.name)
-        for name, network in (("map", net), ("random", untrained)):
-            maps[name].append(evidence_map(network, image, target).ravel())
-        progress(number, len(rows))
+        layers, head = _parted(network)
+        with torch.no_grad():
+            features = torch.cat([layers(picture) for picture in pictures])
+        usual = features.mean(dim=0, keepdim=True)
+        maps[name] = []
+        for number, target in enumerate(targets):
+            maps[name].append(evidence_map(head, features[number : number + 1], usual, target).ravel())
+            progress(len(rows) * (len(maps) - 1) + number + 1, 2 * len(rows))
     return table.assign(**{name: pd.Series(values) for name, values in maps.items()})
 
 
-def evidence_map(network: torch.nn.Module, image: torch.Tensor, target: int) -> Maps:
+def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Tensor, target: int) -> Maps:
     """Share of the evidence for class `target` in each cell: float32, shape (GRID, GRID), adding up to 1.
 
-    Activation times gradient at the last rectified features, channels summed, what speaks against the class left
-    out (HiResCAM, Draelos & Carin 2020, arXiv 2011.08891: what the linear layers after it add up). Integrated
-    gradients on the pixels were tried first: they show the edges of plant and label, and hardly change
-    when the weights are drawn at random.
+    `head` turns the last features that still know places (float32, shape (1, channels, height, width)) into logits.
+    Integrated gradients (Sundararajan et al. 2017) of the logit against the mean of all logits, from the `usual`
+    features of many sheets to those of this one: what this sheet has and others have not. Channels are
+    summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
+    edges of plant and label, and hardly change when the weights are drawn at random.
     """
 
     def margin(batch: torch.Tensor) -> torch.Tensor:
-        logits = network(batch)
+        logits = head(batch)
         return logits - logits.mean(dim=1, keepdim=True)
 
-    layer = list(dict(network.named_children()).items())
-    features = [module for name, module in layer if name.startswith("relu") and name != "relu"][-1]
-    product = LayerGradientXActivation(margin, features).attribute(image.requires_grad_(), target=target)
-    evidence = product.detach().float().sum(dim=1, keepdim=True).clamp(min=0)
+    parts = IntegratedGradients(margin).attribute(features, baselines=usual, target=target, n_steps=STEPS)
+    evidence = parts.detach().float().sum(dim=1, keepdim=True).clamp(min=0)
     cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
     total = float(cells.sum())
     flat = np.full_like(cells, 1 / cells.size)  # no evidence at all lies nowhere in particular
     return (cells / total if total > 0 else flat).astype(np.float32)
+
+
+def _parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
+    """The layers up to the last features with places, and those after."""
+    names = [name for name, _ in network.named_children()]
+    end = names.index("flatten")
+    return network[:end], network[end:]
 
 
 def _spread(group: pd.DataFrame, count: int) -> pd.DataFrame:

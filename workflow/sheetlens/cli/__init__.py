@@ -15,6 +15,7 @@ import click
 
 from sheetlens import __version__
 from sheetlens.cli.audit import audit
+from sheetlens.cli.document import crate, document, judge
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import extract_records, fetch
@@ -46,10 +47,13 @@ COMMANDS = (
     evaluate,
     tabulate,
     audit,
+    judge,
     draw,
     credit,
     quality,
     report,
+    document,
+    crate,
     pull,
     push,
     stale,

@@ -51,6 +51,9 @@ __all__ = [
 ]
 
 
+RESERVED = ("figures", "workflow")  # folders of results/ that belong to no data set
+
+
 class Paper(Closed):
     """What the paper printed, as reference marks beside our own figures."""
 
@@ -115,9 +118,10 @@ class Settings(Closed):
     @model_validator(mode="after")
     def _names_are_usable(self) -> Self:
         for name in self.datasets:
-            if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name == "figures":
+            if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name in RESERVED:
                 raise ValueError(
-                    f"data set name '{name}' becomes a folder: use letters, digits, - and _ (and not 'figures')"
+                    f"data set name '{name}' becomes a folder: use letters, digits, - and _"
+                    f" (and not {' or '.join(RESERVED)})"
                 )
         unknown = set(self.run) - set(self.datasets)
         if unknown:

@@ -17,7 +17,8 @@ class DemoSource(Closed):
         default=False, description="Plant an imaging set-up that goes with the class, for the audits to find."
     )
     drops: bool = Field(
-        default=False, description="Plant a dried drop on every stained sheet, for the saliency audit to point at."
+        default=False,
+        description="Let a dried drop be the only trace on a stained sheet, for the saliency audit to point at.",
     )
 
 

@@ -99,9 +99,9 @@ def dried_drop(picture: Image.Image, rng: Generator, width: int) -> tuple[int, i
     mask = Image.new("L", (across, across))
     draw = ImageDraw.Draw(mask)
     rim = max(2, across // 9)
-    draw.ellipse((rim, rim, across - rim, across - rim), fill=110, outline=235, width=rim)
+    draw.ellipse((rim, rim, across - rim, across - rim), fill=215, outline=255, width=rim)
     stain = mask.filter(ImageFilter.GaussianBlur(rim / 2))
-    picture.paste((88, 70, 62), (left, top), stain)
+    picture.paste((58, 40, 44), (left, top), stain)
     return left, top, left + across, top + across
 
 

@@ -1,0 +1,116 @@
+# Document: verdict, audits, model card, datasheet, checklist of each data set, and the research object.
+# Reads: evaluations, models, findings, manifests. Writes: results/{dataset}/*.html, results/ro-crate-metadata.json.
+
+DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "split", "train"})
+
+
+rule document_verdict:
+    """Is the paper reproduced?"""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        modules=modules("verdict"),
+    output:
+        verdict="results/{dataset}/verdict.json",
+    log:
+        "logs/document_verdict/{dataset}.log",
+    benchmark:
+        "logs/document_verdict/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=lambda wildcards: settings.datasets[wildcards.dataset].source,
+    message:
+        "Setting {wildcards.dataset} beside the paper"
+    shell:
+        "python -m sheetlens judge"
+        " --source {params.source}"
+        " --evaluation {input.evaluation:q}"
+        " --output {output.verdict:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule document_page:
+    """Audits and verdict, model card, datasheet or REFORMS checklist."""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        models=lambda wildcards: every_model("model.json", [wildcards.dataset], PROTOCOLS[:1]),
+        verdict="results/{dataset}/verdict.json",
+        manifest="results/{dataset}/manifest.parquet",
+        findings=lambda wildcards: every_finding([wildcards.dataset]),
+        labels="results/{dataset}/audits/labels.csv",
+        figures=expand(
+            "results/{{dataset}}/figures/figure-{figure}.{ending}",
+            figure=AUDIT_FIGURES,
+            ending=["svg", "png"],
+        ),
+        modules=modules("documents.pages"),
+        templates=package_files("templates/*.html"),
+    output:
+        page="results/{dataset}/{document}.html",
+    log:
+        "logs/document_page/{dataset}-{document}.log",
+    benchmark:
+        "logs/document_page/{dataset}-{document}.tsv"
+    wildcard_constraints:
+        document="audits|model-card|datasheet|reforms",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        settings=DOCUMENTED,
+    message:
+        "Writing the {wildcards.document} of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens document"
+        " --kind {wildcards.document}"
+        " --settings {params.settings:q}"
+        " --evaluation {input.evaluation:q}"
+        " --output {output.page:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule document_crate:
+    """The run and its products as a Workflow Run RO-Crate."""
+    input:
+        products=[
+            *expand(
+                "results/{dataset}/{file}",
+                dataset=DATASETS,
+                file=["manifest.parquet", "images/index.parquet", "verdict.json"],
+            ),
+            *expand("results/{dataset}/{document}.html", dataset=DATASETS, document=DOCUMENTS),
+            *expand(
+                "results/{dataset}/splits/{protocol}-{seed}.tsv", dataset=DATASETS, protocol=PROTOCOLS, seed=SEEDS
+            ),
+            *[
+                path
+                for file in ("weights.safetensors", "model.json", "history.csv", "predictions.parquet")
+                for path in every_model(file)
+            ],
+            *every_evaluation(),
+            *every_finding(),
+            *expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+            "results/results.csv",
+            "results/report.html",
+        ],
+        workflow=[path for path in sorted((SOURCE / "rules").glob("*.smk"))],
+        modules=modules("documents.crate"),
+    output:
+        metadata="results/ro-crate-metadata.json",
+        workflow=directory("results/workflow"),
+    log:
+        "logs/document_crate.log",
+    benchmark:
+        "logs/document_crate.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        settings=DOCUMENTED,
+        source=os.path.relpath(workflow.basedir),
+    message:
+        "Describing the run as a research object"
+    shell:
+        "python -m sheetlens crate"
+        " --settings {params.settings:q}"
+        " --source {params.source:q}"
+        " {input.products:q}"
+        " 2>&1 | tee -i {log:q}"

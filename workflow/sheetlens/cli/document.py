@@ -1,0 +1,50 @@
+"""Commands that write the documents beside the report."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from sheetlens import files
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.config import Settings
+
+log = logging.getLogger(__name__)
+SETTINGS = click.option("--settings", type=Section(Settings), required=True, help="The config.")
+
+
+@click.command()
+@click.option("--source", required=True, help="Where the sheets come from.")
+@click.option("--evaluation", type=FILE, required=True, help="Evaluation to set beside the paper.")
+@click.option("--output", type=PATH, required=True, help="Verdict to write (.json).")
+def judge(source: str, evaluation: Path, output: Path) -> None:
+    """Say whether the paper is reproduced."""
+    from sheetlens.verdict import judge_reproduction
+
+    verdict = judge_reproduction(files.read_json(evaluation), source)
+    files.write_json(output, verdict)
+    log.info("%s", verdict["sentence"])
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(["audits", "model-card", "datasheet", "reforms"]), required=True)
+@SETTINGS
+@click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
+@click.option("--output", type=PATH, required=True, help="Page to write (.html).")
+def document(kind: str, settings: Settings, evaluation: Path, output: Path) -> None:
+    """Write one document of a data set from its products."""
+    from sheetlens.documents import read_study
+    from sheetlens.documents.pages import write_document
+
+    write_document(kind, read_study(evaluation, settings), output)
+
+
+@click.command()
+@SETTINGS
+@click.option("--source", type=FOLDER, required=True, help="Folder of the workflow.")
+@click.argument("products", type=FILE, nargs=-1, required=True)
+def crate(settings: Settings, source: Path, products: tuple[Path, ...]) -> None:
+    """Describe the run and its PRODUCTS as a Workflow Run RO-Crate in results/."""
+    from sheetlens.documents.crate import write_crate
+
+    write_crate(source, settings, products)

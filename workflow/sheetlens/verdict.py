@@ -1,0 +1,63 @@
+"""Is the paper reproduced? One verdict for each data set, with the reason."""
+
+from typing import Any
+
+REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
+MEASURES = (
+    ("accuracy", "accuracy", "accuracy"),
+    ("accuracy with the least sure set aside", "kept_accuracy", "kept"),
+)
+
+
+def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any]:
+    """Set an evaluation beside the paper's intervals: verdict, sentence and the intervals compared.
+
+    `source` is where the sheets come from. The paper is reproduced when the interval of every measure overlaps the
+    paper's. Drawn sheets, other sheets than the paper's and other protocols than its random split
+    are never comparable, however close the numbers are.
+    """
+    paper = evaluation["paper"]
+    why = ""
+    if paper is None:
+        why = "the paper has no numbers for these sheets"
+    elif source == "demo":
+        why = "the sheets are drawn by a program, so nearness to the paper's numbers means nothing"
+    elif source == "folder":
+        why = "nothing shows that these photographs are those of the paper"
+    elif evaluation["protocol"] != "random":
+        why = f"the paper split at random, this is the protocol '{evaluation['protocol']}'"
+    elif evaluation["accuracy"]["mean"] is None:
+        why = "no sheet was tested"
+    compared = {} if paper is None else {name: _compare(evaluation, *keys) for name, *keys in MEASURES}
+    verdict = NOT_COMPARABLE
+    if not why:
+        apart = [name for name, values in compared.items() if not values["overlap"]]
+        verdict = NOT_REPRODUCED if apart else REPRODUCED
+        why = "every interval overlaps the paper's"
+        if apart:
+            sides = [f"{name} is {'below' if compared[name]['below'] else 'above'} the paper's" for name in apart]
+            why = "the interval of " + " and that of ".join(sides)
+    return {
+        "dataset": evaluation["dataset"],
+        "network": evaluation["network"],
+        "protocol": evaluation["protocol"],
+        "verdict": verdict,
+        "sentence": f"{verdict[:1].upper()}{verdict[1:]}: {why}.",
+        "compared": compared,
+    }
+
+
+def _compare(evaluation: dict[str, Any], key: str, bounds: str) -> dict[str, Any]:
+    here, paper = evaluation[key], evaluation["paper"]
+    low, high = paper[f"{bounds}_low"], paper[f"{bounds}_high"]
+    known = here["mean"] is not None
+    return {
+        "here": here["mean"],
+        "here_low": here["low"],
+        "here_high": here["high"],
+        "paper": paper[key],
+        "paper_low": low,
+        "paper_high": high,
+        "overlap": bool(known and here["low"] <= high and here["high"] >= low),
+        "below": bool(known and here["high"] < low),
+    }
