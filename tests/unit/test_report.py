@@ -174,7 +174,7 @@ def test_page_is_complete_in_itself(study):
         assert tag not in {"script", "link", "iframe", "object", "embed", "form"}
         assert attributes.get("src", "data:image/").startswith("data:image/")
         href = attributes.get("href", "#")
-        assert href.startswith("#") or re.fullmatch(r"\w+/(credits\.csv|quality\.html)", href)
+        assert href.startswith("#") or re.fullmatch(r"\w+/(credits\.csv|[a-z-]+\.html)|ro-crate-metadata\.json", href)
         if tag == "img":
             assert "alt" in attributes
     anchors = {attributes["href"][1:] for tag, attributes in tags.tags if tag == "a" and attributes["href"][0] == "#"}

@@ -45,10 +45,10 @@ def draw_shortcuts(finding: Finding, level: float) -> tuple[Figure, pd.DataFrame
             fontsize=8.5, fontweight="bold",
         )  # fmt: skip
         for place, row in zip(places, table.to_dict("records"), strict=True):
-            axes.text(0.01, place, f"{100 * row['accuracy']:.1f} %", va="center", fontsize=8)
-        axes.set_yticks(places, table["baseline"])
+            axes.text(1.03, place, f"{100 * row['accuracy']:.1f} %", va="center", fontsize=8)
+        axes.set_yticks(places, table["baseline"].tolist())
         axes.tick_params(axis="y", length=0)
-        axes.set(xlim=(0, 1.02), ylim=(-0.6, len(table) + 0.1), xlabel="share of the test sheets named rightly")
+        axes.set(xlim=(0, 1), ylim=(-0.6, len(table) + 0.1), xlabel="share of the test sheets named rightly")
         axes.xaxis.set_major_formatter(percent_axis())
         sns.despine(ax=axes, left=True)
     return figure, table
