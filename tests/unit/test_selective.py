@@ -35,7 +35,7 @@ def test_a_worked_example():
     assert augrc(confidence, wrong) == pytest.approx((0 + 0 + 1 / 8 + 1 / 4) / 4)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(SHEETS, st.randoms(use_true_random=False))
 def test_ties_count_as_the_mean_over_their_orders(sheets, random):
     confidence, wrong = columns(sheets)
@@ -47,6 +47,7 @@ def test_ties_count_as_the_mean_over_their_orders(sheets, random):
     assert risks(confidence, wrong)[-1] == pytest.approx(wrong.mean(), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(SHEETS)
 def test_augrc_is_what_its_authors_derive_from_the_auroc(sheets):
     confidence, wrong = columns(sheets)
@@ -63,6 +64,7 @@ def test_no_order_has_a_smaller_area_than_the_best():
         assert excess_aurc(1 - wrong + 0.1 * random.random(40), wrong) == pytest.approx(0, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(SHEETS, st.sampled_from([0.05, 0.2, 0.5]))
 def test_threshold_at_risk_against_all_thresholds(sheets, risk):
     confidence, wrong = columns(sheets)
@@ -75,6 +77,7 @@ def test_threshold_at_risk_against_all_thresholds(sheets, risk):
         assert at_threshold(confidence, wrong, threshold)[0] == max(allowed)
 
 
+@settings(deadline=None)
 @given(SHEETS, st.floats(0, 1))
 def test_threshold_at_coverage_answers_no_more(sheets, coverage):
     confidence, wrong = columns(sheets)

@@ -24,6 +24,7 @@ def test_part_sizes_are_the_papers():
     assert part_sizes(18_389, SHARES) == [12_872, 3_678, 1_839]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.integers(12, 300), st.integers(12, 300), st.integers(0, 5))
 def test_each_class_has_its_share_of_each_part(first, second, seed):
     split = split_random(index(a=first, b=second), SHARES, seed)
@@ -115,19 +116,26 @@ def test_a_class_in_one_group_is_named():
         split_grouped(index(a=60, b=30), np.r_[np.arange(60), np.full(30, 60)], SHARES, 1)
 
 
-def sources():
-    sheets = index(a=120, b=80)
-    source = np.array(["US", "NY", "K", "one class only", ""])[np.arange(200) % 5]
-    source[(source == "one class only") & (sheets["label"] == "b")] = "US"
-    source[:10] = "NY"
-    return sheets, pd.Series(source, name="institutionCode")
+def sources(labels=("a", "b")):
+    """US has 30 and 30 of the classes, NY 40 and 20, K 60 and 8; another has one class, some are unknown."""
+    rows = {"US": (30, 30), "NY": (40, 20), "K": (60, 8), "one class only": (12, 0), "": (9, 9)}
+    made = [
+        (name, label)
+        for name, counts in rows.items()
+        for label, n in zip(labels, counts, strict=True)
+        for _ in range(n)
+    ]
+    table = pd.DataFrame(made, columns=["source", "label"])
+    names = [f"{number:04}.jpg" for number in np.random.default_rng(0).permutation(len(table))]
+    return table.assign(image_id=names, specimen_id=names), table["source"].rename("institutionCode")
 
 
-def test_sources_take_turns_the_largest_first():
-    sheets, source = sources()
+@pytest.mark.parametrize("labels", [("a", "b"), ("b", "a")])
+def test_sources_take_turns_the_best_filled_first(labels):
+    sheets, source = sources(labels)
     held = []
     for seed in (1, 2, 3, 4):
-        split = split_held_out(sheets, np.arange(200), source, SHARES, seed)
+        split = split_held_out(sheets, np.arange(len(sheets)), source, SHARES, seed)
         part = split.set_index("image_id")["part"][sheets["image_id"]].to_numpy()
         (only,) = set(source[part == "test"])
         assert (part[source == only] == "test").all()
@@ -138,7 +146,7 @@ def test_sources_take_turns_the_largest_first():
 
 def test_held_out_keeps_groups_whole_among_the_others():
     sheets, source = sources()
-    groups = np.arange(200) // 3
+    groups = np.arange(len(sheets)) // 3
     split = split_held_out(sheets, groups, source, SHARES, 1)
     part = split.set_index("image_id")["part"][sheets["image_id"]].to_numpy()
     rest = part != "test"

@@ -56,20 +56,21 @@ def split_held_out(
     """A split whose test part is one source: all sheets of one institution, imaging set-up or family.
 
     `source` names the source of each row of `sheets`, "" where it is unknown. Sources that have sheets of every
-    class, and leave some of every class, take turns, the largest first: seed 1 holds out the largest, seed 2 the
-    next. The other sheets are dealt into training and validation as in `split_grouped`. Raises UserError without such
-    a source.
+    class, and leave some of every class, take turns; seed 1 holds out the one with the most sheets of its rarest
+    class, seed 2 the next. The other sheets are dealt into training and validation as in `split_grouped`. Raises
+    UserError without such a source.
     """
     table = _sorted(sheets.assign(group=groups, source=source.to_numpy()))
     counts = pd.crosstab(table["source"], table["label"]).drop(index="", errors="ignore")
-    able = counts[((counts > 0) & (counts < table["label"].value_counts())).all(axis=1)]
+    able = counts[((counts > 0) & (counts < table["label"].value_counts()[counts.columns])).all(axis=1)]
     if able.empty:
         found = ", ".join(f"'{name}'" for name in counts.index[:5]) or "none"
         raise UserError(
             f"no source can be held out: none of those in '{source.name}' ({found}) has sheets of every class and"
             " leaves some of every class; name another column in split.held_out"
         )
-    ranked = able.assign(size=able.sum(axis=1)).reset_index().sort_values(["size", "source"], ascending=[False, True])
+    ranked = able.assign(rarest=able.min(axis=1)).reset_index()
+    ranked = ranked.sort_values(["rarest", "source"], ascending=[False, True])
     held_out = ranked["source"].iloc[(seed - 1) % len(ranked)]
     rest = table["source"] != held_out
     table["part"] = "test"
