@@ -123,6 +123,7 @@ def test_media_that_are_missing_or_malformed_are_left_out(services, tmp_path):
         record(9, media=[{"type": "StillImage", "identifier": "https://img.example/9.jpg", "license": 4}]),
     ]  # fmt: skip
     del bad[6]["key"]
+    bad.append(record(17, media=7))
     hold(services, bad, many(3, 10))
     found = [one for one in find(tmp_path, services) if one.fields["label"] == "clubmoss"]
     assert {one.urls[0][-5:-4] for one in found} == {"6", "8", "9"}

@@ -28,7 +28,6 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SCHEMA = """
 create table if not exists picture
     (image_id text primary key, label text, rank blob, ways text, fields text);
-create index if not exists by_rank on picture (label, rank);
 create table if not exists step (name text primary key, value text);
 create table if not exists left_out (label text, reason text, number integer, primary key (label, reason));
 create table if not exists record (id text primary key, label text, terms text);
@@ -61,7 +60,7 @@ class Candidates:
     def _open(self, path: Path) -> sqlite3.Connection:
         base = sqlite3.connect(path)
         try:
-            base.executescript("pragma synchronous = off;" + SCHEMA)
+            base.executescript("pragma synchronous = off; pragma cache_size = -65536;" + SCHEMA)
         except sqlite3.DatabaseError:  # cut short by a crash of the machine
             base.close()
             return self._begin(path)
