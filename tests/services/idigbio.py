@@ -28,7 +28,7 @@ async def search(request: web.Request) -> web.Response:
     items = records
     if kind == "media":
         uuids = {item["uuid"] for item in records}
-        items = [item for item in store(request)["media"] if not isinstance(item, dict) or uuids & set(_records(item))]
+        items = [item for item in store(request)["media"] if not _records(item) or uuids & set(_records(item))]
     random.shuffle(items)  # pages of what is not sorted do not fit together
     if body.get("sort") == ["uuid"]:
         items = sorted(items, key=lambda item: str(item.get("uuid")) if isinstance(item, dict) else "")
@@ -43,8 +43,8 @@ def _fits(item: dict, query: dict) -> bool:
     return all(index.get(term) in values for term, values in wanted.items())
 
 
-def _records(item: dict) -> list:
-    return (item.get("indexTerms") or {}).get("records") or []
+def _records(item: object) -> list:
+    return (item.get("indexTerms") or {}).get("records") or [] if isinstance(item, dict) else []
 
 
 @routes.get("/api.idigbio.org/v2/media/{uuid}")

@@ -236,6 +236,7 @@ def test_a_download_that_failed_is_ordered_again(services, tmp_path, account):
         find(tmp_path / "w", services)
     downloads(services, tmp_path)
     assert len(find(tmp_path / "w", services)) == 10
+    assert services.counters()["requests"]["/api.gbif.org/v1/occurrence/download/request"] == 1 + 2
 
 
 def test_without_an_account_nothing_is_ordered(services, tmp_path, monkeypatch):
