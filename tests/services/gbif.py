@@ -38,7 +38,7 @@ async def search(request: web.Request) -> web.Response:
         return web.Response(status=400, text="not the query that was expected")
     records = store(request).get("records", {}).get(request.query["taxonKey"], [])
     if code := request.query.get("institutionCode"):
-        records = [record for record in records if record.get("institutionCode") == code]
+        records = [one for one in records if not isinstance(one, dict) or one.get("institutionCode") == code]
     page = records[offset : offset + min(limit, 300)]
     values = {"offset": offset, "limit": min(limit, 300), "count": store(request).get("count", len(records))}
     return web.json_response(values | {"endOfRecords": offset + len(page) >= len(records), "results": page})

@@ -119,7 +119,7 @@ def test_media_that_are_missing_or_malformed_are_left_out(services, tmp_path):
     bad = [
         record(1, media=None), record(2, media="https://img.example/2.jpg"), record(3, media=["x", None, 7]),
         record(4, media=[{"type": "StillImage"}]), record(5, media=[{"type": "Sound", "identifier": "https://a.example/5.mp3"}]),
-        record(6, media=[{"identifier": "https://img.example/6.jpg"}]), {"key": 7}, record(8, catalogNumber=None),
+        record(6, media=[{"identifier": "https://img.example/6.jpg"}]), {"key": 7}, record(8, catalogNumber=None), 9,
         record(9, media=[{"type": "StillImage", "identifier": "https://img.example/9.jpg", "license": 4}]),
     ]  # fmt: skip
     del bad[6]["key"]
@@ -183,6 +183,23 @@ def test_copies_of_the_cache_are_named_by_record_and_digest(services, tmp_path):
     digest = hashlib.md5(b"https://img.example/0.jpg").hexdigest()
     assert one.urls == (f"https://api.gbif.org/v1/image/cache/512x512/occurrence/1000/media/{digest}",)
     assert one.routes == ("api.gbif.org image cache 512x512",)
+
+
+@pytest.mark.parametrize(
+    "answer", [[], "x", {"message": "try later"}, {"count": "many"}, {"count": 3, "results": None}]
+)
+def test_an_answer_of_another_shape_is_named(tmp_path, answer):
+    class Odd:
+        async def json(self, url, **options):
+            return NAMES["Lycopodiaceae"] if url == gbif.MATCH else answer
+
+    async def run():
+        classes = {label: {"name": "Lycopodiaceae"} for label in ("a", "b")}
+        settings = GbifSource.model_validate({"classes": classes})
+        return [one async for one in gbif.requests(settings, Odd(), tmp_path)]
+
+    with pytest.raises(UserError, match="GBIF answered without `"):
+        asyncio.run(run())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sheetlens import files
 from sheetlens.errors import UserError
@@ -33,6 +33,9 @@ create table if not exists left_out (label text, reason text, number integer, pr
 create table if not exists record (id text primary key, label text, terms text);
 create table if not exists note (name text primary key, value text);
 """
+
+
+T = TypeVar("T")
 
 
 class Candidates:
@@ -189,6 +192,14 @@ class Candidates:
             for image_id, ways, fields in rows:
                 urls, routes = zip(*json.loads(ways), strict=True)
                 yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
+
+
+def required(answer: Any, name: str, kind: type[T], service: str) -> T:
+    """A part of a service's answer; raise UserError where it is not there or of another kind."""
+    found = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(found, kind):
+        raise UserError(f"{service} answered without `{name}`, which every answer should have: run again later")
+    return found
 
 
 def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:

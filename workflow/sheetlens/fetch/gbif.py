@@ -20,7 +20,7 @@ from sheetlens.config import GbifSource
 from sheetlens.errors import UserError
 from sheetlens.fetch import Plan, Request, dwca, terms
 from sheetlens.fetch.bring import bring
-from sheetlens.fetch.candidates import Candidates
+from sheetlens.fetch.candidates import Candidates, required
 from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.session import Session
 
@@ -116,7 +116,7 @@ async def choose_method(
             counts = {}
             for label, parameters in queries.items():
                 answer = await session.json(SEARCH, params={**parameters, "limit": "0"})
-                counts[label] = int(answer["count"])
+                counts[label] = required(answer, "count", int, "GBIF")
             total = sum(counts.values())
             log.info("GBIF knows %s", ", ".join(f"{count:,} records of {label}" for label, count in counts.items()))
             few = total <= FEW if settings.method == "auto" else settings.method == "search"
@@ -148,10 +148,11 @@ async def _search(
         with candidates.step(f"page {label} {offset}") as due:
             if due:
                 answer = await session.json(SEARCH, params={**parameters, "limit": str(PAGE), "offset": str(offset)})
-                for record in answer["results"]:
+                records = [one for one in required(answer, "results", list, "GBIF") if isinstance(one, dict)]
+                for record in records:
                     _add(settings, candidates, label, record)
                 datasets = Counter(candidates.recall("datasets") or {})
-                datasets.update(str(record.get("datasetKey")) for record in answer["results"])
+                datasets.update(str(record.get("datasetKey")) for record in records)
                 candidates.note("datasets", datasets)
                 candidates.note(f"end {label}", bool(answer.get("endOfRecords", True)) or not answer["results"])
 

@@ -12,7 +12,7 @@ from typing import Any
 from sheetlens.config import IdigbioSource
 from sheetlens.errors import UserError
 from sheetlens.fetch import Plan, Request, dwca, terms
-from sheetlens.fetch.candidates import Candidates
+from sheetlens.fetch.candidates import Candidates, required
 from sheetlens.fetch.session import Session
 
 SEARCH = "https://search.idigbio.org/v2/search"
@@ -67,7 +67,7 @@ async def _search(
         with candidates.step(f"{kind} {label} {offset}") as due:
             if due:
                 answer = await _ask(session, kind, query, offset)
-                for item in answer["items"]:
+                for item in required(answer, "items", list, "iDigBio"):
                     if kind == "records":
                         _take_record(candidates, label, item)
                     else:
@@ -87,8 +87,8 @@ def _credit(candidates: Candidates, attribution: Sequence[Mapping[str, Any]]) ->
 
 async def _ask(session: Session, kind: str, query: Mapping[str, Any], offset: int) -> dict[str, Any]:
     body = {"rq": query, "limit": PAGE, "offset": offset, "sort": ["uuid"]}
-    answer = dict(await session.json(f"{SEARCH}/{kind}/", method="POST", json=body))
-    if answer["itemCount"] > DEEPEST:
+    answer: dict[str, Any] = await session.json(f"{SEARCH}/{kind}/", method="POST", json=body)
+    if required(answer, "itemCount", int, "iDigBio") > DEEPEST:
         raise UserError(
             f"iDigBio's search reaches {DEEPEST:,} {kind}, and {query} finds {answer['itemCount']:,}: narrow the"
             " query, or order a download at idigbio.org and read it with `source: dwca`"
