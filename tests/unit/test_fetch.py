@@ -42,6 +42,18 @@ def test_a_name_that_is_not_utf8_is_refused(photographs):
     assert refused["image_id"].tolist() == ["moss/caf\\udce9.jpg"]
 
 
+def test_a_folder_full_of_traps_neither_stops_nor_stalls(photographs):
+    (photographs / "moss/folder.jpg").mkdir()
+    (photographs / "moss/folder.jpg/inside.jpg").write_bytes(b"x")
+    os.mkfifo(photographs / "moss/pipe.jpg")
+    (photographs / "moss/to nowhere.jpg").symlink_to("nowhere")
+    (photographs / "moss/new\nline.jpg").write_bytes(b"x")
+    table = folder.fetch(FolderSource(path=str(photographs))).set_index("image_id")
+    assert table.loc[["moss/folder.jpg/inside.jpg", "moss/new\nline.jpg"], "status"].tolist() == ["ok", "ok"]
+    assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a pipe or device"
+    assert table.loc["moss/to nowhere.jpg", "reason"] == "cannot be read: No such file or directory"
+
+
 def test_a_changed_folder_has_another_fingerprint(photographs):
     source = FolderSource(path=str(photographs))
     first = folder.fingerprint(source)

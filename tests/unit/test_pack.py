@@ -1,4 +1,5 @@
 import hashlib
+import io
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from sheetlens import files
 from sheetlens.assemble import REPEATED, assemble
@@ -106,6 +108,20 @@ def test_index_holds_the_set_up(plain):
     assert table[["width", "height"]].iloc[3].tolist() == [303, 400]
     assert table.dtypes["box_right"] == "int64"
     assert table.dtypes["jpeg_quality"] == table.dtypes["balance_red"] == "float64"
+
+
+def test_the_pixels_are_those_of_any_other_machine(tmp_path):
+    """Files without compression, since encoders differ from version to version; JPEG is in `test_images`."""
+    sheets = {}
+    for number in range(12):
+        width, height = 200 + 37 * number, 300 + 11 * number
+        y, x = np.mgrid[0:height, 0:width].astype(np.uint32)
+        values = np.stack([x * 7 + y * 3 + number, x * y // 91, (x * x + 5 * y) // 17], axis=-1) % 251
+        buffer = io.BytesIO()
+        Image.fromarray(values.astype(np.uint8)).save(buffer, "TIFF")
+        sheets[f"{'ab'[number % 2]}/{number:02}.tif"] = buffer.getvalue()
+    pixels, *_ = packed(make_listing(tmp_path, sheets), tmp_path)
+    assert files.sha256(pixels) == "e4e7c981aa7b2a5b81a5f0f39046e763b4a8314f149595d690d17daf30a8f87f"
 
 
 @pytest.mark.parametrize(("jobs", "workers"), [(1, 2), (3, 8), (50, 1)])

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,8 @@ def _record(folder: Path, path: Path, labelled: bool) -> dict[str, Any]:
     if labelled and not label:
         return record | {"status": "refused", "reason": "not in a class folder"}
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
+            return record | {"status": "refused", "reason": "not a file but a pipe or device"}
         return record | {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
     except OSError as error:
         return record | {"status": "refused", "reason": f"cannot be read: {error.strerror}"}
