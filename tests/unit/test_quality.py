@@ -48,7 +48,7 @@ def test_what_was_refused_stands_with_its_reason_and_picture(page):
 def test_classes_photographed_in_different_ways_are_pointed_out(page):
     assert re.search(r"JPEG quality <span class=\"wrong\">differs between the classes", page)
     assert re.search(r"Collected in <span class=\"wrong\">differs between the classes", page)
-    assert "They differ in: jpeg quality, collected in." in page
+    assert "more than their plants:</strong> jpeg quality, collected in." in page
     assert "All files are alike in this: megapixels: under 0.5; format and colours: JPEG, RGB; border" in page
     assert "No file says anything about: camera;" in page
 
@@ -69,6 +69,15 @@ def test_pictures_that_are_too_costly_to_decode_are_not_tried(tmp_path):
     for reason in ("takes more than 60 seconds to decode", "its decoder crashed (SIGSEGV)", "too large: 30000x30000"):
         assert embed_refused(path, reason, 96) == ""
     assert embed_refused(tmp_path / "gone.png", "truncated", 96) == ""
+
+
+def test_small_differences_are_left_to_chance():
+    from sheetlens.quality import describe_property
+
+    labels = pd.Series(["a"] * 29 + ["b"] * 29)
+    values = pd.Series(["old"] * 16 + ["new"] * 13 + ["old"] * 7 + ["new"] * 22)
+    assert not describe_property("Age", values, labels)["apart"]
+    assert describe_property("Age", *(pd.concat([one] * 4, ignore_index=True) for one in (values, labels)))["apart"]
 
 
 def test_years_are_read_from_any_date():

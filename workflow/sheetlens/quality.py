@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
+from scipy.stats import chi2_contingency
 
 from sheetlens.files import read_table, whole
 from sheetlens.pack import open_pack
@@ -19,7 +20,7 @@ SHOWN = 6  # refused files shown for each reason
 VALUES = 8  # values of a property that are named; the rest are "others"
 LONGEST = 128  # pixels of a small picture
 APART = 0.3  # share of sheets that would have to change class for two classes to look alike
-ENOUGH = 20  # sheets of a class, below which differences are not spoken of
+CHANCE = 0.001  # probability below which a difference is not put down to chance
 UNKNOWN = "not stated"
 
 
@@ -84,17 +85,24 @@ def describe_property(name: str, values: pd.Series, labels: pd.Series) -> dict[s
     order = [value for value in order if value in counts.index and value != UNKNOWN]
     counts = counts.loc[[*order, *counts.index.intersection([UNKNOWN])]]
     shares = counts / counts.sum()
-    large = [label for label in counts if counts[label].sum() >= ENOUGH]
-    distances = [float(abs(shares[one] - shares[two]).sum() / 2) for one, two in combinations(large, 2)]
+    apart = any(
+        abs(shares[one] - shares[two]).sum() / 2 >= APART and not by_chance(counts[[one, two]])
+        for one, two in combinations(counts, 2)
+    )
     return {
         "name": name,
         "only": str(counts.index[0]) if len(counts) == 1 else "",
-        "apart": max(distances, default=0) >= APART,
+        "apart": apart,
         "rows": [
             {"value": value, "cells": list(zip(counts.loc[value], shares.loc[value], strict=True))}
             for value in counts.index
         ],
     }
+
+
+def by_chance(counts: pd.DataFrame) -> bool:
+    """Whether the difference between two columns of counts may be chance (chi-squared test)."""
+    return bool(chi2_contingency(counts[counts.sum(axis=1) > 0]).pvalue >= CHANCE)
 
 
 def binned(values: pd.Series, edges: list[float]) -> pd.Series:
