@@ -62,6 +62,9 @@ def answer(kind: str) -> web.Response | None:
 async def spoil(kind: str, request: web.Request, right: web.Response) -> web.StreamResponse:
     """Send the right answer in a wrong way."""
     body = bytes(right.body or b"")
+    if kind == "slow":
+        await asyncio.sleep(0.1)
+        return right
     if kind == "drop":
         request.transport.abort()
         return right

@@ -52,7 +52,8 @@ def test_without_a_strong_etag_nothing_is_joined(services, tmp_path, etag):
 @pytest.mark.parametrize("kind", ["elsewhere", "less", "other"])
 def test_another_part_than_the_one_asked_for_is_not_taken_for_it(services, tmp_path, kind):
     services.faults(next={PATH: ["reset", kind]})
-    assert bring(services.settings(), tmp_path, one(services))["a.jpg"]["status"] == "ok"
+    rows = bring(services.settings(), tmp_path, one(services), check=lambda path: None)
+    assert rows["a.jpg"]["status"] == "ok"
     assert (tmp_path / "originals/a.jpg").read_bytes() == picture("a.jpg")
 
 
@@ -160,6 +161,17 @@ def test_the_server_sees_no_more_than_the_limits(services, tmp_path):
         assert hosts[host]["most_active"] <= limit.connections
         assert hosts[host]["most_connections"] <= limit.connections
         assert busiest_second(hosts[host]["arrivals"]) <= limit.rate + 1
+
+
+def test_a_host_that_others_redirect_to_is_not_crowded(services, tmp_path):
+    services.faults(share=1, prefix="/images/", kinds=["slow"])
+    limits = {f"127.0.0.{host}": HostLimit(rate=1000, connections=4) for host in (2, 3, 4)}
+    limits["127.0.0.1"] = HostLimit(rate=1000, connections=1)
+    places = [f"/redirect?to={services.url(f'/images/{number}.jpg')}" for number in range(12)]
+    requests = [Request(f"{n}.jpg", (services.url(place, 2 + n % 3),)) for n, place in enumerate(places)]
+    rows = bring(services.settings(hosts=limits), tmp_path, requests)
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    assert services.counters()["hosts"]["127.0.0.1"]["most_active"] == 1
 
 
 def busiest_second(times):
