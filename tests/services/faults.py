@@ -75,7 +75,7 @@ async def spoil(kind: str, request: web.Request, right: web.Response) -> web.Str
     if kind == "elsewhere" and right.status == 206:  # another part than the one asked for
         start, _, rest = right.headers["Content-Range"].removeprefix("bytes ").partition("-")
         headers = {"ETag": right.headers["ETag"], "Content-Range": f"bytes {int(start) - 1}-{rest}"}
-        return web.Response(body=b"?" + body, status=206, headers=headers)
+        return web.Response(body=b"?" + body[:-1], status=206, headers=headers)
     if kind == "less" and right.status == 206:  # a part that ends before the end
         headers = {"ETag": right.headers["ETag"], "Content-Range": right.headers["Content-Range"]}
         return web.Response(body=body[:50], status=206, headers=headers)
