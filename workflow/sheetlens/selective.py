@@ -84,7 +84,8 @@ def guaranteed_threshold(confidence: np.ndarray, wrong: np.ndarray, risk: float,
     taken whose risk has an upper Clopper-Pearson limit of at most `risk`. Given the confidence of the surest sheet
     left out, those above it are a random sample of all such sheets, so each limit holds whatever the network. This is
     Learn Then Test (Angelopoulos et al. 2021, arXiv 2110.01052) in the place of the search of Geifman & El-Yaniv 2017.
-    None where no candidate passes: there are too few sheets, or too many wrong ones.
+    None where no candidate passes: there are too few sheets, or too many wrong ones. Where the validation part also
+    chose the epoch, it is a little kinder than new sheets, and the guarantee holds for it but for that choice.
     """
     doubt = (1 - certainty) / CANDIDATES
     fewest = math.ceil(math.log(doubt) / math.log(1 - risk))  # with none of them wrong
