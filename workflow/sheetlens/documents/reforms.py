@@ -117,7 +117,8 @@ def _answers(study: Study) -> dict[str, str]:
         f" for each seed; settings and weights' digests in {folder}/models/. Baselines: {folder}/audits/.",
         "5b": "The networks are those of Schuettpelz et al. 2017, Tables 1 and 2: the study repeats them.",
         "5c": f"Protocol '{evaluation['protocol']}': {100 * split.train:g} % training,"
-        f" {100 * split.validation:g} % validation, {100 * split.test:g} % test, afresh for each of the seeds {', '.join(map(str, evaluation['seeds']))};"
+        f" {100 * split.validation:g} % validation, {100 * split.test:g} % test, afresh for each"
+        f" of the seeds {', '.join(map(str, evaluation['seeds']))};"
         f" {folder}/splits/. The test part is read once for each model.",
         "5d": "Of each training the epoch with the best validation accuracy; all seeds are reported, none is chosen.",
         "5e": f"None: Adam, highest rate {facts['settings']['learning_rate']}, batches of {train.batch_size},"
