@@ -43,7 +43,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "predict_parts": 20,
         "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 20, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
-        "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8,
+        "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8, "audit_duplicates": 2, "audit_leakage": 4,
         "figure_dataset": 6, "figure_study": 2, "figure_evidence": 6, "report_credits": 2, "report_quality": 2,
         "report_write": 1, "document_verdict": 2, "document_page": 8, "document_crate": 1, "all": 1,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from sheetlens.audits.baselines import BASELINES, predict_baselines
 from sheetlens.audits.chance import area, combine_p, held_out, holm, paired_gain, permutation_p
 from sheetlens.audits.features import neighbour_shares
 from sheetlens.audits.labels import audit_labels, rank_labels, surprises
+from sheetlens.audits.leakage import audit_duplicates, audit_leakage
 from sheetlens.audits.shortcuts import audit_setup, audit_shortcuts
 from sheetlens.audits.training import audit_training
 from sheetlens.config import Audit
@@ -271,3 +272,26 @@ def test_trainings_that_failed_are_named(evaluation, severity, word):
     finding = audit_training(*evaluation)
     assert finding.severity == severity
     assert word in finding.sentence
+
+
+# Duplicates and leakage
+
+
+def test_twins_under_two_classes_are_an_alarm_and_others_a_note():
+    columns = ["first", "second", "kind", "labels_differ"]
+    pairs = pd.DataFrame([("a", "b", "exact file", False), ("c", "d", "near", True)], columns=columns)
+    assert audit_duplicates(pairs, 9).severity == "alarm"
+    assert audit_duplicates(pairs, 9).numbers["contrary"] == [["c", "d"]]
+    assert audit_duplicates(pairs.head(1), 9).severity == "note"
+    assert audit_duplicates(pairs.head(0), 9).severity == "ok"
+
+
+@pytest.mark.parametrize(
+    ("share", "protocol", "severity"),
+    [(0.0, "random", "ok"), (0.1, "random", "note"), (0.1, "grouped", "alarm"), (0.0, "grouped", "ok")],
+)
+def test_leakage_is_known_of_a_random_split_and_a_fault_of_a_grouped_one(share, protocol, severity):
+    clean = {"any": {"test_share": 0.0}, "relations": {"specimen": {"test_sheets": 0}}}
+    leaky = {"any": {"test_share": share}, "relations": {"specimen": {"test_sheets": 3}}}
+    finding = audit_leakage({f"{protocol}-1": clean, f"{protocol}-2": leaky}, protocol)
+    assert finding.severity == severity

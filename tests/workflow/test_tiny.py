@@ -18,7 +18,15 @@ def test_every_product_is_there(finished):
         assert {f"{dataset}/splits/random-{seed}{end}" for seed in (1, 2) for end in (".tsv", ".leakage.json")} <= made
         assert f"{dataset}/duplicates.parquet" in made
         assert f"{dataset}/evaluation/{network}-random.json" in made
-        findings = ("setup", "labels", "saliency", "shortcuts-random", "training-random")
+        findings = (
+            "duplicates",
+            "leakage-random",
+            "setup",
+            "labels",
+            "saliency",
+            "shortcuts-random",
+            "training-random",
+        )
         assert {f"{dataset}/audits/{name}.json" for name in findings} <= made
         assert {f"{dataset}/{name}.html" for name in ("audits", "model-card", "datasheet", "reforms")} <= made
         for ending in ("svg", "png", "pdf", "csv"):

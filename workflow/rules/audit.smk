@@ -245,3 +245,50 @@ rule audit_figure:
         " --evaluation {input.evaluation:q}"
         " --stem {params.stem:q}"
         " 2>&1 | tee -i {log:q}"
+
+
+rule audit_duplicates:
+    """Twins, and twins under two classes."""
+    input:
+        duplicates="results/{dataset}/duplicates.parquet",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audits.leakage"),
+    output:
+        finding="results/{dataset}/audits/duplicates.json",
+    log:
+        "logs/audit_duplicates/{dataset}.log",
+    benchmark:
+        "logs/audit_duplicates/{dataset}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    message:
+        "Auditing the duplicates of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens audit duplicates"
+        " --duplicates {input.duplicates:q}"
+        " --index {input.index:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_leakage:
+    """What straddles the parts of each split."""
+    input:
+        reports=expand("results/{{dataset}}/splits/{{protocol}}-{seed}.leakage.json", seed=SEEDS),
+        modules=modules("audits.leakage"),
+    output:
+        finding="results/{dataset}/audits/leakage-{protocol}.json",
+    log:
+        "logs/audit_leakage/{dataset}-{protocol}.log",
+    benchmark:
+        "logs/audit_leakage/{dataset}-{protocol}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    message:
+        "Auditing the leakage of {wildcards.dataset}, {wildcards.protocol} split"
+    shell:
+        "python -m sheetlens audit leakage"
+        " --protocol {wildcards.protocol}"
+        " --output {output.finding:q}"
+        " {input.reports:q}"
+        " 2>&1 | tee -i {log:q}"

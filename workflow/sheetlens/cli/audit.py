@@ -148,3 +148,26 @@ def draw_finding(figure: str, folder: Path, evaluation: Path, stem: Path) -> Non
     from sheetlens.drawing import save_figure
 
     save_figure(*draw_audit(figure, folder, evaluation), stem)
+
+
+@audit.command("duplicates")
+@click.option("--duplicates", type=FILE, required=True, help="Pairs that show the same sheet.")
+@click.option("--index", type=FILE, required=True, help="Table of the image set.")
+@OUTPUT
+def check_duplicates(duplicates: Path, index: Path, output: Path) -> None:
+    """Say what the twins mean."""
+    from sheetlens.audits.leakage import audit_duplicates
+
+    finish(audit_duplicates(files.read_table(duplicates), len(files.read_table(index))), output, duplicates)
+
+
+@audit.command("leakage")
+@click.option("--protocol", required=True, help="Split protocol.")
+@OUTPUT
+@click.argument("reports", type=FILE, nargs=-1, required=True)
+def check_leakage(protocol: str, output: Path, reports: tuple[Path, ...]) -> None:
+    """Say what straddles the parts of each split, from its leakage report."""
+    from sheetlens.audits.leakage import audit_leakage
+
+    found = {path.name.removesuffix(".leakage.json"): files.read_json(path) for path in reports}
+    finish(audit_leakage(found, protocol), output, *reports)

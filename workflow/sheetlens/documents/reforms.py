@@ -116,8 +116,9 @@ def _answers(study: Study) -> dict[str, str]:
         "5a": f"{len(study.models)} networks of one kind ({facts['network']}, {facts['parameters']:,} parameters), one"
         f" for each seed; settings and weights' digests in {folder}/models/. Baselines: {folder}/audits/.",
         "5b": "The networks are those of Schuettpelz et al. 2017, Tables 1 and 2: the study repeats them.",
-        "5c": f"Protocol '{evaluation['protocol']}': {split.train:.0%} training, {split.validation:.0%} validation,"
-        f" {split.test:.0%} test, afresh for each of the seeds {', '.join(map(str, evaluation['seeds']))};"
+        "5c": f"Protocol '{evaluation['protocol']}': {100 * split.train:g} % training,"
+        f" {100 * split.validation:g} % validation, {100 * split.test:g} % test, afresh for each"
+        f" of the seeds {', '.join(map(str, evaluation['seeds']))};"
         f" {folder}/splits/. The test part is read once for each model.",
         "5d": "Of each training the epoch with the best validation accuracy; all seeds are reported, none is chosen.",
         "5e": f"None: Adam, highest rate {facts['settings']['learning_rate']}, batches of {train.batch_size},"
@@ -130,7 +131,7 @@ def _answers(study: Study) -> dict[str, str]:
         "7a": "Accuracy, also with the least sure set aside, confusion matrix, error among those set aside"
         f" ({folder}/evaluation/). The classes are"
         f" {'about equally' if counts.min() > 0.4 * counts.sum() else 'unequally'} large.",
-        "7b": f"Wilson intervals at {evaluation['confidence']:.0%} for one test part, standard deviation over"
+        "7b": f"Wilson intervals at {100 * evaluation['confidence']:g} % for one test part, standard deviation over"
         f" {len(evaluation['seeds'])} seeds; gains over baselines by bootstrap over sheets.",
         "7c": "Permutation of the labels of unseen sheets, one for each specimen; several seeds by twice the median p,"
         " several baselines by Holm. It assumes that specimens are independent of each other.",
