@@ -76,10 +76,11 @@ class Team:
         return nn.parallel.DistributedDataParallel(network)
 
 
-def join(processes: int) -> Team:
+def join(processes: int, device: str) -> Team:
     """The team that `torchrun` made this process part of, or a team of one.
 
-    Raises UserError when that is not `processes` large, or has not one GPU for each process (or none at all).
+    `device` is the config's. Raises UserError when the team is not `processes` large, and when only some of them
+    have a GPU.
     """
     size = int(os.environ["WORLD_SIZE"]) if distributed.is_torchelastic_launched() else 1
     if size != processes:
@@ -89,12 +90,12 @@ def join(processes: int) -> Team:
         )
     if size == 1:
         return Team()
-    gpu = torch.cuda.is_available()  # torchrun lets each process see one of them
+    gpu = device != "cpu" and torch.cuda.is_available()  # torchrun lets each process see one of them
     distributed.init_process_group(BACKEND if gpu else "gloo")
     team = Team(distributed.get_rank(), size)
     gpus = int(team.total(torch.tensor(int(gpu))))
     if gpus not in (0, size):
-        raise UserError(f"train.gpus is {size}, but there are only {gpus} GPUs here")
+        raise UserError(f"train.gpus is {size}, but the number of GPUs here is {gpus}")
     if not team.leads:
         logging.getLogger("sheetlens").setLevel(logging.WARNING)  # say everything once
     return team
@@ -154,8 +155,8 @@ class SharedDropout(nn.Dropout):
         """Drop features of a share, shape (n, features)."""
         if not self.training:
             return features
-        ones = torch.ones((self.team.rows, *features.shape[1:]), device=features.device)
-        return features * self.team.share(super().forward(ones)).to(features.dtype)
+        ones = features.new_ones((self.team.rows, *features.shape[1:]))
+        return features * self.team.share(super().forward(ones))
 
 
 SHARED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SharedBatchNorm, nn.Dropout: SharedDropout}

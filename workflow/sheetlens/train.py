@@ -47,7 +47,7 @@ def train_network(
     in the folder; a later call with the same data and settings continues from it and ends in the same
     bytes. SIGTERM and SIGINT write one before they stop the process.
     """
-    team = join(settings.gpus)
+    team = join(settings.gpus, settings.device)
     device = choose_device(settings.device, settings.precision, settings.threads)
     log.info(device.reason)
     table = files.read_table(index)

@@ -1,0 +1,126 @@
+"""The workflow on a real Grid Engine cluster of one node, through profiles/sge."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cluster import gridengine
+from tests.conftest import ROOT, digests, snakemake, tiny_demo
+
+MODEL = "results/mercury/models/table1/random-1"
+# What a test cannot wait for, and a node with two slots.
+TEST_CLUSTER = ["--latency-wait", 5, "--max-threads", 2, "--seconds-between-status-checks", 2]
+TIMEOUT = 300  # seconds until a run that hangs counts as failed
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(gridengine.missing()), reason=gridengine.missing() or "Grid Engine is here"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with gridengine.cluster(tmp_path_factory.mktemp("cluster")) as environment:
+        yield environment
+
+
+def arguments(folder, *more):
+    return [*tiny_demo(folder)[2:], "--profile", ROOT / "profiles/sge", *TEST_CLUSTER, *more]
+
+
+def accounted(environment) -> list[dict[str, str]]:
+    """What Grid Engine's accounting says of every job that ended, oldest first."""
+    text = subprocess.run(["qacct", "-j"], env=environment, capture_output=True, text=True).stdout
+    jobs = [dict(re.findall(r"^(\w+) +(.*?) *$", block, re.MULTILINE)) for block in text.split("=" * 62)]
+    return [job for job in jobs if "jobnumber" in job]
+
+
+def queued(environment) -> str:
+    return subprocess.run(["qstat"], env=environment, capture_output=True, text=True).stdout
+
+
+def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finished, tmp_path):
+    def run(*more):
+        return snakemake(tmp_path, f"{MODEL}/predictions.parquet", *arguments(tmp_path, *more), env=cluster)
+
+    # Too little memory for torch under a site's limit: the training fails, and the run says where its log is.
+    limit = ["--set-resources", "train_network:sge_memory_per_slot=h_vmem", "train_network:mem_mb=300"]
+    failed = run("--retries", 0, *limit)
+    assert failed.returncode != 0
+    assert "Error in rule train_network" in failed.stderr
+    assert not (tmp_path / MODEL / "weights.safetensors").exists()
+    *others, trained = accounted(cluster)
+    assert {job["jobname"] for job in others} == {"fetch_demo", "prepare_shard", "prepare_pack", "split_sheets"}
+    assert all(job["exit_status"] == "0" for job in others)
+    assert trained["jobname"] == "train_network"
+    assert trained["exit_status"] != "0"
+    assert "-l gpu=1,h_rt=14400,h_vmem=150M,mem_free=300M" in trained["category"]
+    assert (trained["granted_pe"], trained["slots"]) == ("smp", "2")
+    assert (tmp_path / f"logs/sge/train_network-{trained['jobnumber']}.log").exists()
+
+    # Without it the same command goes on from there, to the model of a run without a cluster.
+    result = run()
+    assert result.returncode == 0, result.stderr
+    assert [job["jobname"] for job in accounted(cluster)[len(others) + 1 :]] == ["train_network", "predict_parts"]
+    here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
+    assert here["weights.safetensors"] == there["weights.safetensors"]
+    assert here["predictions.parquet"] == there["predictions.parquet"]
+
+
+def test_a_job_that_is_killed_is_sent_again(cluster, tmp_path):
+    before = len(accounted(cluster))
+    with started(cluster, tmp_path, sheets=100) as run:
+        job = running_job(cluster, run)
+        subprocess.run(["qdel", job], env=cluster, check=True, capture_output=True)
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == 0, output
+    assert "Trying to restart job" in output
+    killed, again = accounted(cluster)[before:]
+    assert killed["jobnumber"] == job
+    assert killed["failed"].startswith("100")
+    assert (again["failed"].split()[0], again["exit_status"]) == ("0", "0")
+
+
+def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
+    with started(cluster, tmp_path, sheets=1000) as run:
+        running_job(cluster, run)
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode != 0, output
+    deadline = time.monotonic() + TIMEOUT
+    while queued(cluster) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not queued(cluster)
+    assert not (tmp_path / "results/mercury/listing.parquet").exists()
+
+
+@contextlib.contextmanager
+def started(environment, folder, sheets):
+    """A run that draws so many sheets: enough to be at work when something happens."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
+        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *arguments(folder),
+        "--config", f'datasets={{"mercury": {{"demo": {{"sheets": {sheets}}}}}}}',
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    run = subprocess.Popen([str(word) for word in command], env=environment | {"PYTHONUNBUFFERED": "1"}, **pipes)
+    try:
+        yield run
+    finally:
+        run.kill()
+
+
+def running_job(environment, run: subprocess.Popen) -> str:
+    """The number of the job that is running, once it is."""
+    while run.poll() is None:
+        running = re.search(r"^ *(\d+) .* r +\d\d/", queued(environment), re.MULTILINE)
+        if running:
+            time.sleep(3)  # into the work
+            return running[1]
+        time.sleep(0.5)
+    raise AssertionError(run.stdout.read())
