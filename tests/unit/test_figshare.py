@@ -43,6 +43,11 @@ def file_object(number, body, **changes):
     } | changes  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch):
+    monkeypatch.setattr("sheetlens.fetch.figshare.PAGE", 10)  # so that eleven files are two pages
+
+
 @pytest.fixture
 def figshare(services):
     """figshare with an article of one file, and one whose file is the eleventh."""
