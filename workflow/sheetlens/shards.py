@@ -27,9 +27,9 @@ class Shard:
         """Open or begin the shard; what another policy or fit left is begun anew."""
         self.journal, self.pixels = (stem.with_name(stem.name + ending) for ending in (".jsonl", ".pixels"))
         stem.parent.mkdir(parents=True, exist_ok=True)
-        self.known: dict[str, str] = {}  # image_id -> SHA-256 of its original
-        self._places: list[tuple[str, int]] = []  # image_id and offset of each line
-        self._accepted = 0
+        self.known: dict[str, str] = {}  # what an earlier run read: image_id -> SHA-256 of its original
+        self._count = self._accepted = 0
+        self._last, self._sorted = "", True
         head = _head(fit)
         self._lines, self._rows = (_part(path).open("ab") for path in (self.journal, self.pixels))
         self._recover(head)
@@ -45,7 +45,8 @@ class Shard:
                     facts = json.loads(line)
                     if facts["status"] == "ok" and self._accepted == saved:
                         break
-                    self._note(facts, end)
+                    self.known[facts["image_id"]] = facts["sha256"]
+                    self._note(facts)
                     end += len(line)
         self._lines.truncate(end)
         self._rows.truncate(self._accepted * ROW)
@@ -53,34 +54,33 @@ class Shard:
             self._lines.write(head)
             self._lines.flush()
 
-    def _note(self, facts: dict[str, Any], offset: int) -> None:
-        self.known[facts["image_id"]] = facts["sha256"]
-        self._places.append((facts["image_id"], offset))
+    def _note(self, facts: dict[str, Any]) -> None:
+        self._count += 1
         self._accepted += facts["status"] == "ok"
+        self._sorted &= facts["image_id"] > self._last
+        self._last = facts["image_id"]
 
     def __contains__(self, record: dict[str, Any]) -> bool:
-        """Whether the original of a listing's row has been read already."""
+        """Whether an earlier run has read the original of a listing's row."""
         return self.known.get(record["image_id"]) == record["sha256"]
 
     def __len__(self) -> int:
         """Number of originals read."""
-        return len(self._places)
+        return self._count
 
     def append(self, reading: Reading) -> None:
         """Add what became of an original, out of this process's hands: a kill does not undo it."""
         self._rows.write(reading.pixels)  # first, so that each line has its pixels
         self._rows.flush()
-        offset = self._lines.tell()
         self._lines.write(json.dumps(reading.facts | {"row": self._accepted}).encode() + b"\n")
         self._lines.flush()
-        self._note(reading.facts, offset)
+        self._note(reading.facts)
 
     def finish(self) -> None:
         """Sort the journal and give the files their names. Of several readings of an original the last counts."""
         self.close()
-        order = sorted(dict(self._places).items())
-        if order != self._places:
-            _sort_lines(_part(self.journal), [offset for _, offset in order])
+        if not self._sorted:
+            _sort_lines(_part(self.journal))
         _part(self.pixels).replace(self.pixels)
         _part(self.journal).replace(self.journal)
 
@@ -158,12 +158,16 @@ def in_order(
         yield waiting.popleft().result()
 
 
-def _sort_lines(journal: Path, offsets: list[int]) -> None:
-    """Write the first line of a journal and then those at the given offsets in its place."""
-    ordered = journal.with_suffix(".sorted")
+def _sort_lines(journal: Path) -> None:
+    """Sort a journal by image_id after its first line, keeping the last line of each."""
+    ordered, offsets = journal.with_suffix(".sorted"), dict[str, int]()
     with journal.open("rb") as lines, ordered.open("wb") as to:
         to.write(lines.readline())
-        for offset in offsets:
+        offset = lines.tell()
+        while line := lines.readline():
+            offsets[json.loads(line)["image_id"]] = offset
+            offset += len(line)
+        for _, offset in sorted(offsets.items()):
             lines.seek(offset)
             to.write(lines.readline())
     ordered.replace(journal)
