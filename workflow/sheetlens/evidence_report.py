@@ -36,17 +36,22 @@ def describe_evidence(outcomes: list[Outcome]) -> dict[str, Any]:
         "at_risk": evaluation["selective"]["at_risk"],
         "set_aside": evaluation["selective"]["set_aside"],
         "temperature": evaluation["calibration"]["temperature"]["mean"],
-        "worth": _worth(evaluation["prevalence"]),
+        **_worth(evaluation["prevalence"]),
         "guarantee": evaluation["selective"]["guarantee"],
         "file": f"{first.results.name}/{evaluation['dataset']}/evaluation/{first.path.name}",
         "splits": f"{first.results.name}/{evaluation['dataset']}/splits/",
     }
 
 
-def _worth(classes: list[dict[str, Any]]) -> list[tuple[float, list[dict[str, Any]]]]:
-    """Predictive values of every class, by the share of the class; nothing where a class was not tested."""
-    rows = zip(*(one["predictive_values"] for one in classes), strict=False)
-    return [(row[0]["prevalence"], list(row)) for row in rows]
+def _worth(classes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Predictive values by the share of the class; of two classes the first says all, none are there if untested."""
+    shown = classes[:1] if len(classes) == 2 else classes
+    rows = zip(*(one["predictive_values"] for one in shown), strict=False)
+    other = f"“{classes[1]['class']}”" if len(classes) == 2 else "any other class"
+    return {
+        "worth": [(row[0]["prevalence"], list(row)) for row in rows],
+        "worth_of": [(one["class"], other) for one in shown],
+    }
 
 
 def _protocol(outcome: Outcome) -> dict[str, Any]:
