@@ -20,10 +20,10 @@ def overlay(values: dict, changes: dict) -> dict:
     return values
 
 
-@pytest.mark.parametrize("name", ["demo", "own"])
-def test_overlays_fit_the_paper_config(name):
+@pytest.mark.parametrize(("name", "study"), [("demo", "demo"), ("own", "own"), ("audits", "demo")])
+def test_overlays_fit_the_paper_config(name, study):
     settings = read_settings(overlay(copy.deepcopy(PAPER), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
-    assert settings.study == name
+    assert settings.study == study
 
 
 def test_paper_config_states_the_paper():

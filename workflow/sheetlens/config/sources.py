@@ -18,7 +18,7 @@ class DemoSource(Closed):
     )
     drops: bool = Field(
         default=False,
-        description="Let a dried drop be the only trace on a stained sheet, for the saliency audit to point at.",
+        description="Plant a dried drop on every stained sheet, for the saliency audit to point at.",
     )
 
 

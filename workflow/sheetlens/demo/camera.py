@@ -79,8 +79,7 @@ def mount(rng: Generator, sheet: Sheet, size: tuple[int, int]) -> tuple[Image.Im
     coarse = (-(-width // COARSE), -(-height // COARSE))
     cover = unit_field(mask.reduce(COARSE))
     shape = (coarse[1], coarse[0])
-    halo = sheet.stained and not sheet.drop  # a drop is the only trace of the poison where there is one
-    colours, coarse_box = stained_paper(rng, paper_field(rng, shape), cover, halo, sheet.severity)
+    colours, coarse_box = stained_paper(rng, paper_field(rng, shape), cover, sheet.stained, sheet.severity)
     picture = textured(rng, colours, size)
 
     furniture.stamp(picture, rng, (int(width * rng.uniform(0.1, 0.9)), int(height * 0.07)), int(width * 0.055))

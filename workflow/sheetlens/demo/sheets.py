@@ -33,8 +33,8 @@ def write_sheets(
     `task` is "stain" (stained, unstained) or "family" (clubmoss, spikemoss); half the files are filed
     under each class. The same task, number of sheets, seed and `shortcut` give the same bytes for any number
     of `workers` (processes). With `shortcut` nine sheets in ten tell their class by how they were
-    photographed; without it the imaging set-up is independent of the class. With `drops` a dried drop is
-    the only trace of mercury on a stained sheet, and its box the stain's. `progress` is told the files
+    photographed; without it the imaging set-up is independent of the class. With `drops` every stained
+    sheet carries a dried drop as well, whose box is then the stain's. `progress` is told the files
     done and all files after each file.
 
     Returns one row for each file, sorted by `file` (POSIX path below `folder`): `label` as filed,
