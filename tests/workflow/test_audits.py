@@ -1,4 +1,7 @@
-"""Every planted defect is found, and the twin without it is silent: minutes, so behind the marker."""
+"""Every planted defect is found, and the twin without it is silent.
+
+Not yet shown as a whole: the evidence on the planted stain was 2.4 to 2.6 times its share of the picture where 3 is asked.
+"""
 
 import csv
 import re
@@ -17,7 +20,7 @@ from sheetlens.images import RefusedImageError, read_sheet
 from sheetlens.split import split_random
 from tests.conftest import ROOT, snakemake
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.open
 
 
 @pytest.fixture(scope="module")

@@ -236,6 +236,7 @@ rule audit_figure:
     params:
         folder="results/{dataset}",
         stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        dots_per_inch=settings.figures.dots_per_inch,
     message:
         "Drawing figure {wildcards.figure} of {wildcards.dataset}"
     shell:
@@ -244,6 +245,7 @@ rule audit_figure:
         " --folder {params.folder:q}"
         " --evaluation {input.evaluation:q}"
         " --stem {params.stem:q}"
+        " --dots-per-inch {params.dots_per_inch}"
         " 2>&1 | tee -i {log:q}"
 
 

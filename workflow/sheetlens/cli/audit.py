@@ -142,12 +142,13 @@ def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, tab
 @click.option("--folder", type=FOLDER, required=True, help="Products of the data set: results/{dataset}.")
 @click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
 @click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
-def draw_finding(figure: str, folder: Path, evaluation: Path, stem: Path) -> None:
+@click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
+def draw_finding(figure: str, folder: Path, evaluation: Path, stem: Path, dots_per_inch: int) -> None:
     """Draw what an audit found, as SVG, PNG and PDF with its CSV."""
     from sheetlens.audits.drawings import draw_audit
     from sheetlens.drawing import save_figure
 
-    save_figure(*draw_audit(figure, folder, evaluation), stem)
+    save_figure(*draw_audit(figure, folder, evaluation), stem, dots_per_inch)
 
 
 @audit.command("duplicates")
