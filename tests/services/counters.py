@@ -22,7 +22,7 @@ class Counters:
         self.hosts: dict[str, Host] = defaultdict(Host)
         self.requests: Counter = Counter()
         self.completed: Counter = Counter()  # whole bodies, sent from the first byte to the last
-        self.ranges: list[tuple[str, int]] = []
+        self.ranges: list[tuple[str, int, str]] = []  # path, first byte, the version it must be of
 
     def arrive(self, host: str, request: web.Request) -> None:
         seen = self.hosts[host]
@@ -34,7 +34,8 @@ class Counters:
         seen.agents[request.headers.get("User-Agent", "")] += 1
         self.requests[request.path] += 1
         if "Range" in request.headers:
-            self.ranges.append((request.path, int(request.headers["Range"].removeprefix("bytes=").split("-")[0])))
+            start = int(request.headers["Range"].removeprefix("bytes=").split("-")[0])
+            self.ranges.append((request.path, start, request.headers.get("If-Range", "")))
 
     def leave(self, host: str) -> None:
         self.hosts[host].active -= 1
