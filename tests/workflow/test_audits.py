@@ -1,6 +1,7 @@
 """Every planted defect is found, and the twin without it is silent.
 
-Not yet shown as a whole: the evidence on the planted stain was 2.4 to 2.6 times its share of the picture where 3 is asked.
+Not yet shown as a whole: the evidence on the planted stain was 2.4 to 2.6 times its share of the picture, where 3
+is asked.
 """
 
 import csv
