@@ -31,14 +31,16 @@ class Cluster:
         self.manifests: dict[str, dict] = {}
         self.processes: dict[str, subprocess.Popen] = {}
         self.deleted: list[str] = []
+        self.broken = False  # whether pods fail as soon as they start
 
     def create(self, manifest: dict) -> dict:
         name = manifest["metadata"]["name"]
         (container,) = manifest["spec"]["template"]["spec"]["containers"]
         environment = {key: os.environ[key] for key in ("PATH", "HOME")}
         self.manifests[name] = manifest
+        command = ["false"] if self.broken else container["command"]
         self.processes[name] = subprocess.Popen(
-            container["command"], cwd=container["workingDir"], env=environment, start_new_session=True
+            command, cwd=container["workingDir"], env=environment, start_new_session=True
         )
         return manifest
 
