@@ -10,6 +10,7 @@ import yaml
 
 from tests.conftest import ROOT
 
+DISTRIBUTIONS = packages_distributions()  # a second of work each time
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {line.split()[0] for line in LOCK.splitlines() if "==" in line}
 RULES = {path: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
@@ -59,7 +60,7 @@ def imports(module: str, seen: set[str]) -> set[str]:
         elif isinstance(node, ast.ImportFrom | ast.Import):
             names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             tops = {name.split(".")[0] for name in names if name} - set(sys.stdlib_module_names)
-            needed |= {packages_distributions()[top][0].lower() for top in tops}
+            needed |= {DISTRIBUTIONS[top][0].lower() for top in tops}
     return needed
 
 
