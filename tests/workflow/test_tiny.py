@@ -85,7 +85,12 @@ def test_the_research_object_names_files_that_are_there(finished):
     results = finished / "results"
     graph = read_json(results / "ro-crate-metadata.json")["@graph"]
     files = [entity for entity in graph if "sha256" in entity]
-    assert len(files) > 80
+    named = {entity["@id"] for entity in files}
+    products = [
+        path for name in ("weights.safetensors", "model-card.html", "manifest.parquet") for path in results.rglob(name)
+    ]
+    assert len(products) == 8
+    assert {path.relative_to(results).as_posix() for path in products} | {"report.html", "results.csv"} <= named
     for entity in files:
         assert hashlib.sha256((results / entity["@id"]).read_bytes()).hexdigest() == entity["sha256"]
 

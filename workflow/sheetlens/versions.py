@@ -46,7 +46,8 @@ def pull(name: str) -> None:
             f"the products are here, but the lock beside {study.stage} describes another state ({differences}):"
             f" check out the commit they belong to, or bring them up to date with 'dvc repro {study.stage}'"
         )
-    _run("snakemake", "--cores", "1", "--touch", "--quiet", "all", *study.snakemake)
+    # All of them, so that each has its settings noted: a change of one is then noticed.
+    _run("snakemake", "--cores", "1", "--touch", "--forceall", "--quiet", "all", *study.snakemake)
     log.info("%s is here as published; 'dvc repro %s' has nothing to do", name, study.stage)
 
 
