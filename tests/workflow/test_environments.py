@@ -17,7 +17,7 @@ import yaml
 
 from tests.conftest import ROOT, digests, snakemake, tiny_demo
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.open
 RULE = re.compile(r'^rule (\w+):\n(?:(?!^rule ).)*?conda:\s+"../../envs/(\w+).yaml"', re.DOTALL | re.MULTILINE)
 INCLUDES = re.findall(r'^include: "(.*)"', (ROOT / "Snakefile").read_text(), re.MULTILINE)
 RULES = dict(pair for path in INCLUDES for pair in RULE.findall((ROOT / path).read_text()))
