@@ -234,7 +234,7 @@ rule audit_figure:
     conda:
         "../../envs/figures.yaml"
     params:
-        folder="results/{dataset}",
+        folder=lambda wildcards: f"results/{wildcards.dataset}",
         stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
