@@ -92,6 +92,21 @@ def test_a_table_that_lacks_something_is_named(services, tmp_path, text, columns
         fetch(services, tmp_path, tmp_path / "none.csv")
 
 
+def test_a_picture_under_another_licence_is_refused(services, tmp_path):
+    stated = {"free": "https://creativecommons.org/publicdomain/zero/1.0/", "nc": "CC BY-NC 4.0", "default": "CC BY-NC"}
+    rows = [
+        {"url": services.url(f"/images/{name}.jpg"), "label": "fern", "image_id": f"{name}.jpg", "licence": licence}
+        for name, licence in stated.items()
+    ]
+    source = UrlsSource(table=str(write(tmp_path, rows, ".csv")), licences=("CC0", "CC-BY"))
+    remote.fetch("urls", source, services.settings(), tmp_path / "originals", tmp_path / "listing.parquet")
+    found = read_table(tmp_path / "listing.parquet").set_index("image_id")
+    assert found["status"].to_dict() == {"free.jpg": "ok", "nc.jpg": "refused", "default.jpg": "refused"}
+    assert found["reason"]["nc.jpg"] == "its licence is none of those wanted: CC-BY-NC-4.0"
+    assert found["reason"]["default.jpg"] == "nobody asserted a licence"
+    assert services.counters()["requests"] == {"/images/free.jpg": 1}
+
+
 def test_too_many_missing_files_stop_the_step_and_the_next_run_goes_on(services, tmp_path):
     rows = [{"url": services.url(f"/images/{number}.jpg"), "label": "fern"} for number in range(10)]
     table = write(tmp_path, rows, ".csv")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 from scipy.stats import chi2_contingency
 
-from sheetlens.files import read_table, whole
+from sheetlens.files import read_table
 from sheetlens.pack import open_pack
+from sheetlens.pages import write_page
 from sheetlens.pictures import embed_picture, embed_refused
 
 SAMPLE = 24  # sheets of each class on its contact sheet
@@ -26,15 +26,10 @@ UNKNOWN = "not stated"
 
 def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path, root: Path = Path()) -> None:
     """Write the page; paths in the manifest are relative to `root`. The same inputs give the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("sheetlens"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     used, found = read_table(index), read_table(manifest)
-    page = environment.get_template("quality.html").render(
+    write_page(
+        "quality.html",
+        output,
         title=title,
         found=len(found),
         used=len(used),
@@ -48,8 +43,6 @@ def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output:
         manifest=manifest.as_posix(),
         index=index.as_posix(),
     )
-    with whole(output) as part:
-        part.write_text(page, encoding="utf-8")
 
 
 def describe_properties(used: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,8 @@ def read_rows(
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
     `columns` maps our names to the table's, whose case does not count; `needed` are those of ours that must
-    be there (default: all). Raises UserError for a table that cannot be read or lacks one.
+    be there (default: all). A row with more cells than the table has columns has the key `refused`, which says
+    so. Raises UserError for a table that cannot be read or lacks a column.
     """
     path = path.expanduser()
     try:
@@ -30,7 +31,8 @@ def read_rows(
         if lacking := [columns[ours] for ours in (columns if needed is None else needed) if ours not in places]:
             raise UserError(f"the table {path} has no column '{lacking[0]}'; its columns are {', '.join(header)}")
         for row in rows:
-            yield {ours: _value(row.get(theirs)) for ours, theirs in places.items()}
+            found = {ours: _value(row.get(theirs)) for ours, theirs in places.items()}
+            yield found | {"refused": "the row has more cells than the table has columns"} if None in row else found
     except (OSError, csv.Error, pa.ArrowException, StopIteration) as error:
         raise UserError(f"the table {path} cannot be read: {error or 'it is empty'}") from None
 

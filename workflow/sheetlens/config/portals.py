@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.licences import known
+from sheetlens.config.sources import Licensed
 
 CATALOGUE_OF_LIFE = "7ddf754f-d193-4cc9-b351-99906754a03b"  # Catalogue of Life XR at GBIF
 
@@ -17,24 +17,10 @@ def _as_list(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
-class Sample(Closed):
+class Sample(Licensed):
     """What all these sources share: which pictures of those they know are taken."""
 
     seed: int = Field(default=1, ge=0, description="Same seed, same sample, in whatever order the records come.")
-    licences: tuple[str, ...] = Field(
-        default=(),
-        description="Licences that will do: SPDX ids, or kinds for any version (CC0, CC-BY); empty: any or none.",
-    )
-
-    @field_validator("licences")
-    @classmethod
-    def _can_be_met(cls, licences: tuple[str, ...]) -> tuple[str, ...]:
-        for licence in licences:
-            if not known(licence):
-                raise ValueError(
-                    f"'{licence}' is no SPDX id or kind of a Creative Commons licence, such as CC0 or CC-BY-4.0"
-                )
-        return licences
 
 
 class RecordClass(Closed):

@@ -2,9 +2,29 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sheetlens.config.closed import Closed
+from sheetlens.licences import known
+
+
+class Licensed(Closed):
+    """A source that says of each picture what may be done with it."""
+
+    licences: tuple[str, ...] = Field(
+        default=(),
+        description="Licences that will do: SPDX ids, or kinds for any version (CC0, CC-BY); empty: any or none.",
+    )
+
+    @field_validator("licences")
+    @classmethod
+    def _can_be_met(cls, licences: tuple[str, ...]) -> tuple[str, ...]:
+        for licence in licences:
+            if not known(licence):
+                raise ValueError(
+                    f"'{licence}' is no SPDX id or kind of a Creative Commons licence, such as CC0 or CC-BY-4.0"
+                )
+        return licences
 
 
 class DemoSource(Closed):
@@ -49,7 +69,7 @@ class FigshareFile(Closed):
     )
 
 
-class UrlsSource(Closed):
+class UrlsSource(Licensed):
     """A table of addresses and labels."""
 
     table: str = Field(min_length=1, description="The table (.csv, .tsv or .parquet), one row per image.")

@@ -11,9 +11,8 @@ from sheetlens.config import IiifSource
 from sheetlens.fetch import Plan, Request
 from sheetlens.fetch.faults import LaterError, RefusedError
 from sheetlens.fetch.session import Session
-from sheetlens.fetch.table import rows
 from sheetlens.fetch.urls import plan as plan_table
-from sheetlens.fetch.urls import request
+from sheetlens.fetch.urls import request, rows
 
 ENDING = "/0/default.jpg"
 
@@ -23,7 +22,7 @@ async def requests(settings: IiifSource, session: Session, folder: Path) -> Asyn
     for row in rows(settings):
         base = row["url"].removesuffix("/info.json").rstrip("/")
         size = f"!{settings.size},{settings.size}"
-        yield request({**row, "url": base}, (f"{base}/full/{size}{ENDING}",), (f"iiif {size}",))
+        yield request(settings, {**row, "url": base}, f"{base}/full/{size}{ENDING}", f"iiif {size}")
 
 
 async def alternatives(request: Request, session: Session) -> list[tuple[str, str]]:

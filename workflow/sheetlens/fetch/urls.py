@@ -1,31 +1,47 @@
 """Source `urls`: a table of addresses and labels, with optional checksums."""
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from yarl import URL
 
 from sheetlens.config import UrlsSource
-from sheetlens.fetch import Plan, Request
+from sheetlens.errors import UserError
+from sheetlens.fetch import LISTING, Plan, Request
 from sheetlens.fetch.session import Session
-from sheetlens.fetch.table import file_name, rows
 from sheetlens.fetch.unpack import SUFFIXES
-from sheetlens.licences import resolve
+from sheetlens.licences import allows, resolve
+from sheetlens.tables import read_rows
 
+OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
 NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused")
+UNSAFE = re.compile(r"[^\w.-]+")
 
 
 async def requests(settings: UrlsSource, session: Session, folder: Path) -> AsyncIterator[Request]:
     """One request for each row of the table; a row that says nothing usable is refused with the reason."""
     for row in rows(settings):
-        yield request(row, (row["url"],), ("urls",))
+        yield request(settings, row, row["url"], "urls")
 
 
-def request(row: dict[str, str], urls: tuple[str, ...], routes: tuple[str, ...]) -> Request:
-    """The request of a row, for these addresses."""
+def rows(settings: UrlsSource) -> Iterator[dict[str, str]]:
+    """The rows of the table as text under our names of the columns; a cell without a value is "".
+
+    Raises UserError for a table that is not there, cannot be read or lacks `url` or `label`, and for a column
+    of ours that no table gives.
+    """
+    if unknown := sorted(set(settings.columns) - set(OWN)):
+        raise UserError(f"the table {settings.table} cannot give '{unknown[0]}': `columns` knows {', '.join(OWN)}")
+    columns = {name: settings.columns.get(name, name) for name in OWN}
+    return read_rows(Path(settings.table), columns, ("url", "label", *settings.columns))
+
+
+def request(settings: UrlsSource, row: dict[str, str], url: str, route: str) -> Request:
+    """The request of a row, by this address; one that says nothing usable is refused."""
     size, refused = row.get("bytes", ""), row.get("refused", "")
     if size and not size.isdecimal():
         refused = refused or f"`bytes` is no number: {size[:50]!r}"
@@ -35,11 +51,18 @@ def request(row: dict[str, str], urls: tuple[str, ...], routes: tuple[str, ...])
     fields: dict[str, Any] = {key: value for key, value in row.items() if key not in NOT_FIELDS and value}
     fields.setdefault("specimen_id", PurePosixPath(image_id).stem)
     fields["licence"], asserted = resolve(fields.get("licence", ""))
-    fields["licence_asserted"] = str(fields.get("licence_asserted", asserted)).lower() in ("true", "1", "yes")
+    asserted = str(fields.get("licence_asserted", asserted)).lower() in ("true", "1", "yes")
+    fields["licence_asserted"] = asserted
+    if not allows(settings.licences, fields["licence"] if asserted else ""):
+        refused = refused or (
+            f"its licence is none of those wanted: {fields['licence'][:100]}"
+            if asserted
+            else "nobody asserted a licence"
+        )
     return Request(
         image_id,
-        urls,
-        routes,
+        (url,),
+        (route,),
         bytes=int(size) if size.isdecimal() else 0,
         md5=row.get("md5", ""),
         sha256=row.get("sha256", ""),
@@ -85,6 +108,11 @@ def _name(row: dict[str, str]) -> str:
     """A name of its own for each address: label, specimen or the address's last part, and a digest."""
     last = PurePosixPath(_address(row["url"]).name)
     digest = hashlib.sha256(row["url"].encode("utf-8", "backslashreplace")).hexdigest()[:8]
-    stem = file_name(row.get("specimen_id") or last.stem) or "image"
+    stem = _file_name(row.get("specimen_id") or last.stem) or "image"
     suffix = last.suffix.lower() if last.suffix.lower() in SUFFIXES else ""
-    return f"{file_name(row['label']) or 'unlabelled'}/{stem}-{digest}{suffix}"
+    return f"{_file_name(row['label']) or 'unlabelled'}/{stem}-{digest}{suffix}"
+
+
+def _file_name(text: str) -> str:
+    """Text made fit to be part of a file's name."""
+    return UNSAFE.sub("_", text).lstrip(".")[:80]
