@@ -104,7 +104,7 @@ def test_index_holds_the_set_up(plain):
     table = files.read_table(plain[1])
     assert not table.drop(columns="jpeg_quality").isna().any().any()
     assert (table["jpeg_quality"] == 75).all()
-    assert set(table["policy"]) == {"draft2-bicubic-2"}
+    assert set(table["policy"]) == {"reduced-bicubic-3"}
     assert table[["width", "height"]].iloc[3].tolist() == [303, 400]
     assert table.dtypes["box_right"] == "int64"
     assert table.dtypes["jpeg_quality"] == table.dtypes["balance_red"] == "float64"

@@ -50,10 +50,12 @@ class Decoded:
     """A decoded photograph, in the colours and the orientation of its file.
 
     `box` is the exact part of `image` that is the picture (left, top, right, bottom, fractions of pixels).
+    Each pixel of `image` is a mean of `averaged` x `averaged` pixels of the picture.
     """
 
     image: Image.Image
     box: tuple[float, float, float, float]
+    averaged: int = 1
     notes: list[str] = field(default_factory=list)
 
 
@@ -128,7 +130,8 @@ def _decode_jpeg(data: bytes, original: Image.Image, least: tuple[int, int]) -> 
         pixels = pixels[:, :, 0]
     if original.mode == "CMYK" and "adobe" in original.info:
         pixels = 255 - pixels  # Adobe's programs store ink the other way round, and say so by their marker
-    return Decoded(Image.fromarray(pixels, original.mode), (0, 0, width / factor, height / factor), notes)
+    image = Image.fromarray(pixels, original.mode)
+    return Decoded(image, (0, 0, width / factor, height / factor), factor, notes)
 
 
 def _is_padding(message: str, data: bytes) -> bool:
@@ -169,4 +172,4 @@ def _decode_whole(data: bytes, original: Image.Image, least: tuple[int, int]) ->
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
-    return Decoded(image, (0, 0, *image.size), notes)
+    return Decoded(image, (0, 0, *image.size), notes=notes)
