@@ -193,6 +193,13 @@ def test_neighbours_are_training_sheets_of_the_same_herbarium():
     assert shares.iloc[4:].isna().all(axis=None)  # alone in its herbarium; no number
 
 
+def test_a_class_at_the_beginning_of_a_file_name_is_no_herbarium():
+    specimens = pd.Series(["piper_US000101__1", "other_US000102__2", "piper_US000103__3", "other_US000104__4"])
+    labels = pd.Series(["piper", "other", "piper", "other"])
+    shares = neighbour_shares(specimens, labels, np.ones(4, bool), nearest=2)
+    assert shares["neighbours piper"].tolist() == [0.5, 1.0, 0.0, 0.5]
+
+
 # Labels
 
 

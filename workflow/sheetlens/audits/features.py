@@ -1,6 +1,5 @@
 """What a shortcut could live on: each baseline's view of the sheets, with the plant left out."""
 
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +13,7 @@ EXIF = ("exif_make", "exif_model", "exif_datetime", "exif_software", "icc")
 CONTENT = ("bytes", "sharpness", "balance_red", "balance_blue")
 RECORD = ("recordedBy", "eventDate")
 STRIP = 2  # pixels of the 256: the outermost ring, where a photograph shows the table and not yet the paper
+BARCODE = r"([A-Za-z]*)(\d+)"
 CORNER = (0.72, 0.52)  # the label's corner begins at this share of height and width (lower right)
 Table = pd.DataFrame
 
@@ -93,11 +93,12 @@ PICTURES = ("border strip", "colour histogram", "label corner")
 def neighbour_shares(specimens: pd.Series, labels: pd.Series, train: NDArray[np.bool_], nearest: int = 4) -> Table:
     """Share of each class among the training sheets with the nearest barcodes; a sheet is no neighbour of itself.
 
-    `specimens` and `labels` are texts and `train` says which labels may be used, all of shape (n,). Barcodes of
-    another herbarium (other letters before the number) are no neighbours; NaN where there is none.
+    `specimens` and `labels` are texts and `train` says which labels may be used, all of shape (n,). A barcode is
+    the first number in the text with the letters right before it: a file name may begin with the class. Barcodes
+    of another herbarium (other letters) are no neighbours; NaN where there is none.
     """
-    herbarium = specimens.map(lambda text: re.sub(r"\d.*", "", text))
-    number = specimens.map(lambda text: float(re.findall(r"\d+", text)[0][:15]) if re.search(r"\d", text) else np.nan)
+    parts = specimens.str.extract(BARCODE)
+    herbarium, number = parts[0], parts[1].str[:15].astype(float)
     classes = sorted(labels.unique())
     shares = np.full((len(labels), len(classes)), np.nan)
     codes = pd.Categorical(labels, categories=classes).codes
@@ -108,7 +109,7 @@ def neighbour_shares(specimens: pd.Series, labels: pd.Series, train: NDArray[np.
         known = known[np.argsort(number.to_numpy()[known], kind="stable")]
         places = np.searchsorted(number.to_numpy()[known], number.to_numpy()[group])
         for row, place in zip(group, places, strict=True):
-            window = [other for other in known[max(0, place - nearest) : place + nearest] if other != row]
+            window = [other for other in known[max(0, place - nearest) : place + nearest + 1] if other != row]
             window.sort(key=lambda other: abs(number.iloc[other] - number.iloc[row]))
             if window:
                 shares[row] = np.bincount(codes[window[:nearest]], minlength=len(classes)) / len(window[:nearest])
