@@ -80,7 +80,7 @@ def write_products(folder: Path) -> int:
     paths = [path for path in paths if "/shards/" not in path]  # they are gone when a run ends
     for path in paths:
         product = folder / path
-        if product.name == "originals":
+        if not product.suffix:  # a folder
             product.mkdir(parents=True)
             continue
         product.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ clusters: [{{name: test, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
 contexts: [{{name: test, context: {{cluster: test, user: test, namespace: herbarium}}}}]
 users: [{{name: test, user: {{}}}}]
 """
+GRACE = 5  # seconds between asking a pod to end and ending it; Kubernetes gives 30
 
 
 class Cluster:
@@ -54,6 +55,9 @@ class Cluster:
         process = self.processes.pop(name)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.deleted.append(name)
         return {"kind": "Status", "status": "Success"}
