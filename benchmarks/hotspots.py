@@ -1,16 +1,16 @@
 """Are the intervals of cabinets as good as they say, and what does the sampling plan find? On simulated collections.
 
-Each of 200 collections has 30 to 120 cabinets. Sheets in a cabinet: log-normal, median 60, log sd 1.2, at least 1, at most
-1,000, so that one cabinet in ten has fewer than 13. The shares of treated sheets are drawn for each collection
+Each of 200 collections has 30 to 120 cabinets. Sheets in a cabinet: log-normal, median 60, log sd 1.2, 1 to 1,000, so
+that one cabinet in ten has fewer than 13. The shares of treated sheets are drawn for each collection
 
 - `beta`: from a beta distribution with mean uniform in 0.02 to 0.25 and intraclass correlation uniform in 0.05 to 0.6;
-- `few hot`: no such distribution: a part (uniform in 5 to 25 %) of the cabinets has shares uniform in 0.3 to 0.95, the
-  rest uniform in 0 to 0.03. The model does not know.
+- `few hot`: a part (uniform in 5 to 25 %) of the cabinets has shares uniform in 0.3 to 0.95, the
+  rest uniform in 0 to 0.03.
 
-The network's sensitivity is uniform in 0.80 to 0.97, its specificity in 0.85 to 0.98; both are known only from a test part of
-150 to 800 sheets of each class. An interval covers when the cabinet's true share lies in it. A test finds a treated
-cabinet when its share is at least that of `TREATED`; the budget is one test for ten cabinets. The last line is a JSON
-object; `coverage` and `ratio_found` are those of `beta`.
+The model's own distribution is neither. The network's sensitivity is uniform in 0.80 to 0.97, its specificity in 0.85
+to 0.98; both are known only from a test part of 150 to 800 sheets of each class. An interval covers when the cabinet's
+true share lies in it. A test finds a treated cabinet when its share is at least `TREATED`; the budget is one test for
+ten cabinets. The last line is a JSON object; `coverage` and `ratio_found` are those of `beta`.
 """
 
 import argparse

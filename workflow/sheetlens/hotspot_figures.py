@@ -10,9 +10,8 @@ from matplotlib.patches import Rectangle
 
 from sheetlens.drawing import COLOURS, INK, METADATA, house_style, new_figure, percent_axis, wrap
 from sheetlens.files import whole
-from sheetlens.pages import NOTHING, percent
+from sheetlens.pages import NOTHING, UNSAFE, percent
 
-WARNING = "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
 LONGEST = 40  # letters of a name in a chart
 COLUMNS, ROWS = 3, 8  # of labels on a page: 70 x 37 mm each, a common sheet of labels
 WIDTH, HEIGHT = 210 / 25.4, 297 / 25.4  # inches of A4
@@ -43,7 +42,10 @@ def draw_map(sheets: pd.DataFrame) -> Figure:
     with house_style():
         figure = new_figure(6.6, 3.9)
         axes = figure.subplots()
-        for named, colour, size, what in ((False, "#AAAAAA", 4, "other sheets"), (True, COLOURS[5], 7, "named as treated")):
+        for named, colour, size, what in (
+            (False, "#AAAAAA", 4, "other sheets"),
+            (True, COLOURS[5], 7, "named as treated"),
+        ):
             some = sheets[sheets["named"] == named]
             axes.scatter(some["decimalLongitude"], some["decimalLatitude"], s=size, c=colour, lw=0, alpha=0.7,
                          label=f"{what} ({len(some):,})", rasterized=True)  # fmt: skip
@@ -55,16 +57,16 @@ def draw_map(sheets: pd.DataFrame) -> Figure:
 
 
 def write_labels(plan: pd.DataFrame, hazards: pd.DataFrame, output: Path) -> None:
-    """Write labels for cabinets to test and for likely treated sheets, 24 on a page (PDF, A4); same labels, same bytes."""
+    """Write labels for cabinets to test and for the hazard list, 24 on a page (PDF, A4); same labels, same bytes."""
     labels = [
         (row["group"], "Cabinet to test for mercury vapour",
-         f"Treated sheets, estimated: {percent(row['share'], 0)} ({percent(row['low'], 0)} {NOTHING} {percent(row['high'], 0)})")
+         f"Treated sheets: about {percent(row['share'], 0)} ({100 * row['low']:.0f}{NOTHING}{percent(row['high'], 0)})")
         for row in plan.to_dict("records")
     ]  # fmt: skip
     labels += [
         (row["barcode"] or row["image_id"], row["scientificName"],
-         f"Likely treated with mercury ({percent(row['probability_in_cabinet'], 0)}){' in ' * bool(row['storageLocation'])}"
-         f"{row['storageLocation']}")
+         f"Mercury? By network {percent(row['probability'], 0)},"
+         f" in its cabinet {percent(row['probability_in_cabinet'], 0)}\n{_shortened(row['storageLocation'], LONGEST)}")
         for row in hazards.to_dict("records")
     ]  # fmt: skip
     with house_style(), whole(output) as part, PdfPages(part, metadata=METADATA["pdf"]) as pdf:
@@ -81,10 +83,10 @@ def _page(labels: list[tuple[str, str, str]]) -> Figure:
         axes.add_patch(Rectangle((column, row), 1, 1, fill=False, ec="#BBBBBB", lw=0.4))
         axes.text(column + 0.06, row + 0.10, _shortened(title, 24), va="top", fontsize=11, fontweight="bold", color=INK)
         axes.text(column + 0.06, row + 0.30, _shortened(about, 40), va="top", fontsize=7.5, fontstyle="italic")
-        axes.text(column + 0.06, row + 0.44, wrap(_shortened(found, 84), 42), va="top", fontsize=7.5)
-        axes.text(column + 0.06, row + 0.68, wrap(WARNING, 54), va="top", fontsize=6, color="#A63D00")
+        axes.text(column + 0.06, row + 0.44, found, va="top", fontsize=7.5)
+        axes.text(column + 0.06, row + 0.68, wrap(UNSAFE, 54), va="top", fontsize=6, color="#A63D00")
     if not labels:
-        axes.text(0.06, 0.1, f"No cabinet to test and no sheet on the list. {WARNING}", va="top", fontsize=8)
+        axes.text(0.06, 0.1, f"No cabinet to test and no sheet on the list. {UNSAFE}", va="top", fontsize=8)
     return figure
 
 

@@ -1,7 +1,7 @@
-"""Find where the treated sheets of a collection are: which cabinets, taxa, collectors, decades and places, and what to test.
+"""Find the treated sheets of a collection: in which cabinets, taxa, decades and places they are, what to test first.
 
-Predictions of a trained network are joined to specimen records. Everything goes into one folder: a page, tables, charts and
-labels to print.
+Predictions of a trained network are joined to specimen records. Everything goes into one folder: a page, tables,
+charts and labels to print.
 """
 
 from collections import Counter
@@ -20,10 +20,10 @@ from sheetlens.drawing import save_figure
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING
 from sheetlens.files import read_json, write_table
-from sheetlens.pages import embed_figure, write_page
-from sheetlens.prevalence import adjust_prior, corrected_prevalence
+from sheetlens.pages import UNSAFE, embed_figure, write_page
+from sheetlens.prevalence import Counts, adjust_prior, corrected_prevalence
 from sheetlens.records import join
-from sheetlens.shares import Counts, fit_shares
+from sheetlens.shares import fit_shares
 from sheetlens.tables import read_rows
 
 CONFIDENCE = 0.9  # of the intervals
@@ -47,8 +47,8 @@ def write_hotspots(
 ) -> dict[str, Any]:
     """Write hotspots.html, shares.csv, plan.csv, hazards.csv, labels.pdf and charts into the folder `output`.
 
-    `predictions` has a row for each image with `image_id`, `specimen_id` and a `probability_{class}`, `evaluation` is that
-    of the model, `label` its class of treated sheets, `budget` the number of cabinets that can be tested. Returns the
+    `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `evaluation` is that of
+    the model, `label` its class of treated sheets, `budget` the number of cabinets that can be tested. Returns the
     values of the page. Raises UserError where a column, the class or every sheet is missing. Same inputs, same bytes.
     """
     facts = read_json(evaluation)
@@ -89,7 +89,7 @@ def write_hotspots(
         "hazards": len(hazards),
         "charts": charts,
         "located": len(places),
-        "warning": figures.WARNING,
+        "warning": UNSAFE,
     }
     write_page("hotspots.html", output / "hotspots.html", **values)
     return values
@@ -110,7 +110,7 @@ def known_errors(evaluation: dict[str, Any], label: str) -> tuple[Counts, Counts
 def read_sheets(
     predictions: Path, records: Sequence[Records], classes: Sequence[str], label: str
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read one row for each specimen: columns KEPT and GROUPINGS, probabilities, and whether it is `named` as the class.
+    """Read one row for each specimen: KEPT, GROUPINGS, probabilities, and whether it is `named` as the class.
 
     Images of one specimen (by barcode) count once, with the mean of their probabilities. Also counts the rows that have
     none, by reason.
@@ -175,7 +175,7 @@ def estimate_shares(groups: pd.Series, named: pd.Series, known: tuple[Counts, Co
     """
     stated = groups != ""
     counts = named[stated].groupby(groups[stated], sort=True).agg(["size", "sum"])
-    table = pd.DataFrame({"group": counts.index, "sheets": counts["size"].to_numpy(), "named": counts["sum"].to_numpy()})
+    table = counts.rename_axis("group").rename(columns={"size": "sheets", "sum": "named"}).reset_index()
     table = table.astype({"sheets": int, "named": int})
     if len(table):
         shares = fit_shares(table["sheets"].to_numpy(), table["named"].to_numpy(), *known)
@@ -189,9 +189,10 @@ def estimate_shares(groups: pd.Series, named: pd.Series, known: tuple[Counts, Co
 def choose_tests(treated: np.ndarray, budget: int) -> np.ndarray:
     """The groups to test, surest first, from the probability of each to be treated.
 
-    Expected finds add up, so that no other choice of `budget` groups is expected to find more.
+    Expected finds add up, so that no other choice of `budget` groups is expected to find more. Probabilities that
+    agree to three digits count as the same, and the order decides.
     """
-    return np.argsort(-treated, kind="stable")[:budget]
+    return np.argsort(-treated.round(3), kind="stable")[:budget]
 
 
 def plan_tests(cabinets: pd.DataFrame, budget: int) -> pd.DataFrame:
@@ -205,7 +206,7 @@ def plan_tests(cabinets: pd.DataFrame, budget: int) -> pd.DataFrame:
 def list_hazards(
     sheets: pd.DataFrame, cabinets: pd.DataFrame, evaluation: dict[str, Any], label: str, known: tuple[Counts, Counts]
 ) -> pd.DataFrame:
-    """Sheets that are likely treated, by cabinet and barcode: HAZARDS.
+    """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
 
     `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet (of the
     collection where that is unknown) in place of that among the network's test sheets. Either from 0.5 puts a sheet
@@ -214,8 +215,8 @@ def list_hazards(
     classes = evaluation["classes"]
     own, tested = classes.index(label), np.array(evaluation["confusion"]).sum(axis=1)
     overall = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)["estimate"] or 0.0
-    share = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True))).fillna(overall)
-    share = share.clip(1e-6, 1 - 1e-6).to_numpy()[:, None]
+    known_shares = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
+    share = known_shares.fillna(overall).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
     others = np.where(np.arange(len(classes)) == own, 0, tested)
     expected = np.where(np.arange(len(classes)) == own, share, (1 - share) * others / others.sum())
     probabilities = sheets[[f"probability_{name}" for name in classes]].to_numpy()

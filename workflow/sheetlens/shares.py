@@ -1,17 +1,17 @@
-"""The share of a class in each of many groups of sheets (cabinets, families, collectors), behind the answers of a network.
+"""The share of a class in each of many groups of sheets (cabinets, families), behind the answers of a network.
 
 The model, for groups j with n sheets of which y are named as the class:
 
-    logit(share_j) ~ Cauchy(centre, spread)                       groups resemble each other, but for hotspots
-    y_j            ~ Binomial(n_j, share_j se + (1 - share_j) (1 - sp))  the network errs in both directions
-    se, sp         ~ Beta(right + 1/2, wrong + 1/2)               as far as its test part tells (Jeffreys' prior)
-    expit(centre)  ~ Uniform(0, 1);  spread ~ half normal, scale 2   (on the logit: hardly informative)
+    share_j = sin(angle_j)^2, angle_j ~ Cauchy(centre, spread) from 0 to pi / 2    groups are alike, but for hotspots
+    y_j ~ Binomial(n_j, share_j se + (1 - share_j) (1 - sp))                       the network errs both ways
+    se, sp ~ Beta(right + 1/2, wrong + 1/2)           as far as its test part tells (Jeffreys' prior)
+    centre ~ Uniform(0, pi / 2), spread ~ half normal, scale 1/2                   hardly informative
 
-A group of few sheets is drawn to the others, the more so the more alike they are. The Cauchy distribution has tails that
-let single groups stand far out; with a normal or a beta distribution in its place, hotspots widen the distribution
-for all, and cabinets without treated sheets are then taken for cleaner than they are (`benchmarks/hotspots.py`, few hot).
-The four unknowns that all groups share are integrated by importance sampling at fixed points, the shares over bins;
-nothing is random.
+A group of few sheets is drawn to the others, the more so the more alike they are. The Cauchy distribution has tails
+that let single groups stand far out; with a normal or a beta distribution in its place, hotspots widen the
+distribution for all, and the other cabinets are then taken for cleaner than they are (`benchmarks/hotspots.py`, few
+hot). The four unknowns that all groups share are integrated by importance sampling at fixed points, the shares over
+bins; nothing is random.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ from scipy.special import expit, logit, xlog1py, xlogy
 from scipy.stats import chi2, norm, qmc
 
 from sheetlens.errors import UserError
+from sheetlens.prevalence import Counts
 
-Counts = tuple[float, float]  # right, tested
 POINTS = 128  # where the four common unknowns are integrated
 FREEDOM = 5  # degrees of freedom of the t distribution they are drawn from: tails heavier than the posterior's
-WIDEST = 2.0  # scale of the spread, on the logit
+WIDEST = 0.5  # scale of the spread
 STEP = 1e-3  # of the differences that stand for derivatives
 CELLS = 2_000_000  # numbers in memory at a time
 FINEST, COARSEST = 2048, 128  # bins of the shares
@@ -78,7 +78,7 @@ def fit_shares(n: np.ndarray, named: np.ndarray, sensitivity: Counts, specificit
 
 
 class _Model:
-    """The posterior density of the common unknowns, as centre, log of spread, logits of sensitivity and specificity."""
+    """The posterior density of the common unknowns, as logits of centre / (pi / 2), se and sp; log of spread second."""
 
     def __init__(self, different: np.ndarray, times: np.ndarray, sensitivity: Counts, specificity: Counts) -> None:
         self.counts = np.stack([different[:, 1], different[:, 0] - different[:, 1]], axis=1)  # named, not named
@@ -95,7 +95,7 @@ class _Model:
         se, sp = self.known[:, 0] / self.known.sum(axis=1)
         named, others = self.times @ self.counts
         centre = np.clip((named / (named + others) + sp - 1) / (se + sp - 1), 0.02, 0.98)
-        return np.array([logit(centre), 0.0, *logit([se, sp])])
+        return np.array([logit(2 / np.pi * np.arcsin(np.sqrt(centre))), np.log(WIDEST / 2), *logit([se, sp])])
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Logarithm of the density, but for a constant; points have shape (m, 4), the result (m,)."""
@@ -116,7 +116,9 @@ class _Model:
     def _likelihoods(self, points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield slices of the groups with prior times likelihood of each bin and point, shape (groups, bins, m)."""
         (se, sp), spread = expit(points.T[2:]), np.exp(points.T[1])
-        prior = np.diff(np.arctan((logit(self.edges)[:, None] - points.T[0]) / spread) / np.pi, axis=0)
+        angles = np.linspace(0, np.pi / 2, len(self.edges))[:, None]
+        prior = np.diff(np.arctan((angles - np.pi / 2 * expit(points.T[0])) / spread), axis=0)
+        prior /= prior.sum(axis=0)
         named = np.clip(_middle(self.edges)[:, None] * (se + sp - 1) + 1 - sp, 1e-12, 1 - 1e-12)
         logs = np.stack([np.log(named), np.log1p(-named)]).reshape(2, -1)
         size = max(1, CELLS // prior.size)
