@@ -39,7 +39,7 @@ GROUPINGS = {
 KEPT = ("image_id", "specimen_id", "scientificName", "family", "genus", "decimalLatitude", "decimalLongitude")
 SHOWN = 25  # groups of a kind on the page
 HAZARDS = ("barcode", "storageLocation", "scientificName", "probability", "probability_in_cabinet", "image_id")
-ENDINGS = ("svg", "png", "pdf")
+DOTS_PER_INCH = 150  # of the charts: for a screen
 
 
 def write_hotspots(
@@ -67,11 +67,11 @@ def write_hotspots(
     for by, table in shares.items():
         if len(table):
             drawn = figures.draw_shares(table.head(SHOWN), GROUPINGS[by])
-            save_figure(drawn, table.head(SHOWN), output / f"figure-{by}", formats=ENDINGS)
+            save_figure(drawn, table.head(SHOWN), output / f"figure-{by}", DOTS_PER_INCH)
             charts[by] = embed_figure(output / f"figure-{by}")
     if (places := sheets.dropna(subset=["decimalLatitude", "decimalLongitude"])).size:
         columns = ["decimalLatitude", "decimalLongitude", "named"]
-        save_figure(figures.draw_map(places), places[columns], output / "figure-map", formats=ENDINGS)
+        save_figure(figures.draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
         charts["map"] = embed_figure(output / "figure-map")
     values = {
         "label": label,
