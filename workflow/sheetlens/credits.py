@@ -28,7 +28,7 @@ def write_credits(manifest: Path, output: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in _used(manifest):
-            writer.writerow([_cell(row.get(column)) for column in COLUMNS])
+            writer.writerow([safe_cell(row.get(column)) for column in COLUMNS])
 
 
 def _used(manifest: Path) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,8 @@ def _used(manifest: Path) -> Iterator[dict[str, Any]]:
             yield from (row for row in batch.to_pylist() if row["status"] == "ok")
 
 
-def _cell(value: Any) -> str:
+def safe_cell(value: Any) -> str:
+    """A value as text that no spreadsheet takes for a formula."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = "" if value is None else str(value)

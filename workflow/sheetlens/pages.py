@@ -11,6 +11,9 @@ from sheetlens.pictures import data_uri
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
+UNSAFE = (
+    "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
+)
 
 
 def write_page(template: str, output: Path, **values: Any) -> None:

@@ -8,6 +8,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+Counts = tuple[float, float]  # right, tested; a mean over seeds need not be whole
+
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:
     """Positive and negative predictive value: the share right of the sheets named as the class, and of the others.
@@ -23,7 +25,7 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
 
 
 def corrected_prevalence(
-    named: int, n: int, sensitivity: tuple[int, int], specificity: tuple[int, int], confidence: float
+    named: int, n: int, sensitivity: Counts, specificity: Counts, confidence: float
 ) -> dict[str, float | None]:
     """The prevalence behind `named` sheets out of `n`, with what the classifier is known to get wrong.
 

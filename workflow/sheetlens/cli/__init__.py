@@ -19,6 +19,7 @@ from sheetlens.cli.document import crate, document, judge
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import extract_records, fetch
+from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.split import measure_leakage, split, split_groups
@@ -54,6 +55,8 @@ COMMANDS = (
     report,
     document,
     crate,
+    hotspots,
+    annotate,
     pull,
     push,
     stale,
