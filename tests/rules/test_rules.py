@@ -41,7 +41,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
     assert jobs(result.stdout + result.stderr) == {
         "fetch_remote": 1, "fetch_specimens": 1, "prepare_shard": 32, "prepare_pack": 2, "duplicates_find": 2,
         "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "predict_parts": 20,
-        "evaluate_network": 4, "evaluate_table": 1,
+        "package_model": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 20, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
         "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8, "audit_duplicates": 2, "audit_leakage": 4,
         "figure_dataset": 6, "figure_study": 2, "figure_evidence": 6, "report_credits": 2, "report_quality": 2,

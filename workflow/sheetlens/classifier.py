@@ -43,7 +43,9 @@ class Classifier:
             self._where = choose_device("auto", "float32", model["settings"]["threads"])
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
-            self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8))
+            classes = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)).probabilities.shape[1]
+            if self.facts["classes"] != model["classes"] or classes != len(model["classes"]):
+                raise ValueError("package.json and model.json name other classes")
         except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
             why = str(error).split("\n")[0]
             raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None

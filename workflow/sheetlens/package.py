@@ -10,7 +10,7 @@ from typing import Any
 
 from sheetlens import files
 from sheetlens.errors import UserError
-from sheetlens.images import POLICY, SIZE
+from sheetlens.images import OVERSAMPLING, POLICY, SIZE
 
 PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
 REVIEW = "review"  # the decision that a person must look
@@ -24,7 +24,7 @@ def read_package(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is no model: it has no package.json (those in results/*/models/*/ have)")
     try:
         facts = files.read_json(path)
-        policy, size, digests = facts["policy"], facts["image_size"], dict(facts["files"])
+        policy, size, fit, digests = (facts[name] for name in ("policy", "image_size", "fit", "files"))
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     for name in PARTS:
@@ -39,4 +39,8 @@ def read_package(folder: Path) -> dict[str, Any]:
         )
     if size != SIZE:
         raise UserError(f"the model in {folder} reads sheets of {size} pixels, and this version makes {SIZE}: {AGAIN}")
+    if fit not in OVERSAMPLING:
+        raise UserError(
+            f"the model in {folder} wants sheets of the fit '{fit}', which this version does not know: {AGAIN}"
+        )
     return facts
