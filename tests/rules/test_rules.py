@@ -129,6 +129,24 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
     assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_shard", "prepare_pack", "split_sheets"}
 
 
+def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs):
+    (tmp_path / "table.csv").write_text("path\nx.jpg\n")
+    collections = {
+        "cabinets": {"input": str(photographs), "dataset": "own"},
+        "loans": {"input": str(tmp_path / "table.csv"), "dataset": "own"},
+    }
+    config = own_config(tmp_path, predict={"jobs": 3, "collections": collections})
+    answers = [f"results/collections/{name}/predictions.csv" for name in collections]
+    arguments = ("--dry-run", "--printshellcmds", "--configfile", config, *answers)
+    result = snakemake(tmp_path / "work", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert jobs(result.stdout + result.stderr) == {
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
+        "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+    }  # fmt: skip
+    assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
+
+
 def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):
     import fcntl
 

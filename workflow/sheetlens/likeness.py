@@ -1,8 +1,8 @@
 """How far a sheet is from those a model was trained on: what is no sheet at all should be far.
 
 The network's own view is measured: mean and spread of every channel of every convolution, in all its layers, since
-what a non-sheet lacks is often lost before the last one: on the demo, features of the last hidden layer flag one
-non-sheet in twelve, these flag all. The distance is Mahalanobis' with a shrunken covariance.
+what a non-sheet lacks is often lost before the last one: on the demo's lycophytes the last hidden layer flags
+one strange picture in twelve, these flag all. The distance is Mahalanobis' with a shrunken covariance.
 Lee et al. 2018, NeurIPS (arXiv 1807.03888) take means of all layers; the covariance is that of Ledoit & Wolf 2004,
 Journal of Multivariate Analysis 88: 365-411.
 """
