@@ -90,7 +90,9 @@ def main() -> None:
     facts = {"benchmark": "predict", "ratio": round(ratio, 3), "growth_mb": round(samples[-1][1] - samples[1][1], 1)}
     if fates is not None:
         for row in fates.to_dict("records"):
-            print(f"{row['image_id'][:50]:52}{row['decision'] or row['status']:12}{row['distance']:8.2f}  {row['reason']}")
+            print(
+                f"{row['image_id'][:50]:52}{row['decision'] or row['status']:12}{row['distance']:8.2f}  {row['reason']}"
+            )
         facts["odd_not_classified"] = int((~fates["decision"].isin(model.facts["classes"])).sum())
         facts["odd_unlike"], facts["odd"] = int(fates["unlike"].fillna(False).sum()), len(fates)
     print(json.dumps(facts))
