@@ -3,8 +3,8 @@
 SHEETLENS_REAL_DATA/sheets_fullres is scaled to the sizes of `benchmarks/prepare.py`. Preparing is the shard's
 step with as many readers; predicting adds list, network, journal and tables (the start of the package is left out, as
 it is paid once). Give a model's folder: `python benchmarks/predict.py results/mercury/models/table1/random-1`.
-Interleaved rounds, medians. Memory is the resident memory of the job along a list of ROWS rows, one in ten of which is
-a small sheet. With --odd FOLDER, each file there is read too, and its fate printed. The last line is a JSON object.
+Interleaved rounds, medians. Memory is the resident memory of the job along a list of 8,000 rows, one in ten of
+which is a small sheet. With --odd FOLDER, each file there is read too, and its fate printed. The last line is a JSON object.
 """
 
 import argparse
@@ -17,15 +17,16 @@ import time
 from pathlib import Path
 
 import psutil
+import rows
 from prepare import make_photographs, run_ours
-from rows import make_listing
 
 from sheetlens import files
 from sheetlens.answers import merge, write_part
 from sheetlens.classifier import Classifier
 from sheetlens.collection import write_list
 
-ROUNDS, WORKERS, STEP = 3, 2, 5_000
+ROUNDS, WORKERS, STEP = 3, 2, 1_000
+rows.ROWS = 8_000  # a batch takes as long whether its files are sheets or not
 MB = 2**20
 
 
@@ -53,7 +54,7 @@ def memory(model: Classifier, folder: Path) -> list[tuple[int, float]]:
             seen.add(done // STEP)
             samples.append((done, me.memory_info().rss / MB))
 
-    read(model, make_listing(folder), folder / "answers", watch)
+    read(model, rows.make_listing(folder), folder / "answers", watch)
     return samples
 
 
