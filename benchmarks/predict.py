@@ -4,7 +4,8 @@ SHEETLENS_REAL_DATA/sheets_fullres is scaled to the sizes of `benchmarks/prepare
 step with as many readers; predicting adds list, network, journal and tables (the start of the package is left out, as
 it is paid once). Give a model's folder: `python benchmarks/predict.py results/mercury/models/table1/random-1`.
 Interleaved rounds, medians. Memory is the resident memory of the job along a list of 8,000 rows, one in ten of
-which is a small sheet. With --odd FOLDER, each file there is read too, and its fate printed. The last line is a JSON object.
+which is a small sheet. With --odd FOLDER, each file there is read too, and its fate printed. The last line is a
+JSON object.
 """
 
 import argparse
