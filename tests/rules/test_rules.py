@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import ROOT, snakemake
+from tests.conftest import ROOT, sheetlens, snakemake
 
 
 def jobs(output: str) -> Counter:
@@ -145,6 +145,25 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
         "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
     }  # fmt: skip
     assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
+
+
+@pytest.mark.long
+def test_a_collection_is_answered_by_the_workflow_as_by_the_command(tmp_path, photographs):
+    collections = {"cabinets": {"input": str(photographs), "dataset": "own"}}
+    changes = {"train": {"epochs": 1, "batch_size": 8}, "predict": {"jobs": 2, "collections": collections}}
+    config = own_config(tmp_path, split={"seeds": [1]}, **changes)
+    answers = tmp_path / "work/results/collections/cabinets"
+    targets = [f"results/collections/cabinets/{name}" for name in ("predictions.csv", "summary.json")]
+    for _ in range(2):
+        result = snakemake(tmp_path / "work", "--cores", 2, "--configfile", config, *targets)
+        assert result.returncode == 0, result.stderr
+    assert "Nothing to be done" in result.stdout + result.stderr
+    model = tmp_path / "work/results/own/models/table1/random-1"
+    result = sheetlens("predict", model, photographs, "--output", tmp_path / "command")
+    assert result.returncode == 0, result.stderr
+    for name in ("predictions.parquet", "predictions.csv", "summary.json"):
+        assert (answers / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+    assert (answers / "predictions.csv").read_text().count("\n") == 25
 
 
 def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):
