@@ -137,7 +137,7 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     }
     config = own_config(tmp_path, predict={"jobs": 3, "collections": collections})
     answers = [f"results/collections/{name}/predictions.csv" for name in collections]
-    arguments = ("--dry-run", "--printshellcmds", "--configfile", config, *answers)
+    arguments = (*answers, "--dry-run", "--printshellcmds", "--configfile", config)
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
@@ -155,7 +155,7 @@ def test_a_collection_is_answered_by_the_workflow_as_by_the_command(tmp_path, ph
     answers = tmp_path / "work/results/collections/cabinets"
     targets = [f"results/collections/cabinets/{name}" for name in ("predictions.csv", "summary.json")]
     for _ in range(2):
-        result = snakemake(tmp_path / "work", "--cores", 2, "--configfile", config, *targets)
+        result = snakemake(tmp_path / "work", *targets, "--cores", 2, "--configfile", config)
         assert result.returncode == 0, result.stderr
     assert "Nothing to be done" in result.stdout + result.stderr
     model = tmp_path / "work/results/own/models/table1/random-1"
