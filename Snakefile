@@ -13,6 +13,7 @@ include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/predict.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/report.smk"
@@ -51,6 +52,13 @@ rule all:
         every_model("model.json"),
         every_model("history.csv"),
         every_model("predictions.parquet"),
+        every_model("typical.safetensors"),
+        every_model("package.json"),
+        expand(
+            "results/collections/{collection}/{product}",
+            collection=COLLECTIONS,
+            product=["predictions.parquet", "predictions.csv", "summary.json"],
+        ),
         every_evaluation(),
         expand(
             "results/{dataset}/audits/baselines/{protocol}-{seed}.parquet",

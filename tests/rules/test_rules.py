@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import ROOT, snakemake
+from tests.conftest import ROOT, sheetlens, snakemake
 
 
 def jobs(output: str) -> Counter:
@@ -41,7 +41,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
     assert jobs(result.stdout + result.stderr) == {
         "fetch_remote": 1, "fetch_specimens": 1, "prepare_shard": 32, "prepare_pack": 2, "duplicates_find": 2,
         "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "predict_parts": 20,
-        "evaluate_network": 4, "evaluate_table": 1,
+        "package_model": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 20, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
         "audit_maps": 2, "audit_saliency": 2, "audit_figure": 8, "audit_duplicates": 2, "audit_leakage": 4,
         "figure_dataset": 6, "figure_study": 2, "figure_evidence": 6, "report_credits": 2, "report_quality": 2,
@@ -127,6 +127,43 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
     assert set(jobs(run("--dry-run", *splits, *letterbox))) == {"prepare_shard", "prepare_pack", "split_sheets"}
     (photographs / "fern/new.png").write_bytes((photographs / "fern/3.png").read_bytes())
     assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_shard", "prepare_pack", "split_sheets"}
+
+
+def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs):
+    (tmp_path / "table.csv").write_text("path\nx.jpg\n")
+    collections = {
+        "cabinets": {"input": str(photographs), "dataset": "own"},
+        "loans": {"input": str(tmp_path / "table.csv"), "dataset": "own"},
+    }
+    config = own_config(tmp_path, predict={"jobs": 3, "collections": collections})
+    answers = [f"results/collections/{name}/predictions.csv" for name in collections]
+    arguments = (*answers, "--dry-run", "--printshellcmds", "--configfile", config)
+    result = snakemake(tmp_path / "work", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert jobs(result.stdout + result.stderr) == {
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
+        "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+    }  # fmt: skip
+    assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
+
+
+@pytest.mark.long
+def test_a_collection_is_answered_by_the_workflow_as_by_the_command(tmp_path, photographs):
+    collections = {"cabinets": {"input": str(photographs), "dataset": "own"}}
+    changes = {"train": {"epochs": 1, "batch_size": 8}, "predict": {"jobs": 2, "collections": collections}}
+    config = own_config(tmp_path, split={"seeds": [1]}, **changes)
+    answers = tmp_path / "work/results/collections/cabinets"
+    targets = [f"results/collections/cabinets/{name}" for name in ("predictions.csv", "summary.json")]
+    for _ in range(2):
+        result = snakemake(tmp_path / "work", *targets, "--cores", 2, "--configfile", config)
+        assert result.returncode == 0, result.stderr
+    assert "Nothing to be done" in result.stdout + result.stderr
+    model = tmp_path / "work/results/own/models/table1/random-1"
+    result = sheetlens("predict", model, photographs, "--output", tmp_path / "command")
+    assert result.returncode == 0, result.stderr
+    for name in ("predictions.parquet", "predictions.csv", "summary.json"):
+        assert (answers / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+    assert (answers / "predictions.csv").read_text().count("\n") == 25
 
 
 def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path, photographs):

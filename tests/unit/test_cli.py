@@ -71,6 +71,7 @@ def test_help_of_every_command():
         "split",
         "train",
         "predict-parts",
+        "predict",
         "evaluate",
         "draw",
         "report",

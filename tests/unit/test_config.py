@@ -42,6 +42,15 @@ def test_paper_config_states_the_paper():
         ({"train": {"epoch": 3}}, "unknown key 'train.epoch'; did you mean 'epochs'?"),
         ({"datasets": {"mercury": {"figshare": {"stained": {"flie": 1}}}}}, "did you mean 'file'?"),
         ({"datasets": {"mercury": {"paper": {"qqq": 1}}}}, "known here are accuracy, kept_accuracy, test_sheets"),
+        (
+            {"predict": {"collections": {"x": {"input": "y", "dataset": "mercry"}}}},
+            "predict.collections.x names the data set 'mercry', and the data sets are ['mercury', 'lycophytes']",
+        ),
+        (
+            {"predict": {"risk": 0.3, "collections": {"x": {"input": "y", "dataset": "mercury"}}}},
+            "predict.risk is 0.3, which is none of evaluate.risks",
+        ),
+        ({"predict": {"collections": {"a b": {"input": "y", "dataset": "mercury"}}}}, "collection name 'a b' becomes"),
         ({"train": {"epochs": "ten"}}, "'train.epochs' is 'ten': input should be a valid integer"),
         ({"train": {"epochs": 0}}, "'train.epochs' is 0: input should be greater than or equal to 1"),
         ({"datasets": {"mercury": {"source": "demo"}}}, "no section 'demo' beside it"),

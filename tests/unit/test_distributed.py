@@ -71,7 +71,8 @@ def test_the_model_is_that_of_one_process(alone, together, image_set, tmp_path):
         assert (one[name].double() - two[name].double()).abs().max() <= WEIGHT, name
     tables = []
     for folder in (alone, together):
-        predict_sheets(folder, *(image_set / name for name in DATA), tmp_path / "predictions.parquet")
+        data = (image_set / name for name in DATA)
+        predict_sheets(folder, *data, tmp_path / "predictions.parquet", tmp_path / "typical.safetensors")
         tables.append(files.read_table(tmp_path / "predictions.parquet").filter(like="probability_"))
     assert (tables[0] - tables[1]).abs().to_numpy().max() <= PROBABILITY
 

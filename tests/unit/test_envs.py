@@ -67,9 +67,9 @@ def imports(module: str, seen: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("environment", "modules"),
     [
-        ("data", ["fetch.demo", "fetch.folder", "pack", "split"]),
-        ("evidence", ["evaluate"]),
-        ("torch", ["train", "predict"]),
+        ("data", ["collection", "fetch.demo", "fetch.folder", "pack", "split"]),
+        ("evidence", ["evaluate", "packaging"]),
+        ("torch", ["answers", "train", "predict"]),
         ("figures", ["figures", "report"]),
     ],
 )

@@ -125,7 +125,7 @@ def test_model_says_what_it_is(trained):
 
 def test_predictions_of_a_model(image_set, trained, tmp_path):
     arguments = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
-    predict_sheets(trained[0], *arguments, tmp_path / "predictions.parquet")
+    predict_sheets(trained[0], *arguments, tmp_path / "predictions.parquet", tmp_path / "typical.safetensors")
     table = files.read_table(tmp_path / "predictions.parquet")
     shares = table[["probability_bright", "probability_dark", "probability_medium"]]
     assert table["part"].value_counts().to_dict() == {"train": 24, "validation": 8, "test": 8}

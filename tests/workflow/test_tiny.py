@@ -14,7 +14,8 @@ def test_every_product_is_there(finished):
     for dataset, network in (("mercury", "table1"), ("lycophytes", "table2")):
         models = [f"{dataset}/models/{network}/random-{seed}" for seed in (1, 2)]
         for model in models:
-            assert {f"{model}/{name}" for name in ("weights.safetensors", "model.json", "history.csv")} <= made
+            names = ("weights.safetensors", "model.json", "history.csv", "typical.safetensors", "package.json")
+            assert {f"{model}/{name}" for name in names} <= made
         assert {f"{dataset}/splits/random-{seed}{end}" for seed in (1, 2) for end in (".tsv", ".leakage.json")} <= made
         assert f"{dataset}/duplicates.parquet" in made
         assert f"{dataset}/evaluation/{network}-random.json" in made

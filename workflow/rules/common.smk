@@ -37,6 +37,7 @@ except UserError as error:
 DATASETS = list(settings.chosen)
 PROTOCOLS = list(settings.split.protocols)
 SEEDS = list(settings.split.seeds)
+COLLECTIONS = list(settings.predict.collections)
 
 
 wildcard_constraints:
@@ -45,6 +46,7 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
     seed="|".join(str(seed) for seed in SEEDS),
     shard=r"\d+",
+    collection="|".join(COLLECTIONS) or "(?!)",
 
 
 def surroundings():
@@ -191,6 +193,24 @@ def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
         for protocol in protocols
         for seed in SEEDS
     ]
+
+
+def collection_model(wildcards):
+    """Input: the package of the model that reads a collection, of the first protocol and seed."""
+    name = settings.predict.collections[wildcards.collection].dataset
+    return f"results/{name}/models/{settings.datasets[name].network}/{PROTOCOLS[0]}-{SEEDS[0]}/package.json"
+
+
+def collection_table(wildcards):
+    """Input: the table that lists a collection; nothing where it is a folder."""
+    source = settings.predict.collections[wildcards.collection].input
+    return [] if Path(source).is_dir() else [source]
+
+
+def collection_fingerprint(wildcards):
+    """Param: a digest of names, sizes and times of the files of a collection's folder; none for a table."""
+    source = Path(settings.predict.collections[wildcards.collection].input)
+    return folder.digest(source) if source.is_dir() else ""
 
 
 def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):

@@ -1,4 +1,5 @@
-# Train: one job, on one or several GPUs or on the CPU, for each data set and seed, then its predictions.
+# Train: one job, on one or several GPUs or on the CPU, for each data set and seed, then its predictions, and the package
+# that `sheetlens predict` takes.
 # Reads: the image set and a split. Writes: results/{dataset}/models/{network}/{protocol}-{seed}/.
 
 
@@ -53,6 +54,7 @@ rule predict_parts:
         modules=modules("predict"),
     output:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
+        typical="results/{dataset}/models/{network}/{protocol}-{seed}/typical.safetensors",
     log:
         "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
@@ -74,4 +76,38 @@ rule predict_parts:
         " --index {input.index:q}"
         " --split {input.split:q}"
         " --output {output.predictions:q}"
+        " --typical {output.typical:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule package_model:
+    """Temperature, thresholds and limit from the validation part: a whole that can be handed on."""
+    input:
+        weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
+        model="results/{dataset}/models/{network}/{protocol}-{seed}/model.json",
+        typical="results/{dataset}/models/{network}/{protocol}-{seed}/typical.safetensors",
+        predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
+        modules=modules("packaging"),
+    output:
+        package="results/{dataset}/models/{network}/{protocol}-{seed}/package.json",
+    log:
+        "logs/package_model/{dataset}-{network}-{protocol}-{seed}.log",
+    benchmark:
+        "logs/package_model/{dataset}-{network}-{protocol}-{seed}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        title=lambda wildcards: settings.datasets[wildcards.dataset].title,
+        evaluate=settings.evaluate.model_dump_json(include={"risks", "guarantee"}),
+        settings=settings.predict.model_dump_json(include={"unlike"}),
+        folder=subpath(output.package, parent=True),
+    message:
+        "Packaging {wildcards.network} of {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m sheetlens package"
+        " --dataset {wildcards.dataset}"
+        " --title {params.title:q}"
+        " --evaluate {params.evaluate:q}"
+        " --settings {params.settings:q}"
+        " --model {params.folder:q}"
         " 2>&1 | tee -i {log:q}"

@@ -1,16 +1,21 @@
-"""Let a trained network read sheets: a probability for each class."""
+"""Let a trained network read sheets: a probability for each class, and how like the training part each sheet is."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
 from safetensors.torch import load_file
 
-from sheetlens import files
+from sheetlens import files, likeness
 from sheetlens.device import choose_device
 from sheetlens.networks import build_network
 from sheetlens.pack import open_pack
-from sheetlens.train import predict_logits
+from sheetlens.train import batch_images
+
+BATCH = 32  # sheets that are read together
 
 
 def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
@@ -22,25 +27,53 @@ def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
     with torch.device("meta"):  # no need to draw weights that are replaced at once
         net = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
     net.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
-    return net, facts
+    return net.eval(), facts
 
 
-def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: Path) -> None:
-    """Predict every sheet of an image set and write image_id, part, label and probability_{class}.
+def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, shape (n, classes), and features for `likeness`, shape (n, d), of normalised images; both float32.
 
-    Probabilities are float32, one column per class in alphabetical order, and add up to 1.
+    Features are mean and standard deviation over the picture of each channel behind each convolution's group.
+    """
+    features = []
+    for layer in net:
+        images = layer(images)
+        if isinstance(layer, torch.nn.ReLU) and images.ndim == 4:
+            spread, mean = torch.std_mean(images, dim=(2, 3))
+            features += [mean, spread]
+    return images, torch.cat(features, dim=1)
+
+
+def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path) -> None:
+    """Predict every sheet of an image set and write image_id, part, label, probability_{class} and distance.
+
+    Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
+    `likeness` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
     """
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(open_pack(pixels)).to(device.name)
-    rows = torch.arange(len(images), device=device.name)
-    logits = predict_logits(net, images, rows, facts["normalisation"])
-    probabilities = logits.double().softmax(1).float().cpu().numpy()
+    logits, features = _read_all(net, images, facts["normalisation"])
+    probabilities = logits.double().softmax(1).float().numpy()
     table = files.read_table(index)[["image_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
+    known = likeness.fit(features[(table["part"] == "train").to_numpy()])
     table = table[["image_id", "part", "label"]]
     for number, label in enumerate(facts["classes"]):
         table[f"probability_{label}"] = probabilities[:, number]
+    table["distance"] = likeness.distance(features, known).astype(np.float32)
     files.write_table(output, table)
+    with files.whole(typical) as part:
+        part.write_bytes(save(known))
+
+
+def _read_all(
+    net: torch.nn.Sequential, images: torch.Tensor, normalisation: dict[str, list[float]]
+) -> tuple[torch.Tensor, NDArray[np.float32]]:
+    rows = torch.arange(len(images), device=images.device)
+    with torch.inference_mode():
+        read = [read_batch(net, batch_images(images, some, normalisation)) for some in rows.split(BATCH)]
+    logits, features = (torch.cat(column).cpu() for column in zip(*read, strict=True))
+    return logits, features.numpy()

@@ -20,6 +20,8 @@ def _bar(what: str) -> Callable[[int, int], None]:
     bar = tqdm(desc=what, unit="")
 
     def report(done: int, total: int) -> None:
+        if bar.total is None:
+            bar.initial = done  # what an earlier run did is no part of the rate
         bar.total = total
         bar.update(done - bar.n)
         if done == total:
@@ -30,15 +32,17 @@ def _bar(what: str) -> Callable[[int, int], None]:
 
 def _lines(what: str) -> Callable[[int, int], None]:
     start = told = time.monotonic()
+    before: int | None = None  # done by an earlier run: not by the rate of this one
 
     def report(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal told, before
         now = time.monotonic()
+        before = done if before is None else before
         if done == total:
             log.info("%s: %d done", what, total)
         elif now - told >= SECONDS:
             told = now
-            rate = done / (now - start)
+            rate = max(done - before, 1) / (now - start)
             log.info("%s: %d of %d, %.0f a second, %.0f s left", what, done, total, rate, (total - done) / rate)
 
     return report

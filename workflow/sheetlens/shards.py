@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sheetlens import files
 from sheetlens.config import Limits
 from sheetlens.images import POLICY
 from sheetlens.readers import ROW, Readers, Reading
 
+Result = TypeVar("Result")
 AHEAD = 8  # originals in flight for each worker: memory stays flat however many there are
 
 
@@ -146,10 +147,10 @@ def _head(fit: str) -> bytes:
 
 
 def in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Any], Reading], items: Iterable[Any], ahead: int
-) -> Iterator[Reading]:
+    pool: ThreadPoolExecutor, work: Callable[[Any], Result], items: Iterable[Any], ahead: int
+) -> Iterator[Result]:
     """Results in the order of the items, never more than `ahead` of them under way."""
-    waiting: deque[Future[Reading]] = deque()
+    waiting: deque[Future[Result]] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))
         if len(waiting) == ahead:

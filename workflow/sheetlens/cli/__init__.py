@@ -20,6 +20,7 @@ from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import extract_records, fetch
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.predict import package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.split import measure_leakage, split, split_groups
@@ -45,6 +46,11 @@ COMMANDS = (
     measure_leakage,
     train,
     predict_parts,
+    package,
+    predict,
+    predict_list,
+    predict_part,
+    predict_merge,
     evaluate,
     tabulate,
     audit,

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.phases import Audit, Evaluate, Figures, Images, Limits, Split, Train
+from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Split, Train
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 from sheetlens.errors import UserError
@@ -23,6 +23,7 @@ from sheetlens.errors import UserError
 __all__ = [
     "Audit",
     "Closed",
+    "Collection",
     "Dataset",
     "DemoSource",
     "DwcaSource",
@@ -38,6 +39,7 @@ __all__ = [
     "Images",
     "Limits",
     "Paper",
+    "Predict",
     "Records",
     "Sample",
     "Settings",
@@ -51,7 +53,7 @@ __all__ = [
 ]
 
 
-RESERVED = ("figures", "workflow")  # folders of results/ that belong to no data set
+RESERVED = ("collections", "figures", "workflow")  # folders of results/ that belong to no data set
 
 
 class Paper(Closed):
@@ -112,20 +114,35 @@ class Settings(Closed):
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
     train: Train = Field(default=Train(), description="Training of the networks.")
     evaluate: Evaluate = Field(default=Evaluate(), description="Evaluation on the test part.")
+    predict: Predict = Field(default=Predict(), description="Trained models at work on other sheets.")
     audit: Audit = Field(default=Audit(), description="Audits of data and models.")
     figures: Figures = Field(default=Figures(), description="Figures of the paper and of the report.")
 
     @model_validator(mode="after")
     def _names_are_usable(self) -> Self:
-        for name in self.datasets:
+        named = [("data set", name) for name in self.datasets]
+        named += [("collection", name) for name in self.predict.collections]
+        for kind, name in named:
             if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name in RESERVED:
                 raise ValueError(
-                    f"data set name '{name}' becomes a folder: use letters, digits, - and _"
+                    f"{kind} name '{name}' becomes a folder: use letters, digits, - and _"
                     f" (and not {' or '.join(RESERVED)})"
                 )
         unknown = set(self.run) - set(self.datasets)
         if unknown:
             raise ValueError(f"run names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _collections_have_models(self) -> Self:
+        for name, collection in self.predict.collections.items():
+            if collection.dataset not in self.chosen:
+                raise ValueError(
+                    f"predict.collections.{name} names the data set '{collection.dataset}',"
+                    f" and the data sets are {list(self.chosen)}"
+                )
+        if self.predict.collections and self.predict.risk not in self.evaluate.risks:
+            raise ValueError(f"predict.risk is {self.predict.risk:g}, which is none of evaluate.risks")
         return self
 
     @property

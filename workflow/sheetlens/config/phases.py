@@ -137,6 +137,27 @@ class Evaluate(Closed):
     )
 
 
+class Collection(Closed):
+    """Sheets that a trained model of this study shall read."""
+
+    input: str = Field(min_length=1, description="Folder of photographs, or a table with a column `path`.")
+    dataset: str = Field(description="Data set whose model reads them: that of the first protocol and seed.")
+
+
+class Predict(Closed):
+    """How trained models read sheets they have not seen."""
+
+    risk: Share = Field(
+        default=0.05, description="Error rate (0 to 1) wanted among the sheets that get a class: one of evaluate.risks."
+    )
+    unlike: Share = Field(
+        default=0.01,
+        description="Share (0 to 1) of validation sheets that may count as unlike those of the training.",
+    )
+    jobs: int = Field(default=1, ge=1, description="Jobs that the reading of a collection is divided into.")
+    collections: dict[str, Collection] = Field(default={}, description="Collections to read, by name.")
+
+
 class Audit(Closed):
     """When an audit raises the alarm, and how many sheets it looks at."""
 

@@ -68,11 +68,16 @@ def check(settings: FolderSource, labelled: bool = True) -> Path:
 
 def fingerprint(settings: FolderSource) -> str:
     """A short digest of names, sizes and times of all files, so that a changed folder is noticed."""
-    digest = hashlib.sha256()
-    for path in _walk(check(settings, labelled=False)):
-        status = path.stat()
-        digest.update(os.fsencode(path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+    return digest(check(settings, labelled=False))
+
+
+def digest(folder: Path) -> str:
+    """The same of any folder; a link that leads nowhere counts as itself."""
+    found = hashlib.sha256()
+    for path in _walk(folder):
+        status = path.stat() if path.exists() else path.lstat()
+        found.update(os.fsencode(path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    return found.hexdigest()[:16]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

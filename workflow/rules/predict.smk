@@ -1,0 +1,99 @@
+# Predict: trained models read the collections that the config names.
+# Reads: a folder or a table of photographs, a packaged model. Writes: results/collections/{collection}/.
+
+
+rule predict_list:
+    """List the photographs; they stay where they are."""
+    input:
+        files=collection_table,
+        modules=modules("collection"),
+    output:
+        listing="results/collections/{collection}/list.parquet",
+    log:
+        "logs/predict_list/{collection}.log",
+    benchmark:
+        "logs/predict_list/{collection}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        source=lambda wildcards: settings.predict.collections[wildcards.collection].input,
+        # Not used by the command: a photograph added, removed or changed makes the list out of date.
+        fingerprint=collection_fingerprint,
+    message:
+        "Listing the sheets of {wildcards.collection}"
+    shell:
+        "python -m sheetlens predict-list" " --output {output.listing:q}" " {params.source:q}" " 2>&1 | tee -i {log:q}"
+
+
+rule predict_part:
+    """Read one part of the list; what a killed job has done stays beside its output."""
+    input:
+        package=collection_model,
+        listing="results/collections/{collection}/list.parquet",
+        modules=modules("answers"),
+    output:
+        journal=temp("results/collections/{collection}/parts/{shard}.jsonl"),
+    log:
+        "logs/predict_part/{collection}-{shard}.log",
+    benchmark:
+        "logs/predict_part/{collection}-{shard}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 16
+    resources:
+        gpu=1,
+        mem_mb=more_each_attempt(8000),
+    params:
+        model=subpath(input.package, parent=True),
+        stem=subpath(output.journal, strip_suffix=".jsonl"),
+        risk=settings.predict.risk,
+        parts=settings.predict.jobs,
+    message:
+        f"Reading the sheets of {{wildcards.collection}}, part {{wildcards.shard}} of {settings.predict.jobs}"
+    shell:
+        "python -m sheetlens predict-part"
+        " --model {params.model:q}"
+        " --list {input.listing:q}"
+        " --risk {params.risk}"
+        " --part {wildcards.shard}"
+        " --parts {params.parts}"
+        " --stem {params.stem:q}"
+        " --workers {threads}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule predict_merge:
+    """Put the parts together: one row for each file, also for refused ones."""
+    input:
+        package=collection_model,
+        listing="results/collections/{collection}/list.parquet",
+        journals=expand(
+            "results/collections/{{collection}}/parts/{shard}.jsonl",
+            shard=range(settings.predict.jobs),
+        ),
+        modules=modules("answers"),
+    output:
+        table="results/collections/{collection}/predictions.parquet",
+        text="results/collections/{collection}/predictions.csv",
+        summary="results/collections/{collection}/summary.json",
+    log:
+        "logs/predict_merge/{collection}.log",
+    benchmark:
+        "logs/predict_merge/{collection}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        model=subpath(input.package, parent=True),
+        risk=settings.predict.risk,
+        folder=subpath(output.table, parent=True),
+        stems=lambda wildcards, input: [path.removesuffix(".jsonl") for path in input.journals],
+    message:
+        "Putting the answers for {wildcards.collection} together"
+    shell:
+        "python -m sheetlens predict-merge"
+        " --model {params.model:q}"
+        " --list {input.listing:q}"
+        " --risk {params.risk}"
+        " --output {params.folder:q}"
+        " {params.stems:q}"
+        " 2>&1 | tee -i {log:q}"

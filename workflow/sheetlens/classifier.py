@@ -1,0 +1,76 @@
+"""A packaged model, opened to read sheets it has not seen: it says what it is, and refuses what does not fit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from sheetlens import files, likeness
+from sheetlens.device import choose_device
+from sheetlens.errors import UserError
+from sheetlens.images import SIZE
+from sheetlens.package import AGAIN, read_package
+from sheetlens.predict import BATCH, load_network, read_batch
+from sheetlens.train import batch_images
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the network says of each sheet: probabilities, float64, shape (n, classes), and distances, shape (n,).
+
+    A distance of 1 is the model's limit; beyond it a sheet is unlike those of the training.
+    """
+
+    probabilities: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+
+class Classifier:
+    """A network with its temperature, its thresholds and what it knows of its training part."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a model folder; raises UserError with one sentence where it is not whole or does not fit."""
+        self.facts = read_package(folder)
+        self.fingerprint = files.sha256(folder / "package.json")
+        try:
+            self._net, model = load_network(folder)
+            self._known = load_file(folder / "typical.safetensors")
+            self._where = choose_device("auto", "float32", model["settings"]["threads"])
+            self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._normalisation = model["normalisation"]
+            classes = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)).probabilities.shape[1]
+            if self.facts["classes"] != model["classes"] or classes != len(model["classes"]):
+                raise ValueError("package.json and model.json name other classes")
+        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            why = str(error).split("\n")[0]
+            raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None
+
+    @property
+    def reason(self) -> str:
+        """Where it computes, and why there."""
+        return self._where.reason
+
+    def threshold(self, risk: float) -> dict[str, Any]:
+        """The threshold for an error rate among the answered sheets; raises UserError for one it does not have."""
+        for known in self.facts["thresholds"]:
+            if known["risk"] == risk:
+                return dict(known)
+        risks = ", ".join(f"{known['risk']:g}" for known in self.facts["thresholds"])
+        raise UserError(f"the model has no threshold for a risk of {risk:g}: it has them for {risks}")
+
+    def read(self, pixels: NDArray[np.uint8]) -> Answers:
+        """Read sheets, uint8, shape (n, 3, 256, 256).
+
+        The same number of sheets at a time gives the same bits for each of them, whatever the others are.
+        """
+        images = torch.from_numpy(pixels).to(self._where.name)
+        with torch.inference_mode():
+            rows = torch.arange(len(pixels), device=images.device)
+            logits, features = read_batch(self._net, batch_images(images, rows, self._normalisation))
+        probabilities = (logits.double() / self.facts["temperature"]).softmax(1).cpu().numpy()
+        return Answers(probabilities, likeness.distance(features.cpu().numpy(), self._known) / self.facts["limit"])

@@ -1,0 +1,108 @@
+"""Commands of the phase predict: a trained model at work on sheets it has not seen."""
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.config import Evaluate, Predict
+from sheetlens.progress import reporter
+
+log = logging.getLogger(__name__)
+RISK = 0.05
+EXISTING = click.Path(exists=True, path_type=Path)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@click.command()
+@click.option("--dataset", required=True, help="Name of the data set it was trained on.")
+@click.option("--title", required=True, help="Its name for people.")
+@click.option("--evaluate", type=Section(Evaluate), required=True, help="The config's section `evaluate`.")
+@click.option("--settings", type=Section(Predict), required=True, help="The config's section `predict`.")
+@click.option("--model", type=FOLDER, required=True, help="Model folder, with predictions.")
+def package(dataset: str, title: str, evaluate: Evaluate, settings: Predict, model: Path) -> None:
+    """Make a trained model ready for other sheets: its temperature, thresholds and limit."""
+    from sheetlens.packaging import write_package
+
+    write_package(dataset, title, evaluate, settings, model)
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.argument("source", metavar="INPUT", type=EXISTING)
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+@click.option("--risk", default=RISK, show_default=True, help="Error rate wanted among the sheets that get a class.")
+@click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
+def predict(model: Path, source: Path, output: Path, risk: float, workers: int) -> None:
+    """Let MODEL, a model's folder, read the photographs of INPUT, a folder or a table of them.
+
+    Writes predictions.parquet, .csv and summary.json. After a kill, the same command continues.
+    """
+    from sheetlens.answers import write_part
+    from sheetlens.collection import write_list
+
+    classifier = _open(model, risk)
+    listing, part = output / "list.parquet", output / "parts/0"
+    write_list(source, listing)
+    write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"))
+    _merge(classifier, listing, [part], risk, output)
+
+
+@click.command()
+@click.option("--output", type=PATH, required=True, help="List to write (.parquet).")
+@click.argument("source", metavar="INPUT", type=EXISTING)
+def predict_list(source: Path, output: Path) -> None:
+    """List the photographs of INPUT, a folder or a table of them, for `predict-part`."""
+    from sheetlens.collection import write_list
+
+    write_list(source, output)
+
+
+@click.command()
+@click.option("--model", type=FOLDER, required=True, help="Model folder.")
+@click.option("--list", "listing", type=FILE, required=True, help="List of the photographs, from `predict-list`.")
+@click.option("--risk", default=RISK, show_default=True, help="Error rate wanted among the sheets that get a class.")
+@click.option("--part", type=click.IntRange(min=0), required=True, help="Which part, from 0.")
+@click.option("--parts", type=click.IntRange(min=1), required=True, help="Of how many.")
+@click.option("--stem", type=PATH, required=True, help="Journal to write, without ending.")
+@click.option("--workers", default=1, show_default=True, help="Processes that decode and resize.")
+def predict_part(model: Path, listing: Path, risk: float, part: int, parts: int, stem: Path, workers: int) -> None:
+    """Read a part of a list with a model; after a kill, the same command continues."""
+    from sheetlens.answers import write_part
+
+    write_part(_open(model, risk), listing, part, parts, stem, risk, workers, reporter("sheets read"))
+
+
+@click.command()
+@click.option("--model", type=FOLDER, required=True, help="Model folder.")
+@click.option("--list", "listing", type=FILE, required=True, help="List of the photographs, from `predict-list`.")
+@click.option("--risk", default=RISK, show_default=True, help="The error rate that the parts were read for.")
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+@click.argument("stems", type=PATH, nargs=-1, required=True)
+def predict_merge(model: Path, listing: Path, risk: float, output: Path, stems: tuple[Path, ...]) -> None:
+    """Put STEMS, the parts of a list in their order and without endings, together."""
+    _merge(_open(model, risk), listing, list(stems), risk, output)
+
+
+def _open(model: Path, risk: float):  # type: ignore[no-untyped-def]  # the class needs torch
+    from sheetlens.classifier import Classifier
+
+    classifier = Classifier(model)
+    log.info("%s: %s", classifier.facts["title"], classifier.reason)
+    asked = classifier.threshold(risk)
+    if asked["threshold"] is None:
+        log.info("no threshold of this model keeps to a risk of %g: all sheets go to review", risk)
+    elif not asked["guaranteed"]:
+        log.info("too few validation sheets to guarantee a risk of %g: it held on those sheets, no more", risk)
+    return classifier
+
+
+def _merge(classifier, listing: Path, stems: list[Path], risk: float, output: Path) -> None:  # type: ignore[no-untyped-def]
+    from sheetlens.answers import merge
+
+    found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json")
+    answered = ", ".join(f"{name} {count}" for name, count in found["answered"].items())
+    told = (found["rows"], answered, found["unsure"], found["unlike"], found["refused"])
+    log.info("%d files: %s; for review %d unsure and %d unlike the training's; %d refused", *told)

@@ -1,0 +1,47 @@
+"""How far a sheet is from those a model was trained on: what is no sheet at all should be far.
+
+The network's own view is measured: mean and spread of every channel of every convolution, in all its layers, since
+what a non-sheet lacks is often lost before the last one: on the demo's lycophytes the last hidden layer flags
+one strange picture in twelve, these flag all. The distance is Mahalanobis' with a shrunken covariance.
+Lee et al. 2018, NeurIPS (arXiv 1807.03888) take means of all layers; the covariance is that of Ledoit & Wolf 2004,
+Journal of Multivariate Analysis 88: 365-411.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Standard deviation of a feature that is taken for granted, in units of the batch normalisation: a channel that was
+# silent on all sheets of the training must not outweigh all others when it whispers.
+NOISE = 1e-3
+Features = NDArray[np.floating]
+
+
+def fit(features: Features) -> dict[str, NDArray[np.float32]]:
+    """What `distance` needs, from features of the training part, shape (n, d).
+
+    `centre`, shape (d,), and `whitening`, shape (d, d), after which the training part has no correlations and
+    variances of 1 / d, but for the shrinkage.
+    """
+    values = features.astype(np.float64)
+    centre, spread = values.mean(axis=0), np.hypot(values.std(axis=0), NOISE)
+    covariance = _shrunken_covariance((values - centre) / spread) + np.diag((NOISE / spread) ** 2)
+    inverse = np.linalg.inv(np.linalg.cholesky(covariance))
+    whitening = inverse / spread / np.sqrt(features.shape[1])
+    return {"centre": centre.astype(np.float32), "whitening": whitening.astype(np.float32)}
+
+
+def _shrunken_covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance of centred values, shape (n, d), drawn towards a multiple of the identity as far as n is small."""
+    n, d = values.shape
+    sample = values.T @ values / n
+    target = np.trace(sample) / d * np.eye(d)
+    distance = ((sample - target) ** 2).sum()
+    noise = ((np.square(values).sum(axis=1) ** 2).mean() - (sample**2).sum()) / n
+    share = min(1.0, noise / distance) if distance else 1.0
+    return share * target + (1 - share) * sample
+
+
+def distance(features: Features, known: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Distance of each sheet from the training part, float64, shape (n,); about 1 for a sheet like those in it."""
+    turned = (features.astype(np.float64) - known["centre"]) @ known["whitening"].astype(np.float64).T
+    return np.sqrt(np.square(turned).sum(axis=1))

@@ -1,0 +1,46 @@
+"""What makes a trained model one whole that can be handed on: a folder of four files that speak of each other.
+
+`weights.safetensors` and `model.json` come from the training, `typical.safetensors` (what its sheets look like to it)
+from the reading of its parts, and `package.json` says how its answers are to be taken. Nothing in them is executed.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sheetlens import files
+from sheetlens.errors import UserError
+from sheetlens.images import OVERSAMPLING, POLICY, SIZE
+
+PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
+REVIEW = "review"  # the decision that a person must look
+AGAIN = "make the model's products again with this version"
+
+
+def read_package(folder: Path) -> dict[str, Any]:
+    """What `package.json` says, when the folder is whole and fits this version; UserError otherwise."""
+    path = folder / "package.json"
+    if not path.is_file():
+        raise UserError(f"{folder} is no model: it has no package.json (those in results/*/models/*/ have)")
+    try:
+        facts = files.read_json(path)
+        policy, size, fit, digests = (facts[name] for name in ("policy", "image_size", "fit", "files"))
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
+    for name in PARTS:
+        if not (folder / name).is_file():
+            raise UserError(f"the model in {folder} lacks {name}: copy the whole folder")
+        if files.sha256(folder / name) != digests.get(name):
+            raise UserError(f"{folder / name} is not the file that package.json was made for: copy the whole folder")
+    if policy != POLICY:
+        raise UserError(
+            f"the model in {folder} was trained on sheets prepared by the policy '{policy}', and this version"
+            f" prepares them by '{POLICY}': {AGAIN}"
+        )
+    if size != SIZE:
+        raise UserError(f"the model in {folder} reads sheets of {size} pixels, and this version makes {SIZE}: {AGAIN}")
+    if fit not in OVERSAMPLING:
+        raise UserError(
+            f"the model in {folder} wants sheets of the fit '{fit}', which this version does not know: {AGAIN}"
+        )
+    return facts
