@@ -1,5 +1,6 @@
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import yaml
 from tests.services.stand_in import StandIn
 
 ROOT = Path(__file__).parents[1]
+# A shell starts what runs in the background with interrupts ignored, and what that starts inherits it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

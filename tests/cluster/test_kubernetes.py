@@ -70,7 +70,6 @@ def arguments(folder, *more):
     return [target, *tiny_demo(folder)[2:], "--profile", PROFILE, *hurry, *more]
 
 
-@pytest.mark.open
 def test_a_job_runs_fails_and_runs_again(cluster, tmp_path):
     jobs, environment = cluster
     jobs.broken = True
@@ -85,7 +84,6 @@ def test_a_job_runs_fails_and_runs_again(cluster, tmp_path):
     assert len(list((tmp_path / "logs/kubernetes").glob("*.log"))) == 1
 
 
-@pytest.mark.open
 def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
     jobs, environment = cluster
     sheets = ["--config", 'datasets={"mercury": {"demo": {"sheets": 400}}}']

@@ -15,7 +15,7 @@ TEST_CLUSTER = [
     "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
 ]  # fmt: skip
 
-pytestmark = [pytest.mark.open, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")]
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")]
 
 
 @pytest.fixture(scope="module")

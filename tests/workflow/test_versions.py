@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import ROOT, digests
 
-pytestmark = pytest.mark.open
+pytestmark = pytest.mark.long
 
 TINY = {
     "study": "demo",
