@@ -33,8 +33,8 @@ def commands(finished) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def study(finished, tmp_path_factory):
-    """A copy of the finished study, to work in."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("study") / "copy")
+    """A copy of the finished study, to work in; beside it, so that relative paths hold."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("study"), dirs_exist_ok=True)
 
 
 def install(environment: str, folder) -> None:
@@ -76,6 +76,6 @@ def test_an_environment_runs_its_rules(environment, commands, study, finished, t
     assert made == digests(finished / "results")
 
 
-def test_every_rule_but_those_of_other_sources_was_run(commands):
-    left = {rule for rule in RULES if rule not in commands}
-    assert all(rule.startswith("fetch_") for rule in left), left
+def test_every_rule_but_those_the_tiny_demo_does_not_ask_for_was_run(commands):
+    others = {"fetch_folder", "fetch_remote", "split_groups", "predict_list", "predict_part", "predict_merge"}
+    assert RULES.keys() - commands.keys() == others
