@@ -1,7 +1,7 @@
 """Every planted defect is found, and the twin without it is silent.
 
-Not yet shown as a whole: the evidence on the planted stain was 2.4 to 2.6 times its share of the picture, where 3
-is asked.
+Not yet run to its end as a whole: on the set with the planted set-up everything here was seen to hold (evidence on
+the planted drop 4.3 times its share of the picture), its twin without was not reached.
 """
 
 import csv
