@@ -16,7 +16,7 @@ import yaml
 
 from tests.conftest import ROOT, digests
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.open
 
 TINY = {
     "study": "demo",
