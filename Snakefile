@@ -73,10 +73,10 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["1", "2", "history", *EVIDENCE_FIGURES, *AUDIT_FIGURES],
+            figure=[*DATASET_FIGURES, *EVIDENCE_FIGURES, *AUDIT_FIGURES],
             ending=ENDINGS,
         ),
-        expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+        expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         expand("results/{dataset}/credits.csv", dataset=DATASETS),
         "results/results.csv",
         "results/metrics.json",

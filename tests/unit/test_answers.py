@@ -131,7 +131,7 @@ def test_every_file_has_a_row_with_what_became_of_it(model, photographs, whole):
 def test_answers_are_the_networks_calibrated_as_stored_with_the_model(model, photographs, whole):
     table = files.read_table(whole[0] / "predictions.parquet").set_index("image_id")
     package = files.read_json(model / "package.json")
-    shares = table.loc[table["unlike"] == False, [f"probability_{name}" for name in CLASSES]]  # noqa: E712
+    shares = table.loc[table["unlike"].eq(False), [f"probability_{name}" for name in CLASSES]]
     assert len(shares) > 50
     assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
     threshold = next(known for known in package["thresholds"] if known["risk"] == RISK)

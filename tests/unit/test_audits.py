@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sheetlens.audits import Finding, read_finding
-from sheetlens.audits.baselines import BASELINES, predict_baselines
+from sheetlens.audits.baselines import BASELINES, measure_sheets, predict_baselines
 from sheetlens.audits.chance import area, combine_p, held_out, holm, paired_gain, permutation_p
 from sheetlens.audits.features import neighbour_shares
 from sheetlens.audits.labels import audit_labels, rank_labels, surprises
@@ -120,10 +120,10 @@ def photographs(count: int, seed: int, tell: str = "") -> tuple[pd.DataFrame, np
 
 
 def baselines(sheets: pd.DataFrame, pixels: np.ndarray, seeds: tuple[int, ...] = (1,)) -> dict[str, pd.DataFrame]:
-    tables = {}
+    tables, features = {}, measure_sheets(sheets, pixels)
     for seed in seeds:
         split = split_random(sheets, (0.6, 0.2, 0.2), seed)
-        tables[f"random-{seed}"] = predict_baselines(sheets, pixels, split)
+        tables[f"random-{seed}"] = predict_baselines(sheets, features, split)
     return tables
 
 

@@ -14,7 +14,7 @@ from sheetlens.audits import Finding
 from sheetlens.config import Settings, read_settings
 from sheetlens.documents import Study, read_study
 from sheetlens.documents.crate import write_crate
-from sheetlens.documents.pages import FIGURES, write_document
+from sheetlens.documents.pages import FIGURES, write_documents
 from sheetlens.documents.reforms import ITEMS, answer_items
 from sheetlens.verdict import judge_reproduction
 from tests.conftest import ROOT
@@ -63,7 +63,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def page(study: Study, kind: str, tmp_path: Path) -> str:
-    write_document(kind, study, tmp_path / f"{kind}.html")
+    write_documents(study, tmp_path)
     return (tmp_path / f"{kind}.html").read_text(encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from sheetlens.audits import read_finding
-from sheetlens.audits.baselines import predict_baselines
+from sheetlens.audits.baselines import measure_sheets, predict_baselines
 from sheetlens.audits.shortcuts import audit_setup
 from sheetlens.config import Audit, DemoSource
 from sheetlens.fetch import demo
@@ -96,10 +96,10 @@ def test_the_setup_audit_over_five_demos(tmp_path, seed, shortcut):
         rows.append(sheet | {"width": read.width, "height": read.height, "format": read.format})
         pixels.append(read.pixels)
     index = pd.DataFrame(rows)
-    tables = {}
+    tables, features = {}, measure_sheets(index, np.stack(pixels))
     for split_seed in (1, 2, 3):
         split = split_random(index, (0.7, 0.2, 0.1), split_seed)
-        tables[f"random-{split_seed}"] = predict_baselines(index, np.stack(pixels), split)
+        tables[f"random-{split_seed}"] = predict_baselines(index, features, split)
     assert audit_setup(tables, Audit()).severity == ("alarm" if shortcut else "ok")
 
 

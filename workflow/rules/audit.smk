@@ -8,25 +8,27 @@ rule audit_baselines:
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
-        split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        splits=expand("results/{{dataset}}/splits/{protocol}-{seed}.tsv", protocol=PROTOCOLS, seed=SEEDS),
         modules=modules("audits.baselines"),
     output:
-        predictions="results/{dataset}/audits/baselines/{protocol}-{seed}.parquet",
+        expand("results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS, seed=SEEDS),
     log:
-        "logs/audit_baselines/{dataset}-{protocol}-{seed}.log",
+        "logs/audit_baselines/{dataset}.log",
     benchmark:
-        "logs/audit_baselines/{dataset}-{protocol}-{seed}.tsv"
+        "logs/audit_baselines/{dataset}.tsv"
     conda:
         "../../envs/evidence.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
     message:
-        "Training the baselines on {wildcards.dataset}, {wildcards.protocol} split, seed {wildcards.seed}"
+        "Training the baselines on {wildcards.dataset}"
     shell:
         "python -m sheetlens audit baselines"
         " --index {input.index:q}"
         " --manifest {input.manifest:q}"
         " --pixels {input.pixels:q}"
-        " --split {input.split:q}"
-        " --output {output.predictions:q}"
+        " --folder {params.folder:q}"
+        " {input.splits:q}"
         " 2>&1 | tee -i {log:q}"
 
 
@@ -203,8 +205,8 @@ rule audit_saliency:
         " 2>&1 | tee -i {log:q}"
 
 
-rule audit_figure:
-    """Shortcut bars, saliency by position, the surest mistakes, the sheets nearest 0.5."""
+rule audit_figures:
+    """Shortcut bars, saliency by position, the surest mistakes, and the sheets nearest 0.5."""
     input:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
         predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
@@ -218,33 +220,23 @@ rule audit_figure:
         index="results/{dataset}/images/index.parquet",
         modules=modules("audits.drawings"),
     output:
-        multiext(
-            "results/{dataset}/figures/figure-{figure}",
-            svg=".svg",
-            png=".png",
-            pdf=".pdf",
-            csv=".csv",
-        ),
+        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=AUDIT_FIGURES, ending=ENDINGS),
     log:
-        "logs/audit_figure/{dataset}-{figure}.log",
+        "logs/audit_figures/{dataset}.log",
     benchmark:
-        "logs/audit_figure/{dataset}-{figure}.tsv"
-    wildcard_constraints:
-        figure="shortcuts|saliency|mistakes|unsure",
+        "logs/audit_figures/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
-        folder=lambda wildcards: f"results/{wildcards.dataset}",
-        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        figures=[word for figure in AUDIT_FIGURES for word in ("--figure", figure)],
         dots_per_inch=settings.figures.dots_per_inch,
     message:
-        "Drawing figure {wildcards.figure} of {wildcards.dataset}"
+        "Drawing the audits of {wildcards.dataset}"
     shell:
         "python -m sheetlens audit draw"
-        " --figure {wildcards.figure}"
-        " --folder {params.folder:q}"
+        " {params.figures}"
+        " --folder results/{wildcards.dataset}"
         " --evaluation {input.evaluation:q}"
-        " --stem {params.stem:q}"
         " --dots-per-inch {params.dots_per_inch}"
         " 2>&1 | tee -i {log:q}"
 

@@ -20,6 +20,8 @@ from sheetlens.fetch import folder
 
 SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
+STUDY_FIGURES = ["1", "2"]  # the paper's
+DATASET_FIGURES = [*STUDY_FIGURES, "history"]
 EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]

@@ -29,8 +29,8 @@ rule document_verdict:
         " 2>&1 | tee -i {log:q}"
 
 
-rule document_page:
-    """Audits and verdict, model card, datasheet or REFORMS checklist."""
+rule document_pages:
+    """Audits and verdict, model card, datasheet and REFORMS checklist."""
     input:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
         models=lambda wildcards: every_model("model.json", [wildcards.dataset], PROTOCOLS[:1]),
@@ -46,25 +46,23 @@ rule document_page:
         modules=modules("documents.pages"),
         templates=package_files("templates/*.html"),
     output:
-        page="results/{dataset}/{document}.html",
+        expand("results/{{dataset}}/{document}.html", document=DOCUMENTS),
     log:
-        "logs/document_page/{dataset}-{document}.log",
+        "logs/document_pages/{dataset}.log",
     benchmark:
-        "logs/document_page/{dataset}-{document}.tsv"
-    wildcard_constraints:
-        document="audits|model-card|datasheet|reforms",
+        "logs/document_pages/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
         settings=DOCUMENTED,
+        folder=subpath(output[0], parent=True),
     message:
-        "Writing the {wildcards.document} of {wildcards.dataset}"
+        "Documenting {wildcards.dataset}"
     shell:
         "python -m sheetlens document"
-        " --kind {wildcards.document}"
         " --settings {params.settings:q}"
         " --evaluation {input.evaluation:q}"
-        " --output {output.page:q}"
+        " --folder {params.folder:q}"
         " 2>&1 | tee -i {log:q}"
 
 
@@ -88,7 +86,7 @@ rule document_crate:
             ],
             *every_evaluation(),
             *every_finding(),
-            *expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+            *expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
             "results/results.csv",
             "results/report.html",
         ],

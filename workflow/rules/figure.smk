@@ -4,7 +4,7 @@
 
 
 rule figure_dataset:
-    """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) or the history of one data set."""
+    """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) and the history of one data set."""
     input:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
         predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
@@ -14,65 +14,51 @@ rule figure_dataset:
         index="results/{dataset}/images/index.parquet",
         modules=modules("figures"),
     output:
-        multiext(
-            "results/{dataset}/figures/figure-{figure}",
-            svg=".svg",
-            png=".png",
-            pdf=".pdf",
-            csv=".csv",
-        ),
+        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=DATASET_FIGURES, ending=ENDINGS),
     log:
-        "logs/figure_dataset/{dataset}-{figure}.log",
+        "logs/figure_dataset/{dataset}.log",
     benchmark:
-        "logs/figure_dataset/{dataset}-{figure}.tsv"
-    wildcard_constraints:
-        figure="1|2|history",
+        "logs/figure_dataset/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
-        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        figures=[word for figure in DATASET_FIGURES for word in ("--figure", figure)],
+        folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
-        "Drawing figure {wildcards.figure} of {wildcards.dataset}"
+        "Drawing the paper's figures of {wildcards.dataset}"
     shell:
         "python -m sheetlens draw"
-        " --figure {wildcards.figure}"
-        " --stem {params.stem:q}"
+        " {params.figures}"
+        " --folder {params.folder:q}"
         " --dots-per-inch {params.dots_per_inch}"
         " {input.evaluation:q}"
         " 2>&1 | tee -i {log:q}"
 
 
 rule figure_evidence:
-    """Error against coverage, reliability, or the spread over seeds and protocols, of one data set."""
+    """Error against coverage, reliability, and the spread over seeds and protocols, of one data set."""
     input:
         evaluations=lambda wildcards: every_evaluation([wildcards.dataset]),
         modules=modules("evidence_figures"),
     output:
-        multiext(
-            "results/{dataset}/figures/figure-{figure}",
-            svg=".svg",
-            png=".png",
-            pdf=".pdf",
-            csv=".csv",
-        ),
+        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=EVIDENCE_FIGURES, ending=ENDINGS),
     log:
-        "logs/figure_evidence/{dataset}-{figure}.log",
+        "logs/figure_evidence/{dataset}.log",
     benchmark:
-        "logs/figure_evidence/{dataset}-{figure}.tsv"
-    wildcard_constraints:
-        figure="|".join(EVIDENCE_FIGURES),
+        "logs/figure_evidence/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
-        stem=lambda wildcards, output: output.svg.removesuffix(".svg"),
+        figures=[word for figure in EVIDENCE_FIGURES for word in ("--figure", figure)],
+        folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
-        "Drawing figure {wildcards.figure} of {wildcards.dataset}"
+        "Drawing the evidence on {wildcards.dataset}"
     shell:
         "python -m sheetlens draw"
-        " --figure {wildcards.figure}"
-        " --stem {params.stem:q}"
+        " {params.figures}"
+        " --folder {params.folder:q}"
         " --dots-per-inch {params.dots_per_inch}"
         " {input.evaluations:q}"
         " 2>&1 | tee -i {log:q}"
@@ -89,30 +75,27 @@ rule figure_study:
         modules=modules("figures"),
     output:
         report(
-            "results/figures/figure-{figure}.svg",
+            expand("results/figures/figure-{figure}.svg", figure=STUDY_FIGURES),
             caption="../report/figure.rst",
             category="Figures",
         ),
-        png="results/figures/figure-{figure}.png",
-        pdf="results/figures/figure-{figure}.pdf",
-        csv="results/figures/figure-{figure}.csv",
+        expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS[1:]),
     log:
-        "logs/figure_study/{figure}.log",
+        "logs/figure_study.log",
     benchmark:
-        "logs/figure_study/{figure}.tsv"
-    wildcard_constraints:
-        figure="1|2",
+        "logs/figure_study.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
-        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        figures=[word for figure in STUDY_FIGURES for word in ("--figure", figure)],
+        folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
-        "Drawing Figure {wildcards.figure}"
+        "Drawing the paper's figures of all data sets"
     shell:
         "python -m sheetlens draw"
-        " --figure {wildcards.figure}"
-        " --stem {params.stem:q}"
+        " {params.figures}"
+        " --folder {params.folder:q}"
         " --dots-per-inch {params.dots_per_inch}"
         " {input.evaluations:q}"
         " 2>&1 | tee -i {log:q}"

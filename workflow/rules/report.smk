@@ -71,7 +71,7 @@ rule report_write:
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
         table="results/results.csv",
-        figures=expand("results/figures/figure-{figure}.{ending}", figure=["1", "2"], ending=ENDINGS),
+        figures=expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         curves=expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,

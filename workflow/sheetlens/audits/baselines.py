@@ -18,11 +18,19 @@ CATEGORIES = 24  # values of a text told apart, the rest are one: a rare collect
 LEAF = 20  # sheets in a leaf, so that no leaf is one specimen
 
 
-def predict_baselines(sheets: pd.DataFrame, pixels: NDArray[np.uint8], split: pd.DataFrame) -> pd.DataFrame:
-    """Fit every baseline on the training part and predict all sheets.
+def measure_sheets(sheets: pd.DataFrame, pixels: NDArray[np.uint8]) -> dict[str, pd.DataFrame]:
+    """What each baseline sees of each sheet, by baseline; the same for every split.
 
     `sheets` has one row per row of `pixels` (uint8, shape (n, 3, 256, 256)) with image_id, specimen_id, label and
-    what is known of the photograph and the record; `split` has image_id and part. Returns baseline, image_id,
+    what is known of the photograph and the record.
+    """
+    return {name: measure(sheets, pixels) for name, measure in FEATURES.items()}
+
+
+def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], split: pd.DataFrame) -> pd.DataFrame:
+    """Fit every baseline on the training part and predict all sheets.
+
+    `features` is what `measure_sheets` says of `sheets`; `split` has image_id and part. Returns baseline, image_id,
     specimen_id, part, label and `probability_{class}` (float32). No setting is tuned, so validation and
     test sheets are both unseen.
     """
@@ -33,7 +41,7 @@ def predict_baselines(sheets: pd.DataFrame, pixels: NDArray[np.uint8], split: pd
     facts = sheets[["image_id", "specimen_id"]].assign(part=part, label=labels)
     tables = []
     for name in BASELINES:
-        probabilities = _predict(name, sheets, pixels, train, classes)
+        probabilities = _predict(name, sheets, features, train, classes)
         columns = {f"probability_{label}": probabilities[:, code] for code, label in enumerate(classes)}
         tables.append(facts.assign(**columns).assign(baseline=name))
     table = pd.concat(tables, ignore_index=True)
@@ -41,14 +49,14 @@ def predict_baselines(sheets: pd.DataFrame, pixels: NDArray[np.uint8], split: pd
 
 
 def _predict(
-    name: str, sheets: pd.DataFrame, pixels: NDArray[np.uint8], train: NDArray[np.bool_], classes: list[str]
+    name: str, sheets: pd.DataFrame, measured: dict[str, pd.DataFrame], train: NDArray[np.bool_], classes: list[str]
 ) -> NDArray[np.float32]:
     labels = sheets["label"]
     shares = labels[train].value_counts(normalize=True).reindex(classes, fill_value=0).to_numpy()
     constant = np.tile(shares.astype(np.float32), (len(sheets), 1))
     if name == MAJORITY:
         return constant
-    features = FEATURES[name](sheets, pixels)
+    features = measured[name]
     if name in NEIGHBOUR:
         features = pd.concat([features, neighbour_shares(sheets["specimen_id"], labels, train)], axis=1)
     features = features.loc[:, features[train].nunique(dropna=False) > 1]

@@ -8,7 +8,7 @@ import click
 
 from sheetlens import files
 from sheetlens.audits import Finding
-from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section, figures_option
 from sheetlens.config import Audit
 from sheetlens.progress import reporter
 
@@ -35,17 +35,21 @@ def finish(finding: Finding, output: Path, *named: Path) -> None:
 @click.option("--index", type=FILE, required=True, help="Table of the image set.")
 @click.option("--manifest", type=FILE, required=True, help="What is known of each photograph.")
 @click.option("--pixels", type=FILE, required=True, help="Image set.")
-@click.option("--split", "split_file", type=FILE, required=True, help="Split to train and predict on.")
-@click.option("--output", type=PATH, required=True, help="Predictions to write (.parquet).")
-def fit_baselines(index: Path, manifest: Path, pixels: Path, split_file: Path, output: Path) -> None:
-    """Train the models that cannot see the plant and predict all sheets."""
-    from sheetlens.audits.baselines import predict_baselines
+@click.option("--folder", type=PATH, required=True, help="Folder to write to, a table named as each split.")
+@click.argument("splits", type=FILE, nargs=-1, required=True)
+def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: tuple[Path, ...]) -> None:
+    """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
+    from sheetlens.audits.baselines import measure_sheets, predict_baselines
     from sheetlens.pack import open_pack
 
     sheets, known = files.read_table(index), files.read_table(manifest)
     more = [name for name in known if name not in sheets]
     sheets = sheets.merge(known[["image_id", *more]], on="image_id", how="left", validate="one_to_one")
-    files.write_table(output, predict_baselines(sheets, open_pack(pixels), files.read_table(split_file)))
+    features = measure_sheets(sheets, open_pack(pixels))
+    for split in splits:
+        files.write_table(
+            folder / f"{split.stem}.parquet", predict_baselines(sheets, features, files.read_table(split))
+        )
 
 
 @audit.command("setup")
@@ -138,17 +142,17 @@ def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, tab
 
 
 @audit.command("draw")
-@click.option("--figure", type=click.Choice(["shortcuts", "saliency", "mistakes", "unsure"]), required=True)
+@figures_option("shortcuts", "saliency", "mistakes", "unsure")
 @click.option("--folder", type=FOLDER, required=True, help="Products of the data set: results/{dataset}.")
 @click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
-@click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
-def draw_finding(figure: str, folder: Path, evaluation: Path, stem: Path, dots_per_inch: int) -> None:
-    """Draw what an audit found, as SVG, PNG and PDF with its CSV."""
+def draw_findings(figures: tuple[str, ...], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
+    """Draw what the audits found into figures/ of the folder, as SVG, PNG and PDF with the CSV of each."""
     from sheetlens.audits.drawings import draw_audit
     from sheetlens.drawing import save_figure
 
-    save_figure(*draw_audit(figure, folder, evaluation), stem, dots_per_inch)
+    for figure in figures:
+        save_figure(*draw_audit(figure, folder, evaluation), folder / f"figures/figure-{figure}", dots_per_inch)
 
 
 @audit.command("duplicates")

@@ -27,16 +27,15 @@ def judge(source: str, evaluation: Path, output: Path) -> None:
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(["audits", "model-card", "datasheet", "reforms"]), required=True)
 @SETTINGS
 @click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
-@click.option("--output", type=PATH, required=True, help="Page to write (.html).")
-def document(kind: str, settings: Settings, evaluation: Path, output: Path) -> None:
-    """Write one document of a data set from its products."""
+@click.option("--folder", type=PATH, required=True, help="Folder to write the pages to.")
+def document(settings: Settings, evaluation: Path, folder: Path) -> None:
+    """Write the audits, model card, datasheet and checklist of a data set from its products."""
     from sheetlens.documents import read_study
-    from sheetlens.documents.pages import write_document
+    from sheetlens.documents.pages import write_documents
 
-    write_document(kind, read_study(evaluation, settings), output)
+    write_documents(read_study(evaluation, settings), folder)
 
 
 @click.command()

@@ -3,12 +3,16 @@
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sheetlens.cli.options import FILE, FOLDER, PATH, Section
 from sheetlens.config import Evaluate, Predict
 from sheetlens.progress import reporter
+
+if TYPE_CHECKING:  # the class needs torch, which takes seconds to import
+    from sheetlens.classifier import Classifier
 
 log = logging.getLogger(__name__)
 RISK = 0.05
@@ -86,7 +90,7 @@ def predict_merge(model: Path, listing: Path, risk: float, output: Path, stems: 
     _merge(_open(model, risk), listing, list(stems), risk, output)
 
 
-def _open(model: Path, risk: float):  # type: ignore[no-untyped-def]  # the class needs torch
+def _open(model: Path, risk: float) -> "Classifier":
     from sheetlens.classifier import Classifier
 
     classifier = Classifier(model)
@@ -99,7 +103,7 @@ def _open(model: Path, risk: float):  # type: ignore[no-untyped-def]  # the clas
     return classifier
 
 
-def _merge(classifier, listing: Path, stems: list[Path], risk: float, output: Path) -> None:  # type: ignore[no-untyped-def]
+def _merge(classifier: "Classifier", listing: Path, stems: list[Path], risk: float, output: Path) -> None:
     from sheetlens.answers import merge
 
     found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json")

@@ -4,31 +4,32 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, PATH
+from sheetlens.cli.options import FILE, PATH, figures_option
 
 EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
 
 
 @click.command()
-@click.option("--figure", type=click.Choice(["1", "2", "history", *EVIDENCE]), required=True, help="Which figure.")
-@click.option("--stem", type=PATH, required=True, help="Path to write, without ending.")
+@figures_option("1", "2", "history", *EVIDENCE)
+@click.option("--folder", type=PATH, required=True, help="Folder to write to, figure-1.svg and so on.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
-def draw(figure: str, stem: Path, dots_per_inch: int, evaluations: tuple[Path, ...]) -> None:
-    """Draw a figure from EVALUATIONS as SVG, PNG and PDF with its CSV.
+def draw(figures: tuple[str, ...], folder: Path, dots_per_inch: int, evaluations: tuple[Path, ...]) -> None:
+    """Draw figures from EVALUATIONS as SVG, PNG and PDF with their CSV.
 
     Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
     """
     from sheetlens import evidence_figures
     from sheetlens.figures import draw_evaluation, draw_history, draw_sheets, save_figure
 
-    if figure in EVIDENCE:
-        drawn, table = getattr(evidence_figures, f"draw_{figure}")(evaluations)
-    elif figure == "history":
-        drawn, table = draw_history(evaluations[0])
-    else:
-        drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
-    save_figure(drawn, table, stem, dots_per_inch)
+    for figure in figures:
+        if figure in EVIDENCE:
+            drawn, table = getattr(evidence_figures, f"draw_{figure}")(evaluations)
+        elif figure == "history":
+            drawn, table = draw_history(evaluations[0])
+        else:
+            drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
+        save_figure(drawn, table, folder / f"figure-{figure}", dots_per_inch)
 
 
 @click.command()

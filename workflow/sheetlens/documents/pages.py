@@ -16,9 +16,8 @@ LISTED = 15  # labels shown for review; the table holds all
 TOP = 8  # values of a text that a datasheet names
 
 
-def write_document(kind: str, study: Study, output: Path) -> None:
-    """Write one document: `kind` is audits, model-card, datasheet or reforms."""
-    values = {"audits": _audits, "model-card": _model_card, "datasheet": _datasheet, "reforms": _reforms}[kind](study)
+def write_documents(study: Study, folder: Path) -> None:
+    """Write audits.html, model-card.html, datasheet.html and reforms.html."""
     common = {
         "study": study,
         "evaluation": study.outcome.evaluation,
@@ -27,7 +26,9 @@ def write_document(kind: str, study: Study, output: Path) -> None:
         "stains": any("stain" in name.lower() for name in study.outcome.classes),
         "version": __version__,
     }
-    write_page(f"{kind}.html", output, **common, **values)
+    documents = {"audits": _audits, "model-card": _model_card, "datasheet": _datasheet, "reforms": _reforms}
+    for name, gather in documents.items():
+        write_page(f"{name}.html", folder / f"{name}.html", **common, **gather(study))
 
 
 def _audits(study: Study) -> dict[str, Any]:
