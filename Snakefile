@@ -59,6 +59,7 @@ rule all:
             collection=COLLECTIONS,
             product=["predictions.parquet", "predictions.csv", "summary.json"],
         ),
+        expand("results/collections/{collection}/hotspots", collection=RANKED),
         every_evaluation(),
         expand(
             "results/{dataset}/audits/baselines/{protocol}-{seed}.parquet",

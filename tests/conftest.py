@@ -55,6 +55,7 @@ TINY = {
     "datasets": {"mercury": {"demo": {"sheets": 24}}, "lycophytes": {"demo": {"sheets": 24}}},
     "split": {"seeds": [1, 2]},
     "train": {"epochs": 2, "batch_size": 8},
+    "figures": {"dots_per_inch": 50},
 }
 
 

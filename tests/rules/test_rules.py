@@ -4,11 +4,14 @@ import re
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import ROOT, sheetlens, snakemake
+from sheetlens import files
+from tests.conftest import ROOT, digests, sheetlens, snakemake
+from tests.unit.test_hotspots import RECORDS, write_collection
 
 
 def jobs(output: str) -> Counter:
@@ -131,20 +134,45 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
 
 def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs):
     (tmp_path / "table.csv").write_text("path\nx.jpg\n")
+    (tmp_path / "kept.csv").write_text("barcode,cabinet\n3,C1\n")
+    records = {"path": str(tmp_path / "kept.csv"), "barcode": "barcode", "columns": {"storageLocation": "cabinet"}}
     collections = {
-        "cabinets": {"input": str(photographs), "dataset": "own"},
+        "cabinets": {"input": str(photographs), "dataset": "own", "hotspots": {"records": [records]}},
         "loans": {"input": str(tmp_path / "table.csv"), "dataset": "own"},
     }
     config = own_config(tmp_path, predict={"jobs": 3, "collections": collections})
     answers = [f"results/collections/{name}/predictions.csv" for name in collections]
+    answers += ["results/collections/cabinets/hotspots"]
     arguments = (*answers, "--dry-run", "--printshellcmds", "--configfile", config)
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
-        "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 3,
+        "predict_parts": 3, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+        "predict_hotspots": 1, "evaluate_network": 1,
     }  # fmt: skip
     assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
+
+
+def test_the_workflow_ranks_cabinets_as_the_command(tmp_path):
+    write_collection(tmp_path, {"C1": (40, 30), "C2": (40, 1)})
+    records = RECORDS.model_copy(update={"path": str(tmp_path / "records.csv")})
+    collection = {"input": "x", "dataset": "mercury", "hotspots": {"records": [records.model_dump()], "tests": 1}}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({"predict": {"collections": {"cabinets": collection}}}))
+    results = tmp_path / "work/results"
+    files.write_table(results / "collections/cabinets/predictions.parquet", pd.read_csv(tmp_path / "answers.csv"))
+    evaluation = results / "mercury/evaluation/table1-random.json"
+    evaluation.parent.mkdir(parents=True)
+    evaluation.write_bytes((tmp_path / "evaluation.json").read_bytes())
+    ranked = "results/collections/cabinets/hotspots"
+    arguments = (ranked, "--allowed-rules", "predict_hotspots", "--cores", 1, "--configfile", tmp_path / "more.yaml")
+    result = snakemake(tmp_path / "work", *arguments)
+    assert result.returncode == 0, result.stderr
+    options = ("--tests", 1, "--records", records.model_dump_json(), "--output", tmp_path / "command")
+    predictions = results / "collections/cabinets/predictions.parquet"
+    result = sheetlens("hotspots", "--predictions", predictions, "--evaluation", evaluation, *options)
+    assert result.returncode == 0, result.stderr
+    assert digests(tmp_path / "work" / ranked) == digests(tmp_path / "command")
 
 
 @pytest.mark.long

@@ -40,6 +40,7 @@ DATASETS = list(settings.chosen)
 PROTOCOLS = list(settings.split.protocols)
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
+RANKED = [name for name, collection in settings.predict.collections.items() if collection.hotspots]
 
 
 wildcard_constraints:
@@ -213,6 +214,26 @@ def collection_fingerprint(wildcards):
     """Param: a digest of names, sizes and times of the files of a collection's folder; none for a table."""
     source = Path(settings.predict.collections[wildcards.collection].input)
     return folder.digest(source) if source.is_dir() else ""
+
+
+def hotspots_settings(wildcards):
+    """The config's section `hotspots` of a collection."""
+    return settings.predict.collections[wildcards.collection].hotspots
+
+
+def collection_evaluation(wildcards):
+    """Input: how often the model that reads a collection errs."""
+    return every_evaluation([settings.predict.collections[wildcards.collection].dataset], PROTOCOLS[:1])
+
+
+def collection_records(wildcards):
+    """Input: the specimen records here that a collection's sheets are joined to."""
+    return [records.path for records in hotspots_settings(wildcards).records if "://" not in records.path]
+
+
+def hotspots_options(wildcards):
+    """Param: the options with the specimen records to join."""
+    return [word for one in hotspots_settings(wildcards).records for word in ("--records", one.model_dump_json())]
 
 
 def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):

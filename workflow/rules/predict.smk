@@ -1,5 +1,6 @@
 # Predict: trained models read the collections that the config names.
-# Reads: a folder or a table of photographs, a packaged model. Writes: results/collections/{collection}/.
+# Reads: a folder or a table of photographs, a packaged model, its evaluation, specimen records.
+# Writes: results/collections/{collection}/.
 
 
 rule predict_list:
@@ -96,4 +97,37 @@ rule predict_merge:
         " --risk {params.risk}"
         " --output {params.folder:q}"
         " {params.stems:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule predict_hotspots:
+    """Where in the building the treated sheets are, and which cabinets to test first."""
+    input:
+        predictions="results/collections/{collection}/predictions.parquet",
+        evaluation=collection_evaluation,
+        records=collection_records,
+        modules=modules("hotspots"),
+        templates=package_files("templates/*.html"),
+    output:
+        folder=directory("results/collections/{collection}/hotspots"),
+    log:
+        "logs/predict_hotspots/{collection}.log",
+    benchmark:
+        "logs/predict_hotspots/{collection}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        label=lambda wildcards: hotspots_settings(wildcards).label,
+        tests=lambda wildcards: hotspots_settings(wildcards).tests,
+        records=hotspots_options,
+    message:
+        "Ranking the cabinets of {wildcards.collection}"
+    shell:
+        "python -m sheetlens hotspots"
+        " --predictions {input.predictions:q}"
+        " --evaluation {input.evaluation:q}"
+        " --label {params.label:q}"
+        " --tests {params.tests}"
+        " {params.records:q}"
+        " --output {output.folder:q}"
         " 2>&1 | tee -i {log:q}"

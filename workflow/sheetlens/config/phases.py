@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
+from sheetlens.config.portals import Records
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -137,11 +138,24 @@ class Evaluate(Closed):
     )
 
 
+class Hotspots(Closed):
+    """Where in a collection the treated sheets are."""
+
+    label: str = Field(default="stained", min_length=1, description="The model's class of treated sheets.")
+    tests: int = Field(default=20, ge=1, description="Number of cabinets that can be tested.")
+    records: tuple[Records, ...] = Field(
+        default=(), description="Specimen records that say where a sheet is kept; several fill one another's gaps."
+    )
+
+
 class Collection(Closed):
     """Sheets that a trained model of this study shall read."""
 
     input: str = Field(min_length=1, description="Folder of photographs, or a table with a column `path`.")
     dataset: str = Field(description="Data set whose model reads them: that of the first protocol and seed.")
+    hotspots: Hotspots | None = Field(
+        default=None, description="Rank cabinets, taxa, collectors, decades and places by their treated sheets."
+    )
 
 
 class Predict(Closed):
