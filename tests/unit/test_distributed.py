@@ -17,7 +17,7 @@ from tests.unit.test_train import PRODUCTS, image_set  # noqa: F401
 
 DATA = ("pixels.npy", "index.parquet", "split.tsv")
 # 24 sheets to train on: a batch of 23, which two cannot share evenly, and one of 1, which leaves one of them nothing.
-ALONE = Train(epochs=3, batch_size=23, device="cpu", threads=1)
+ALONE = Train(epochs=3, batch_size=23, device="cpu", threads=1, precision="float32")
 TOGETHER = ALONE.model_copy(update={"gpus": 2})
 # What differs is the order of sums in float32, which training then magnifies. The biases of convolutions are not
 # compared: batch normalisation takes them away again, so their gradient is nothing but rounding.
