@@ -40,6 +40,14 @@ class Server:
         self.process.wait()
 
 
+def until(page, expression: str, seconds: float = 20) -> None:
+    """Wait for an expression to be true; Playwright's own waiting needs the eval that the page's policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """The system's Chromium; none is ever downloaded."""
@@ -76,7 +84,7 @@ def reviewer(chromium):
         contexts.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
         page = contexts[-1].new_page()
         page.goto(server.address)
-        page.wait_for_function("document.getElementById('picture').naturalWidth > 0")
+        until(page, "document.getElementById('picture').naturalWidth > 0")
         page.fill("#reviewer", name)
         page.press("#reviewer", "Enter")
         return page

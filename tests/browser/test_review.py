@@ -3,6 +3,7 @@ import csv
 from axe_playwright_python.sync_playwright import Axe
 
 from sheetlens.review.journal import NAME, read_entries, standing
+from tests.browser.conftest import until
 from tests.browser.runs import write_run
 from tests.conftest import sheetlens
 
@@ -21,11 +22,11 @@ def test_decisions_outlive_kills_and_are_never_doubled(tmp_path, serve, reviewer
             server.start()
         page.keyboard.press("afu12"[number % 5])
     page.reload()
-    page.wait_for_function(DELIVERED, timeout=20_000)
+    until(page, DELIVERED)
     entries = read_entries(run / NAME)
     assert len(entries) == len({entry["id"] for entry in entries}) == 200
     assert len(standing(entries)) == 200
-    page.wait_for_function("document.getElementById('progress').textContent.includes('200 decided by you')")
+    until(page, "document.getElementById('progress').textContent.includes('200 decided by you')")
     assert page.locator("main *").count() < 200
 
 
@@ -34,7 +35,7 @@ def test_undo_gives_back_what_stood_before(tmp_path, serve, reviewer):
     page = reviewer(serve(run), "Ada")
     for key in ("1", "ArrowLeft", "2", "z"):
         page.keyboard.press(key)
-    page.wait_for_function(DELIVERED)
+    until(page, DELIVERED)
     (given,) = standing(read_entries(run / NAME)).values()
     assert given["Ada"]["label"] == "stained"
 
@@ -47,7 +48,7 @@ def test_two_reviewers_at_once_and_their_disagreement(tmp_path, serve, reviewer)
         ada.keyboard.press("1")
         bo.keyboard.press("2" if number == 0 else "1")
     for page in (ada, bo):
-        page.wait_for_function(DELIVERED)
+        until(page, DELIVERED)
     assert len(read_entries(run / NAME)) == 20
     ada.reload()
     ada.get_by_text("Reviewers disagree. Bo: unstained").wait_for()
@@ -70,7 +71,7 @@ def test_hostile_metadata_is_text(tmp_path, serve, reviewer):
         page.keyboard.press("1")
     assert shown == {name if len(name) <= 500 else name[:500] + "…" for name in HOSTILE}
     assert page.title() == "Sheetlens: review"
-    page.wait_for_function(DELIVERED)
+    until(page, DELIVERED)
     sheetlens("review", run, "--export", tmp_path / "corrections.csv")
     rows = list(csv.DictReader((tmp_path / "corrections.csv").open()))
     assert {row["image_id"][:5] for row in rows} == {"'=cmd", "<scri", "\u202egpj.", "xxxxx"}
