@@ -143,6 +143,18 @@ def records_option(wildcards):
     return ["--records", records.model_dump_json()] if records else []
 
 
+def corrections_file(wildcards):
+    """Input: the table of corrected labels, if there is one."""
+    corrections = settings.datasets[wildcards.dataset].corrections
+    return [corrections.path] if corrections else []
+
+
+def corrections_option(wildcards):
+    """Param: the option with the corrections of labels, or nothing."""
+    corrections = settings.datasets[wildcards.dataset].corrections
+    return ["--corrections", corrections.model_dump_json()] if corrections else []
+
+
 def training_launcher():
     """Param: what starts a training: Python, or torchrun with a process for each GPU."""
     gpus = settings.train.gpus

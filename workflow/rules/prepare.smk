@@ -1,5 +1,5 @@
 # Prepare: check every photograph, bring it to 256x256 RGB, pack all of a data set into one array.
-# Reads: the listing and the originals it names. Writes: results/{dataset}/images/ and the manifest.
+# Reads: the listing, the originals it names, corrections of labels. Writes: results/{dataset}/images/ and the manifest.
 
 
 rule prepare_shard:
@@ -38,6 +38,7 @@ rule prepare_pack:
         listing="results/{dataset}/listing.parquet",
         journals=every_shard(".jsonl"),
         pixels=every_shard(".pixels"),
+        corrections=corrections_file,
         modules=modules("assemble"),
     output:
         pixels="results/{dataset}/images/pixels.npy",
@@ -51,6 +52,7 @@ rule prepare_pack:
         "../../envs/data.yaml"
     params:
         settings=settings.images.model_dump_json(),
+        corrections=corrections_option,
         shards=lambda wildcards, input: (
             [path.removesuffix(".pixels") for path in input.pixels] or [f"results/{wildcards.dataset}/shards"]
         ),
@@ -63,5 +65,6 @@ rule prepare_pack:
         " --pixels {output.pixels:q}"
         " --index {output.index:q}"
         " --manifest {output.manifest:q}"
+        " {params.corrections:q}"
         " {params.shards:q}"
         " 2>&1 | tee -i {log:q}"

@@ -6,7 +6,6 @@ many parts there are, so that each number comes out the same to the last bit.
 """
 
 import csv
-import fcntl
 import json
 import logging
 from collections import Counter
@@ -58,7 +57,7 @@ def write_part(
         return
     stem.parent.mkdir(parents=True, exist_ok=True)
     with growing.open("r+b" if growing.exists() else "w+b") as journal:
-        _keep_others_out(journal, growing)
+        files.keep_others_out(journal, growing)
         done = _recover(journal, head)
         rows = files.read_rows(listing, start + done, stop)
         with Readers(workers, model.facts["fit"], Limits()) as readers, ThreadPoolExecutor(workers) as pool:
@@ -92,14 +91,6 @@ def _head(model: Classifier, listing: str, risk: float, start: int, stop: int) -
 def _first_line(journal: Path) -> bytes:
     with journal.open("rb") as lines:
         return lines.readline()
-
-
-def _keep_others_out(journal: BinaryIO, path: Path) -> None:
-    """Hold the journal until it is closed."""
-    try:
-        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"another process is writing {path}: wait for it or stop it first") from None
 
 
 def _recover(journal: BinaryIO, head: bytes) -> int:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sheetlens.corrections import CORRECTED, Corrector
 from sheetlens.errors import UserError
 from sheetlens.files import ROWS, count_rows, read_rows, whole
 from sheetlens.images import POLICY, SIZE
@@ -44,23 +45,28 @@ def assemble(
     index: Path,
     manifest: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    corrector: Corrector | None = None,
 ) -> Counter[str]:
     """Put shards together in the listing's order and return how often each reason for refusal occurred.
 
     `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet (without the ending
     .npy: a folder of such files of 8,192 rows each); `index` its table; `manifest` the listing with what was
-    found, a status ("ok" or "refused") and the reason. Nothing depends on how many shards there are.
+    found, a status ("ok" or "refused") and the reason; with a `corrector` labels are corrected on the way, and the
+    manifest says what they were, who corrected them and when. Nothing depends on how many shards there are.
     Raises UserError when fewer than two classes have a usable sheet, or a shard lacks an original or is spoilt.
     """
-    repeated, accepted = _survey(listing, shards)
+    if corrector:
+        corrector.check(read_rows(listing))
+    repeated, accepted = _survey(listing, shards, corrector)
     total, reasons, row = count_rows(listing), Counter[str](), 0
     with ExitStack() as stack:
         rows = [stack.enter_context(shard.with_name(shard.name + ".pixels").open("rb")) for shard in shards]
         to_pixels = stack.enter_context(_Pixels(pixels, accepted))
         to_index = stack.enter_context(_Table(index, pd.DataFrame(_typed(INDEX))))
-        like = pq.read_schema(listing).empty_table().to_pandas().assign(**_typed(FACTS))
+        added = _typed(FACTS | dict.fromkeys(CORRECTED if corrector else (), "str"))
+        like = pq.read_schema(listing).empty_table().to_pandas().assign(**added)
         to_manifest = stack.enter_context(_Table(manifest, like))
-        for done, (record, facts) in enumerate(_joined(listing, shards, repeated), start=1):
+        for done, (record, facts) in enumerate(_joined(listing, shards, corrector, repeated), start=1):
             to_manifest.add(
                 record | {name: facts.get(name, None if name in ("width", "height") else "") for name in FACTS}
             )
@@ -75,7 +81,7 @@ def assemble(
 
 
 def _joined(
-    listing: Path, shards: Sequence[Path], repeated: frozenset[int] = frozenset()
+    listing: Path, shards: Sequence[Path], corrector: Corrector | None, repeated: frozenset[int] = frozenset()
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each row of the listing with what became of it, and the facts from its shard."""
 
@@ -84,7 +90,8 @@ def _joined(
 
     merged = heapq.merge(*starmap(numbered, enumerate(shards)), key=lambda facts: facts["image_id"])
     facts, before = next(merged, None), ""
-    for record in read_rows(listing):
+    rows = read_rows(listing)
+    for record in corrector.apply(rows) if corrector else rows:
         if record["image_id"] <= before:
             raise UserError(f"{listing} is not sorted by image_id, or names '{before}' twice: fetch again")
         before = record["image_id"]
@@ -100,10 +107,10 @@ def _joined(
         yield record, found
 
 
-def _survey(listing: Path, shards: Sequence[Path]) -> tuple[frozenset[int], int]:
+def _survey(listing: Path, shards: Sequence[Path], corrector: Corrector | None) -> tuple[frozenset[int], int]:
     """Find pictures that stand for missing ones, and count what will be accepted."""
     digests, labels, names, reasons = array("Q"), array("L"), dict[str, int](), Counter[str]()
-    for record, _ in _joined(listing, shards):
+    for record, _ in _joined(listing, shards, corrector):
         label = names.setdefault(record["label"], len(names))
         if record["status"] == "ok":
             digests.append(_short(record["sha256"]))

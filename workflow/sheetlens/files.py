@@ -1,16 +1,19 @@
 """Products are written whole or not at all."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow.parquet as pq
+
+from sheetlens.errors import UserError
 
 ROWS = 8192  # of a table that stand together in a Parquet file: what a reader has in memory at once
 FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in words
@@ -89,3 +92,18 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep_others_out(file: BinaryIO, path: Path) -> None:
+    """Hold an open file against other processes until it is closed; UserError where one of them holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"another process is writing {path}: wait for it or stop it first") from None
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write all of it to a file without a buffer."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -23,6 +23,7 @@ from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.predict import package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
+from sheetlens.cli.review import review
 from sheetlens.cli.split import measure_leakage, split, split_groups
 from sheetlens.cli.train import predict_parts, train
 from sheetlens.cli.versions import pull, push, stale
@@ -63,6 +64,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    review,
     pull,
     push,
     stale,

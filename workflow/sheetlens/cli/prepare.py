@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sheetlens.cli.options import FILE, PATH, Section
-from sheetlens.config import Images
+from sheetlens.config import Corrections, Images
 from sheetlens.progress import reporter
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,24 @@ def prepare_shard(settings: Images, listing: Path, part: int, shard: Path, worke
 @click.option("--pixels", type=PATH, required=True, help="Image set to write (.npy; without ending: a folder of them).")
 @click.option("--index", type=PATH, required=True, help="Its table to write.")
 @click.option("--manifest", type=PATH, required=True, help="Listing to write, with what became of each file.")
+@click.option("--corrections", type=Section(Corrections), help="The data set's section `corrections`.")
 @click.argument("shards", type=PATH, nargs=-1, required=True)
 def prepare_pack(
-    settings: Images, listing: Path, pixels: Path, index: Path, manifest: Path, shards: tuple[Path, ...]
+    settings: Images,
+    listing: Path,
+    pixels: Path,
+    index: Path,
+    manifest: Path,
+    corrections: Corrections | None,
+    shards: tuple[Path, ...],
 ) -> None:
     """Put SHARDS (without their endings, or a folder of them) together to the image set."""
     from sheetlens.assemble import assemble
+    from sheetlens.corrections import Corrector
     from sheetlens.shards import finished_shards
 
+    corrector = Corrector(Path(corrections.path), corrections.leave_out_unsure) if corrections else None
     stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
-    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"))
+    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"), corrector)
     for reason, count in reasons.most_common(20):
         log.info("refused %d: %s", count, reason)

@@ -16,7 +16,15 @@ from pydantic import Field, ValidationError, model_validator
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Split, Train
-from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Records, Sample, SmithsonianSource
+from sheetlens.config.portals import (
+    Corrections,
+    DwcaSource,
+    GbifSource,
+    IdigbioSource,
+    Records,
+    Sample,
+    SmithsonianSource,
+)
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 from sheetlens.errors import UserError
 
@@ -24,6 +32,7 @@ __all__ = [
     "Audit",
     "Closed",
     "Collection",
+    "Corrections",
     "Dataset",
     "DemoSource",
     "DwcaSource",
@@ -82,6 +91,7 @@ class Dataset(Closed):
     idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
     smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
     records: Records | None = Field(default=None, description="Specimen records to join to the images.")
+    corrections: Corrections | None = Field(default=None, description="Corrected labels, from a review.")
     urls: UrlsSource | None = Field(default=None, description="Used with `source: urls`.")
     iiif: IiifSource | None = Field(default=None, description="Used with `source: iiif`.")
     paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")

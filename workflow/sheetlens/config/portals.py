@@ -132,3 +132,12 @@ class Records(Closed):
         default={}, description="Columns of the listing (Darwin Core terms) that have another name in the table."
     )
     label: str = Field(default="", description="Column that gives the class where the source has none.")
+
+
+class Corrections(Closed):
+    """Labels that reviewers corrected (`sheetlens review`), applied when the image set is made."""
+
+    path: str = Field(min_length=1, description="Table of corrections (.csv), from `sheetlens review --export`.")
+    leave_out_unsure: bool = Field(
+        default=False, description="Leave out the sheets whose class the reviewers could not tell."
+    )

@@ -1,0 +1,58 @@
+import asyncio
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from sheetlens.review.journal import NAME, Journal
+from sheetlens.review.queue import open_run
+from sheetlens.review.server import MARK, make_app
+from tests.browser.runs import write_run
+from tests.conftest import sheetlens
+
+
+def ask(run, method, path, token="", **options):
+    """One request to a server of the run: its status."""
+
+    async def once() -> int:
+        journal = Journal(run / NAME)
+        async with TestClient(TestServer(make_app(open_run(run), journal, token))) as client:
+            answer = await client.request(method, path, **options)
+            journal.close()
+            return answer.status
+
+    return asyncio.run(once())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("review") / "run", 30)
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("localhost:1", 200), ("evil.example", 403)])
+def test_names_that_were_made_to_point_here_are_refused(run, host, status):
+    assert ask(run, "GET", "/queue.json", headers={"Host": host}) == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({MARK: "1"}, 200), ({}, 403), ({MARK: "1", "Origin": "http://evil.example"}, 403)],
+)
+def test_only_the_own_page_writes(run, headers, status):
+    assert ask(run, "POST", "/decisions", headers=headers, json=[]) == status
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", 403), ("/?token=wrong", 403), ("/?token=right", 200)])
+def test_other_machines_need_the_token(run, path, status):
+    assert ask(run, "GET", path, token="right") == status
+
+
+def test_what_is_no_decision_is_refused(run):
+    assert ask(run, "POST", "/decisions", headers={MARK: "1"}, json=[{"key": "x"}]) == 400
+    assert ask(run, "GET", "/pictures/x.jpg") == 404
+    assert ask(run, "GET", "/server.py") == 404
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
+    result = sheetlens("review", tmp_path)
+    assert result.returncode == 1
+    assert "is no run: give the folder that" in result.stderr

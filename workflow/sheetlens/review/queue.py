@@ -1,0 +1,190 @@
+"""The queue of a review: the sheets of a run, the doubtful ones first, each with the reasons to look at it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sheetlens import files
+from sheetlens.audits import class_names
+from sheetlens.barcodes import normalise
+from sheetlens.errors import UserError
+from sheetlens.package import REVIEW
+
+REASONS = {  # in the order of the queue
+    "suspect": "label suspect",
+    "mistake": "model contradicts the label",
+    "threshold": "model not sure enough",
+    "unlike": "unlike the training's sheets",
+}
+UNDECIDED = 0.1  # share of a study's sheets that count as not sure enough: what the paper set aside
+KEY = 16  # hexadecimal digits that stand for an image_id in addresses and in file names
+TERMS = (  # of the record, as they are shown
+    "scientificName", "family", "genus", "recordedBy", "recordNumber", "eventDate", "countryCode", "stateProvince",
+    "locality", "storageLocation", "institutionCode", "collectionCode", "catalogNumber", "licence", "rights_holder",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Sheets to look at: `sheets` has a row for each, in order, `classes` are those that a sheet can be given.
+
+    Columns: key, image_id, barcode, current (the label, or the class a model gave; "" where none did), decided (what
+    stood in the run: a label, a class or "review"), reasons (names of REASONS), path, row (of the image set,
+    or -1), distance, probability_{class} and the record's TERMS.
+    """
+
+    title: str
+    classes: list[str]
+    sheets: pd.DataFrame
+    folder: Path
+    _places: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the keys."""
+        places = dict(zip(self.sheets["key"], range(len(self.sheets)), strict=True))
+        object.__setattr__(self, "_places", places)
+
+    def find(self, key: str) -> int | None:
+        """The place of a sheet in the queue, by its key."""
+        return self._places.get(key)
+
+    def light(self) -> dict[str, Any]:
+        """What a page needs to walk the queue: a few numbers for each sheet, nothing of its record."""
+        numbers = {name: 1 << bit for bit, name in enumerate(REASONS)}
+        return {
+            "title": self.title,
+            "classes": self.classes,
+            "reasons": [[name, text] for name, text in REASONS.items()],
+            "keys": self.sheets["key"].tolist(),
+            "marks": [sum(numbers[name] for name in reasons) for reasons in self.sheets["reasons"]],
+            "current": pd.Categorical(self.sheets["current"], categories=self.classes).codes.tolist(),
+        }
+
+    def detail(self, place: int) -> dict[str, Any]:
+        """All that is shown of a sheet."""
+        row = self.sheets.iloc[place]
+        scores = [row[f"probability_{name}"] for name in self.classes]
+        return {
+            "image_id": row["image_id"],
+            "barcode": row["barcode"],
+            "before": row["decided"],
+            "reasons": row["reasons"],
+            "probabilities": None if any(score != score for score in scores) else [float(score) for score in scores],
+            "distance": None if row["distance"] != row["distance"] else float(row["distance"]),
+            "record": [[term, str(row[term])] for term in TERMS if row.get(term) not in (None, "")],
+        }
+
+    def photograph(self, place: int) -> Path | None:
+        """The file of a sheet, where it still is; relative paths start here, or at a folder above the run's."""
+        path = Path(self.sheets["path"].iloc[place])
+        places = [path, *(folder / path for folder in self.folder.resolve().parents)]
+        return next((found for found in places if found.is_file()), None)
+
+
+def open_run(folder: Path) -> Queue:
+    """The queue of a folder of `predict`, or of a finished study's data set (results/{dataset}/).
+
+    Raises UserError for any other folder, and where a table is not what it should be.
+    """
+    try:
+        if (folder / "list.parquet").is_file() and (folder / "predictions.parquet").is_file():
+            return _of_collection(folder)
+        if (folder / "manifest.parquet").is_file() and list(folder.glob("models/*/*/predictions.parquet")):
+            return _of_study(folder)
+    except KeyError as error:
+        raise UserError(f"a table in {folder} has no column {error}: make it again with this version") from None
+    raise UserError(
+        f"{folder} is no run: give the folder that `sheetlens predict` wrote, or results/{{dataset}}/ of a study that"
+        " is finished"
+    )
+
+
+def _of_collection(folder: Path) -> Queue:
+    answers = files.read_table(folder / "predictions.parquet")
+    listed = files.read_table(folder / "list.parquet", ["image_id", "path"])
+    summary = files.read_json(folder / "summary.json")
+    classes, threshold = summary["model"]["classes"], summary["asked"]["threshold"]
+    if len(listed) != len(answers) or (listed["image_id"] != answers["image_id"]).any():
+        raise UserError(f"list.parquet and predictions.parquet in {folder} are of different runs: predict again")
+    sheets = answers.assign(path=listed["path"])[answers["decision"] != ""].reset_index(drop=True)
+    scores = sheets[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
+    known = ~np.isnan(scores).any(axis=1)
+    best = np.where(known, np.nan_to_num(scores).argmax(axis=1), 0)
+    sure = np.nan_to_num(scores).max(axis=1)
+    unlike = sheets["unlike"].fillna(False).to_numpy(bool)
+    marks = {"threshold": (sheets["decision"] == REVIEW).to_numpy() & ~unlike, "unlike": unlike}
+    near = np.abs(sure - threshold) if threshold is not None else sure
+    sheets["current"] = np.where(known, np.array(classes, dtype=object)[best], "")
+    sheets["decided"] = sheets["decision"]
+    ranks = {"threshold": near, "unlike": -sheets["distance"].fillna(np.inf).to_numpy()}
+    return _queue(summary["model"]["title"], classes, sheets.assign(row=-1), marks, ranks, near, folder)
+
+
+def _of_study(folder: Path) -> Queue:
+    found = sorted(folder.glob("models/*/*/predictions.parquet"))
+    tables = [_judged(path) for path in found]
+    classes = class_names(tables[0])
+    columns = [f"probability_{name}" for name in classes]
+    unseen = pd.concat([table[table["part"] != "train"] for table in tables], ignore_index=True)
+    scores = unseen.groupby("image_id")[[*columns, "distance"]].mean()
+    index = files.read_table(folder / "images/index.parquet", ["image_id", "row"])
+    manifest = files.read_table(folder / "manifest.parquet").query("status == 'ok'")
+    sheets = manifest.merge(index, on="image_id").merge(scores, left_on="image_id", right_index=True, how="left")
+    sheets = sheets.reset_index(drop=True)
+    sheets["current"] = sheets["decided"] = sheets["label"]
+    sheets["barcode"] = [normalise(name) for name in sheets["specimen_id"]]
+    values = sheets[columns].to_numpy(np.float64)
+    known, sure = ~np.isnan(values).any(axis=1), np.nan_to_num(values).max(axis=1)
+    names = np.array(classes, dtype=object)[np.nan_to_num(values).argmax(axis=1)]
+    limit = np.quantile(sure[known], UNDECIDED) if known.any() else 0.0
+    listed = _suspects(folder)
+    suspicion = sheets["image_id"].map(listed)
+    far = sheets["distance"].fillna(0).to_numpy()
+    marks = {
+        "suspect": suspicion.notna().to_numpy(),
+        "mistake": known & (names != sheets["label"].to_numpy()),
+        "threshold": known & (sure <= limit),
+        "unlike": far > 1,
+    }
+    ranks = {"suspect": suspicion.to_numpy(), "mistake": -sure, "threshold": sure, "unlike": -far}
+    facts = found[0].parent / "package.json"
+    title = files.read_json(facts)["title"] if facts.is_file() else folder.name
+    return _queue(title, classes, sheets, marks, ranks, sure, folder)
+
+
+def _judged(path: Path) -> pd.DataFrame:
+    """A model's predictions, with distances in units of its limit where it has one."""
+    table, facts = files.read_table(path), path.parent / "package.json"
+    limit = files.read_json(facts)["limit"] if facts.is_file() and "distance" in table else None
+    return table.assign(distance=table["distance"] / limit if limit else np.nan)
+
+
+def _suspects(folder: Path) -> dict[str, int]:
+    """The suspect labels of the audit and their ranks; none where it has not been run."""
+    path = folder / "audits/labels.csv"
+    if not path.is_file():
+        return {}
+    table = files.read_table(path).query("suspect == 'True'")
+    return dict(zip(table["image_id"], table["rank"].astype(int), strict=True))
+
+
+def _queue(
+    title: str, classes: list[str], sheets: pd.DataFrame, marks: dict[str, Any], ranks: dict[str, Any], rest: Any,
+    folder: Path,
+) -> Queue:  # fmt: skip
+    """Put the sheets in order: by their first reason, within it by `ranks`, those without one last, by `rest`."""
+    first, rank = np.full(len(sheets), len(REASONS)), np.array(rest, float)
+    for number, name in reversed(list(enumerate(REASONS))):
+        if name in marks:
+            first = np.where(marks[name], number, first)
+            rank = np.where(marks[name], ranks[name], rank)
+    lists = {name: marked.tolist() for name, marked in marks.items()}
+    reasons = [[name for name in lists if lists[name][row]] for row in range(len(sheets))]
+    sheets = sheets.assign(reasons=pd.Series(reasons, dtype=object))
+    sheets["key"] = [hashlib.sha256(name.encode()).hexdigest()[:KEY] for name in sheets["image_id"]]
+    order = np.lexsort((sheets["key"], rank, first))
+    return Queue(title, list(classes), sheets.iloc[order].reset_index(drop=True), folder)

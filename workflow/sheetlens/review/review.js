@@ -1,0 +1,261 @@
+// The review page: walks the queue, shows a sheet, keeps decisions until the server has them.
+"use strict";
+
+const LONGEST_SHOWN = 500; // characters of one text
+const AHEAD = 3; // sheets loaded before they are asked for
+const EVERY = 4000; // milliseconds between looks at what others decided
+const PENDING = `sheetlens-review:${location.pathname}:`;
+const at = (id) => document.getElementById(id);
+const known = new Map(); // key -> reviewer -> decisions that stand, in order
+const undone = new Set(), seen = new Set();
+const details = new Map(), pictures = new Map();
+let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false;
+
+function clip(text) {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+function element(name, text, attributes = {}) {
+  const made = Object.assign(document.createElement(name), attributes);
+  made.append(text);
+  return made;
+}
+
+const reviewer = () => at("reviewer").value.trim();
+const own = (key) => known.get(key)?.get(reviewer())?.at(-1);
+const sheetKey = () => queue.keys[chosen[position]];
+
+// What counts of the decisions
+
+function note(entry) {
+  if (seen.has(entry.id)) return;
+  seen.add(entry.id);
+  const byReviewer = known.get(entry.key) ?? new Map();
+  if (entry.decision === "undo") undone.add(entry.undoes);
+  else byReviewer.set(entry.reviewer, [...(byReviewer.get(entry.reviewer) ?? []), entry]);
+  for (const [name, made] of byReviewer) {
+    const kept = made.filter((one) => !undone.has(one.id));
+    if (kept.length) byReviewer.set(name, kept);
+    else byReviewer.delete(name);
+  }
+  known.set(entry.key, byReviewer);
+}
+
+function disagree(key) {
+  const answers = [...(known.get(key)?.values() ?? [])].map((made) => made.at(-1).decision + made.at(-1).label);
+  return new Set(answers).size > 1;
+}
+
+// Decisions on their way to the server: one item of the browser's store each, so that tabs do not meet
+
+function pending() {
+  const names = Object.keys(localStorage).filter((name) => name.startsWith(PENDING));
+  const entries = names.map((name) => JSON.parse(localStorage.getItem(name)));
+  return entries.sort((a, b) => a.made - b.made);
+}
+
+async function send() {
+  if (sending) return;
+  sending = true;
+  try {
+    for (let some; (some = pending().slice(0, 200)).length; ) {
+      const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
+      const answer = await fetch("decisions", { method: "POST", headers, body: JSON.stringify(some) });
+      if (!answer.ok) throw new Error(await answer.text());
+      for (const id of (await answer.json()).kept) localStorage.removeItem(PENDING + id);
+    }
+    at("trouble").textContent = "";
+  } catch (error) {
+    at("trouble").textContent = `${pending().length} decisions are kept in this browser until the server takes them (${error.message}).`;
+  } finally {
+    sending = false;
+  }
+}
+
+async function look() {
+  await send();
+  try {
+    const answer = await (await fetch(`decisions?since=${next}`)).json();
+    if (answer.entries.length) {
+      answer.entries.forEach(note);
+      next = answer.next;
+      showDecisions();
+    }
+  } catch {
+    // `send` tells of a server that is away
+  }
+  setTimeout(look, EVERY);
+}
+
+// What a person does
+
+function decide(decision, label = "", undoes = "", key = sheetKey()) {
+  if (!reviewer()) {
+    at("reviewer").focus();
+    at("trouble").textContent = "Write your name first: every decision carries it.";
+    return false;
+  }
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const made = performance.timeOrigin + performance.now();
+  const entry = { id, key, reviewer: reviewer(), decision, label, undoes, time: new Date().toISOString(), made };
+  localStorage.setItem(PENDING + id, JSON.stringify(entry));
+  note(entry);
+  send();
+  return entry;
+}
+
+function choose(decision, label) {
+  const entry = chosen.length && decide(decision, label);
+  if (!entry) return;
+  mine.push({ entry, position });
+  step(1);
+}
+
+function undo() {
+  const last = mine.pop();
+  if (!last) return;
+  decide("undo", "", last.entry.id, last.entry.key);
+  position = Math.max(0, chosen.indexOf(places.get(last.entry.key)));
+  show();
+}
+
+function step(by) {
+  position = Math.min(Math.max(position + by, 0), Math.max(chosen.length - 1, 0));
+  show();
+}
+
+function flip() {
+  const current = queue.current[chosen[position]];
+  if (queue.classes.length === 2 && current >= 0) choose("class", queue.classes[1 - current]);
+}
+
+function accept() {
+  const current = queue.current[chosen[position]];
+  if (current >= 0) choose("class", queue.classes[current]);
+}
+
+const KEYS = {
+  a: accept, Enter: accept, f: flip, u: () => choose("unsure", ""), s: () => step(1), " ": () => step(1),
+  ArrowRight: () => step(1), ArrowLeft: () => step(-1), z: undo, Backspace: undo,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (!queue || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) {
+    if (event.target.matches("input") && event.key === "Enter") event.target.blur();
+    return;
+  }
+  if (event.target.matches("button") && (event.key === "Enter" || event.key === " ")) return;
+  const number = Number(event.key);
+  const action = number >= 1 && number <= queue.classes.length ? () => choose("class", queue.classes[number - 1]) : KEYS[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+// What is shown
+
+function filter() {
+  const reason = at("reason").value, label = at("class").value, decided = at("decided").value;
+  chosen = [];
+  for (let place = 0; place < queue.keys.length; place += 1) {
+    const marks = queue.marks[place], key = queue.keys[place];
+    if (reason === "doubtful" ? !marks : reason !== "all" && !(marks & Number(reason))) continue;
+    if (label !== "" && queue.current[place] !== Number(label)) continue;
+    if (decided === "open" && own(key)) continue;
+    if (decided === "done" && !own(key)) continue;
+    if (decided === "split" && !disagree(key)) continue;
+    chosen.push(place);
+  }
+  position = 0;
+  show();
+}
+
+async function detail(key) {
+  if (!details.has(key)) {
+    if (details.size > 200) details.clear();
+    details.set(key, fetch(`sheets/${key}.json`).then((answer) => answer.json()));
+    details.get(key).catch(() => details.delete(key));
+  }
+  return details.get(key);
+}
+
+function preload() {
+  for (const place of chosen.slice(position + 1, position + 1 + AHEAD)) {
+    const key = queue.keys[place];
+    detail(key).catch(() => {});
+    if (!pictures.has(key)) pictures.set(key, Object.assign(new Image(), { src: `pictures/${key}.jpg` }));
+  }
+  for (const key of [...pictures.keys()].slice(0, -2 * AHEAD)) pictures.delete(key);
+}
+
+async function show() {
+  at("nothing").hidden = chosen.length > 0;
+  at("picture").hidden = !chosen.length;
+  showDecisions();
+  if (!chosen.length) return;
+  const key = sheetKey();
+  at("picture").src = `pictures/${key}.jpg`;
+  preload();
+  const found = await detail(key).catch(() => null);
+  if (!found || sheetKey() !== key) return;
+  at("picture").alt = clip(`Photograph of the sheet ${found.image_id}`);
+  at("name").textContent = clip(found.image_id);
+  const texts = new Map(queue.reasons);
+  at("why").replaceChildren(...found.reasons.map((name) => element("li", texts.get(name))));
+  const scores = found.probabilities ?? [];
+  at("scores").hidden = !scores.length;
+  at("scores").tBodies[0].replaceChildren(...scores.map((score, number) => {
+    const row = element("tr", element("th", clip(queue.classes[number]), { scope: "row", dir: "auto" }));
+    row.append(element("td", score > 0.9995 ? "over 0.999" : score.toFixed(3)));
+    return row;
+  }));
+  const record = [["stands as", found.before], ["barcode", found.barcode], ...found.record];
+  if (found.distance !== null) record.push(["distance", found.distance.toFixed(2)]);
+  at("record").replaceChildren(...record.flatMap(([term, value]) => [element("dt", term), element("dd", clip(value), { dir: "auto" })]));
+}
+
+function showDecisions() {
+  const done = chosen.reduce((count, place) => count + Boolean(own(queue.keys[place])), 0);
+  at("progress").textContent = chosen.length ? `sheet ${position + 1} of ${chosen.length}, ${done} decided by you` : "no sheets";
+  if (!chosen.length) return;
+  const key = sheetKey(), decision = own(key);
+  const buttons = queue.classes.map((name, number) => [String(number + 1), name, decision?.decision === "class" && decision.label === name]);
+  const current = queue.current[chosen[position]];
+  const hint = (number) => (number === current ? " (a: as it is)" : current >= 0 && queue.classes.length === 2 ? " (f: flip)" : "");
+  const made = buttons.map(([key, name, pressed], number) => button(key, clip(name) + hint(number), pressed, () => choose("class", name)));
+  made.push(button("u", "unsure", decision?.decision === "unsure", KEYS.u));
+  made.push(button("s", "skip"), button("z", "undo my last decision"));
+  at("choices").replaceChildren(...made);
+  const others = [...(known.get(key) ?? [])].filter(([name]) => name !== reviewer());
+  const said = others.map(([name, entries]) => `${clip(name)}: ${clip(entries.at(-1).label || "unsure")}`).join("; ");
+  at("others").textContent = said && (disagree(key) ? `Reviewers disagree. ${said}` : `Others agree. ${said}`);
+}
+
+function button(key, text, pressed, action = KEYS[key]) {
+  const made = element("button", element("kbd", key), { type: "button", onclick: action });
+  made.append(element("bdi", text));
+  if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
+  return made;
+}
+
+async function start() {
+  at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
+  queue = await (await fetch("queue.json")).json();
+  places = new Map(queue.keys.map((key, place) => [key, place]));
+  at("title").textContent = clip(queue.title);
+  at("warning").textContent = queue.warning;
+  const reasons = [["doubtful", "all doubtful"], ...queue.reasons.map(([, text], bit) => [1 << bit, text]), ["all", "every sheet"]];
+  at("reason").append(...reasons.map(([value, text]) => element("option", text, { value })));
+  at("class").append(...queue.classes.map((name, number) => element("option", clip(name), { value: number })));
+  for (const name of ["reason", "class", "decided"]) at(name).addEventListener("change", filter);
+  at("reviewer").addEventListener("change", () => {
+    localStorage.setItem("sheetlens-reviewer", reviewer());
+    at("trouble").textContent = "";
+    showDecisions();
+  });
+  filter();
+  pending().forEach(note);
+  look();
+}
+
+start();
