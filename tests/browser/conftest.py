@@ -48,7 +48,7 @@ def until(page, expression: str, seconds: float = 20) -> None:
         page.wait_for_timeout(50)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open no other event loop can run, and other tests have theirs
 def chromium():
     """The system's Chromium; none is ever downloaded."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
