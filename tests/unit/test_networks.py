@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sheetlens.networks import build_network
+from sheetlens.networks import Dropout, build_network, fold
 
 # Tables 1 and 2 of the paper: the output of every layer for one sheet. The tables rectify before they
 # pool; the code pools first (see networks.py), so the rectified shape is the pooled one.
@@ -65,3 +65,34 @@ def test_dropout_is_mathematicas_default():
 
 def test_more_classes():
     assert build_network("table1", 5).eval()(torch.zeros(1, 3, 256, 256)).shape == (1, 5)
+
+
+@pytest.mark.parametrize("count", [1_000_000, 999_999])
+def test_half_of_the_features_are_dropped_independently_and_the_rest_doubled(count):
+    torch.manual_seed(0)
+    layer = Dropout(0.5)
+    first, second = layer(torch.ones(count)), layer(torch.ones(count))
+    assert set(first.tolist()) == {0.0, 2.0}
+    for product in (first, first * second, first * first.roll(1), first * first.roll(8), first * first.roll(64)):
+        assert abs(product.mean() - 1) < 0.011  # six standard deviations of a product
+    features = torch.ones(9, requires_grad=True)
+    dropped = layer(features)
+    dropped.sum().backward()
+    assert torch.equal(features.grad, dropped)
+    assert torch.equal(layer.eval()(first), first)
+
+
+def test_other_shares_are_dropped_as_torch_does():
+    assert Dropout(0.2)(torch.ones(100_000)).eq(0).float().mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_folded_network_gives_the_same_logits_and_leaves_the_network_as_it_was():
+    network = build_network("table1", 2)
+    network(torch.rand(4, 3, 256, 256))  # batch normalisation has seen something
+    with torch.no_grad():
+        network.normalisation1.weight.uniform_(-2, 2)
+    names, images = list(network.state_dict()), torch.rand(2, 3, 256, 256)
+    folded = fold(network)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded)
+    assert torch.allclose(folded(images), network.eval()(images), atol=1e-5)
+    assert list(network.state_dict()) == names

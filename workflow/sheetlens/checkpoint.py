@@ -29,7 +29,7 @@ class Progress:
     versions); a checkpoint of any other is not used. Of a team of processes one writes.
     """
 
-    network: torch.nn.Module
+    network: torch.nn.Sequential
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     folder: Path

@@ -14,6 +14,7 @@ from sheetlens import files, likeness
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.images import SIZE
+from sheetlens.networks import fold
 from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
 from sheetlens.train import batch_images
@@ -38,9 +39,10 @@ class Classifier:
         self.facts = read_package(folder)
         self.fingerprint = files.sha256(folder / "package.json")
         try:
-            self._net, model = load_network(folder)
+            net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
             self._where = choose_device("auto", "float32", model["settings"]["threads"])
+            self._net = fold(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
             classes = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)).probabilities.shape[1]

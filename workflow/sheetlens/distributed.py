@@ -13,6 +13,7 @@ import torch
 from torch import distributed, nn
 
 from sheetlens.errors import UserError
+from sheetlens.networks import Dropout
 
 BACKEND = "cpu:gloo,cuda:nccl"  # the processes agree on the CPU and compute on the GPU
 
@@ -61,7 +62,7 @@ class Team:
         distributed.all_reduce(highest, distributed.ReduceOp.MAX)
         return int(highest)
 
-    def spread(self, network: nn.Module) -> nn.Module:
+    def spread(self, network: nn.Sequential) -> nn.Sequential:
         """Let the layers that look beyond one sheet look at the whole batch; names and parameters stay."""
         for layer in network.modules() if self.size > 1 else ():
             if type(layer) in SHARED:
@@ -146,7 +147,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         return torch.addcmul(self.bias.view(1, -1, 1, 1), centred, scale.view(1, -1, 1, 1)).to(features.dtype)
 
 
-class SharedDropout(nn.Dropout):
+class SharedDropout(Dropout):
     """Dropout by this process's share of the mask for the whole batch."""
 
     team: Team
@@ -159,4 +160,4 @@ class SharedDropout(nn.Dropout):
         return features * self.team.share(super().forward(ones))
 
 
-SHARED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SharedBatchNorm, nn.Dropout: SharedDropout}
+SHARED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SharedBatchNorm, Dropout: SharedDropout}

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sheetlens import files, likeness
 from sheetlens.device import choose_device
-from sheetlens.networks import build_network
+from sheetlens.networks import build_network, fold
 from sheetlens.pack import open_pack
 from sheetlens.train import batch_images
 
@@ -52,7 +52,7 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
     """
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
-    net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = fold(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(open_pack(pixels)).to(device.name)
     logits, features = _read_all(net, images, facts["normalisation"])
     probabilities = logits.double().softmax(1).float().numpy()

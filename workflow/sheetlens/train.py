@@ -18,7 +18,7 @@ from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
 from sheetlens.images import SIZE
-from sheetlens.networks import build_network
+from sheetlens.networks import build_network, fold
 from sheetlens.pack import open_pack
 
 WARM_UP = 0.2  # share of the steps in which the step size rises
@@ -175,16 +175,16 @@ def _validate(state: Progress, part: Part) -> tuple[float, float]:
 
 
 def predict_logits(
-    net: torch.nn.Module,
+    net: torch.nn.Sequential,
     pixels: torch.Tensor,
     rows: torch.Tensor,
     normalisation: dict[str, list[float]],
     batch_size: int = 32,
 ) -> torch.Tensor:
     """Logits of a network for rows of an image set: float32, shape (n, classes), always in float32."""
-    net.eval()
+    reader = fold(net)
     with torch.inference_mode():
-        return torch.cat([net(batch_images(pixels, some, normalisation)) for some in rows.split(batch_size)])
+        return torch.cat([reader(batch_images(pixels, some, normalisation)) for some in rows.split(batch_size)])
 
 
 def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:

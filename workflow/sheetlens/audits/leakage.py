@@ -25,8 +25,8 @@ def audit_duplicates(pairs: pd.DataFrame, sheets: int) -> Finding:
         return Finding(
             "duplicates",
             "alarm",
-            f"{len(contrary)} {'pair of pictures shows' if len(contrary) == 1 else 'pairs of pictures show'} the same sheet"
-            f" under two classes (of all pairs: {counted}).",
+            f"{len(contrary)} {'pair of pictures shows' if len(contrary) == 1 else 'pairs of pictures show'}"
+            f" the same sheet under two classes (of all pairs: {counted}).",
             "At least one label of each pair is wrong: look at them first, correct at the source, run again.",
             numbers,
         )

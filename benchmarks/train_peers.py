@@ -1,0 +1,90 @@
+"""Other ways to train the networks, one process each: `python train_peers.py NAME NETWORK FOLDER BATCH [DEVICE]`.
+
+Two epochs over a folder of JPEGs, one sub-folder per class, the second on the clock; then the same sheets are read
+once to warm up and once on the clock. Prints sheets a second of both as JSON. Runs in any Python that has what the
+peer needs, and shares no code with the package.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+TABLES = {"table1": ((16, 5), (32, 5), (64, 5), (48, 3)), "table2": ((10, 5), (40, 5))}  # channels and kernels
+RATE = 1e-4
+
+
+def reference(network: str, folder: str, batch: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any], int]:
+    """A plain loop as in torchvision's reference scripts: ImageFolder, two loader processes, NCHW, float32."""
+    import torch
+    from torch import nn
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)])
+    sheets = ImageFolder(folder, steps)
+    loader = torch.utils.data.DataLoader(sheets, batch, shuffle=True, num_workers=2, persistent_workers=True)
+    layers: list[nn.Module] = []
+    channels, size = 3, 256
+    for width, kernel in TABLES[network]:
+        layers += [nn.Conv2d(channels, width, kernel), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        channels, size = width, (size - kernel + 1) // 2
+    layers += [nn.Flatten(), nn.Dropout(), nn.Linear(channels * size * size, 500), nn.ReLU(), nn.Linear(500, 2)]
+    net = nn.Sequential(*layers).to(device)
+    optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
+    criterion = nn.CrossEntropyLoss()
+
+    def train() -> None:
+        net.train()
+        for images, labels in loader:
+            loss = criterion(net(images.to(device)), labels.to(device))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            loss.item()
+
+    def read() -> None:
+        net.eval()
+        with torch.inference_mode():
+            for images, _ in loader:
+                net(images.to(device)).argmax(1).cpu()
+
+    return train, read, len(sheets)
+
+
+def keras(network: str, folder: str, batch: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any], int]:
+    """Keras on TensorFlow, `image_dataset_from_directory` with cache and prefetch, `fit` and `predict`."""
+    import tensorflow as tf  # type: ignore[import-not-found]
+    from keras import Sequential, layers, optimizers, utils  # type: ignore[import-not-found]
+
+    read_in = {"image_size": (256, 256), "batch_size": batch, "shuffle": False}
+    sheets = utils.image_dataset_from_directory(folder, **read_in).cache()
+    count = sum(len(labels) for _, labels in sheets)
+    stack: list[Any] = [layers.Input((256, 256, 3)), layers.Rescaling(1 / 63.75, -2)]
+    for width, kernel in TABLES[network]:
+        stack += [layers.Conv2D(width, kernel), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(2)]
+    stack += [layers.Flatten(), layers.Dropout(0.5), layers.Dense(500, "relu"), layers.Dense(2, "softmax")]
+    net = Sequential(stack)
+    net.compile(optimizers.Adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    shuffled = sheets.unbatch().shuffle(count).batch(batch).prefetch(tf.data.AUTOTUNE)
+    ready = sheets.prefetch(tf.data.AUTOTUNE)
+    return lambda: net.fit(shuffled, verbose=0), lambda: net.predict(ready, verbose=0), count
+
+
+def main() -> None:
+    """Run one peer."""
+    name, network, folder, batch, *device = sys.argv[1:]
+    make = {"reference": reference, "keras": keras}[name]
+    train, read, count = make(network, folder, int(batch), device[0] if device else "cpu")
+    rates = {}
+    for key, work in (("train", train), ("inference", read)):
+        work()
+        start = time.perf_counter()
+        work()
+        rates[key] = count / (time.perf_counter() - start)
+    print(json.dumps(rates))
+
+
+if __name__ == "__main__":
+    main()
