@@ -1,8 +1,4 @@
-"""Every planted defect is found, and the twin without it is silent.
-
-Not yet run to its end as a whole: on the set with the planted set-up everything here was seen to hold (evidence on
-the planted drop 4.3 times its share of the picture), its twin without was not reached.
-"""
+"""Every planted defect is found, and the twin without it is silent; half an hour, so run by name."""
 
 import csv
 import re
