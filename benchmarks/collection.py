@@ -74,7 +74,7 @@ async def serve(pictures: Path) -> None:
         return web.Response(body=marked, content_type="image/jpeg", headers={"ETag": f'"{mark.decode()}"'})
 
     app = web.Application()
-    app.router.add_get("/{picture}/{barcode}.jpg", answer)
+    app.router.add_get("/{picture:.+}/{barcode}.jpg", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -172,7 +172,7 @@ def limit(folder: Path, names: list[str]) -> float:
     """Seconds to decode and resize files, with as many threads and readers as predicting has."""
     rows = [{"image_id": name, "path": str(folder / "originals" / name), "sha256": ""} for name in names]
     start = time.perf_counter()
-    with Readers(WORKERS, "stretch", Limits()) as readers, ThreadPoolExecutor(WORKERS) as pool:
+    with Readers(WORKERS, "squash", Limits()) as readers, ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(readers.read, rows))
     return time.perf_counter() - start
 
