@@ -25,10 +25,10 @@ MESSAGES = [
     "Comparing the network",
     "Explaining test sheets",
     "Setting mercury beside the paper",
-    "Writing the model-card",
+    "Documenting",
     "Describing the run",
-    "Drawing figure",
-    "Drawing Figure",
+    "Drawing the evidence",
+    "Drawing the paper's figures",
     "Writing the report",
 ]
 
