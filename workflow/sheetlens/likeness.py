@@ -9,6 +9,7 @@ Journal of Multivariate Analysis 88: 365-411.
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 # Standard deviation of a feature that is taken for granted, in units of the batch normalisation: a channel that was
 # silent on all sheets of the training must not outweigh all others when it whispers.
@@ -16,6 +17,7 @@ NOISE = 1e-3
 Features = NDArray[np.floating]
 
 
+@threadpool_limits.wrap(limits=1)  # more threads add in another order: other bits on other numbers of cores
 def fit(features: Features) -> dict[str, NDArray[np.float32]]:
     """What `distance` needs, from features of the training part, shape (n, d).
 
