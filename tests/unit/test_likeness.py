@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
-from threadpoolctl import threadpool_limits
 
 from sheetlens.likeness import _shrunken_covariance, distance, fit
 
@@ -45,12 +44,3 @@ def test_a_channel_that_never_varied_and_now_does_is_far():
     odd = draw(1, 10)
     odd[:, -1] = 4
     assert 20 < distance(odd, known) / distance(draw(1, 10), known) < 1000
-
-
-def test_any_number_of_cores_gives_the_same_bits():
-    features, fits = draw(400, 320), []
-    for threads in (1, 2):
-        with threadpool_limits(threads):
-            fits.append(fit(features))
-    for name in fits[0]:
-        assert (fits[0][name] == fits[1][name]).all()
