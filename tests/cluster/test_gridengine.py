@@ -87,7 +87,9 @@ def test_a_job_that_is_killed_is_sent_again(cluster, tmp_path):
 
 
 def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
-    with started(cluster, tmp_path, sheets=1000) as run:
+    # Snakemake forgets the jobs whose state it asks for at the very moment (its RemoteExecutor clears
+    # active_jobs meanwhile), so the interruption is to fall between two questions.
+    with started(cluster, tmp_path, "--seconds-between-status-checks", 20, sheets=50_000) as run:
         running_job(cluster, run)
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=TIMEOUT)
@@ -100,11 +102,11 @@ def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
 
 
 @contextlib.contextmanager
-def started(environment, folder, sheets):
+def started(environment, folder, *more, sheets):
     """A run that draws so many sheets: enough to be at work when something happens."""
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
-        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *arguments(folder),
+        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *arguments(folder, *more),
         "--config", f'datasets={{"mercury": {{"demo": {{"sheets": {sheets}}}}}}}',
     ]  # fmt: skip
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
