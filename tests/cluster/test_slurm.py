@@ -15,7 +15,7 @@ TEST_CLUSTER = [
     "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
 ]  # fmt: skip
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")]
+pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,7 @@ def jobs(environment) -> list[dict[str, str]]:
     return [dict(re.findall(r"(\w+)=(\S*)", block)) for block in shown.split("\n\n") if "JobId" in block]
 
 
+@pytest.mark.long
 def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     def run(memory, *more):
         arguments = [f"{MODEL}/predictions.parquet", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
@@ -63,3 +64,24 @@ def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
     assert here["weights.safetensors"] == there["weights.safetensors"]
     assert here["predictions.parquet"] == there["predictions.parquet"]
+
+
+@pytest.mark.open  # minutes of waiting: Slurm counts time limits in whole minutes
+def test_a_training_that_runs_out_of_time_goes_on_in_the_next_run(cluster, tmp_path):
+    def run(minutes):
+        arguments = [f"{MODEL}/weights.safetensors", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
+        long = ["--config", 'train={"epochs": 300, "patience": 300}', "--retries", 0]
+        limit = ["--set-resources", f"train_network:runtime={minutes}"]
+        return snakemake(tmp_path, *arguments, *TEST_CLUSTER, *long, *limit, env=cluster)
+
+    failed = run(1)
+    assert failed.returncode != 0
+    (log,) = (tmp_path / ".snakemake/slurm_logs").glob("rule_train_network/*/*.log")
+    assert str(log) in failed.stderr
+    assert "DUE TO TIME LIMIT" in log.read_text()
+    assert not (tmp_path / MODEL / "weights.safetensors").exists()
+
+    result = run(60)
+    assert result.returncode == 0, result.stderr
+    (told,) = (tmp_path / "logs/train_network").glob("*.log")
+    assert re.search(r"continuing in epoch [2-9]\d* from the checkpoint", told.read_text())
