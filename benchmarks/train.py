@@ -32,6 +32,7 @@ from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
 from sheetlens.networks import HIDDEN, INPUT_SIZE, TABLES, build_network
+from sheetlens.recipe import make_optimiser
 from sheetlens.train import Part, _fit, _train_epoch, predict_logits
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
@@ -65,8 +66,7 @@ def begin(network: str, settings: Train, steps: int, device: Device, folder: Pat
     torch.manual_seed(1)
     net = build_network(network, 2, settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps)
+    optimiser, schedule = make_optimiser(net, RATE, steps, settings.recipe)
     state = Progress(net, optimiser, schedule, folder, {"seed": 1, "normalisation": NORMALISATION})
     state.loss_sum = state.loss_sum.to(device.name)
     return state

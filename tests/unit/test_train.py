@@ -57,11 +57,7 @@ def test_same_seed_same_bytes(image_set, trained, tmp_path):
 
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_killed_training_continues_to_the_same_bytes(image_set, trained, tmp_path, kill):
-    command = [
-        sys.executable, "-m", "sheetlens", "train", "--settings", SETTINGS.model_dump_json(), "--network", "table1",
-        "--seed", "1", "--pixels", image_set / "pixels.npy", "--index", image_set / "index.parquet",
-        "--split", image_set / "split.tsv", "--folder", tmp_path,
-    ]  # fmt: skip
+    command = train_command(image_set, tmp_path, SETTINGS)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "epoch 1 of 2" in line:
@@ -81,6 +77,36 @@ def test_a_killed_training_continues_to_the_same_bytes(image_set, trained, tmp_p
     assert ("continuing in epoch 2" in again.stderr) == (kill != signal.SIGKILL)
     assert [files.sha256(tmp_path / name) for name in PRODUCTS] == trained[1]
     assert sorted(os.listdir(tmp_path)) == sorted(PRODUCTS)
+
+
+@pytest.mark.open  # minutes
+def test_twenty_kills_at_random_moments_end_in_the_same_bytes(image_set, tmp_path):
+    settings, random = SETTINGS.model_copy(update={"epochs": 60, "patience": 60}), np.random.default_rng(7)
+    whole, broken = (train_command(image_set, tmp_path / name, settings) for name in ("whole", "broken"))
+    subprocess.run(whole, check=True, capture_output=True)
+    started = 0  # how often a killed training went on from a checkpoint
+    for _ in range(20):
+        process = subprocess.Popen(broken, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:  # into the training: a kill while torch is imported is none
+            if "float32" in line or "bfloat16" in line:
+                break
+        time.sleep(random.uniform(0, 3))
+        process.send_signal(random.choice([signal.SIGTERM, signal.SIGKILL]))
+        started += "continuing" in process.stderr.read()
+        process.wait()
+    assert not (tmp_path / "broken/weights.safetensors").exists(), "the training was too fast to be killed"
+    assert started >= 5
+    subprocess.run(broken, check=True, capture_output=True)
+    digests = [[files.sha256(tmp_path / name / product) for product in PRODUCTS] for name in ("whole", "broken")]
+    assert digests[0] == digests[1]
+
+
+def train_command(image_set, folder, settings):
+    return [
+        sys.executable, "-m", "sheetlens", "train", "--settings", settings.model_dump_json(), "--network", "table1",
+        "--seed", "1", "--pixels", image_set / "pixels.npy", "--index", image_set / "index.parquet",
+        "--split", image_set / "split.tsv", "--folder", folder,
+    ]  # fmt: skip
 
 
 def test_a_checkpoint_of_other_settings_is_not_used(image_set, trained, tmp_path):

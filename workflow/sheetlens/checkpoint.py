@@ -7,10 +7,11 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from safetensors.torch import save_file
+from torch.optim.swa_utils import AveragedModel
 
 from sheetlens import files
 from sheetlens.distributed import Team
@@ -35,11 +36,17 @@ class Progress:
     folder: Path
     facts: dict[str, Any]
     team: Team = field(default_factory=Team)
+    average: AveragedModel | None = None
     epoch: int = 1
     step: int = 0
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     history: list[dict[str, float]] = field(default_factory=list)
     saved_best: Path | None = None
+
+    @property
+    def judged(self) -> torch.nn.Sequential:
+        """The network that is validated and kept: the mean of the weights where there is one."""
+        return cast(torch.nn.Sequential, self.average.module) if self.average else self.network
 
     @property
     def best(self) -> dict[str, float]:
@@ -72,7 +79,7 @@ class Progress:
             }
         )
         if self.team.leads and self.best["epoch"] == self.epoch:
-            weights = self.network.state_dict()
+            weights = self.judged.state_dict()
             with files.whole(self.best_path) as part:
                 save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, part)
             self._drop_former_bests()
@@ -88,6 +95,7 @@ class Progress:
                 {
                     "fingerprint": self.fingerprint,
                     "network": self.network.state_dict(),
+                    "average": self.average.state_dict() if self.average else {},
                     "optimiser": self.optimiser.state_dict(),
                     "schedule": self.schedule.state_dict(),
                     "random": torch.get_rng_state(),
@@ -116,6 +124,8 @@ class Progress:
             self.history = []
             return False
         self.network.load_state_dict(saved["network"])
+        if self.average:
+            self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"].clone())

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +21,8 @@ from sheetlens.distributed import join, leave
 from sheetlens.images import SIZE
 from sheetlens.networks import build_network, fold
 from sheetlens.pack import open_pack
+from sheetlens.recipe import make_augmentation, make_average, make_optimiser
 
-WARM_UP = 0.2  # share of the steps in which the step size rises
 log = logging.getLogger(__name__)
 
 
@@ -79,10 +80,9 @@ def train_network(
     }
     if team.size > 1:
         facts["processes"] = team.size
-    optimiser = torch.optim.Adam(net.parameters(), lr=rate, fused=True)
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
-    state = Progress(net, optimiser, schedule, folder, facts, team)
+    optimiser, schedule = make_optimiser(net, rate, steps, settings.recipe)
+    state = Progress(net, optimiser, schedule, folder, facts, team, make_average(net, settings.recipe))
     state.loss_sum = state.loss_sum.to(device.name)
     _fit(state, training, validation, settings, device)
     leave()
@@ -106,10 +106,18 @@ def channel_statistics(pack: np.ndarray, rows: np.ndarray) -> tuple[list[float],
     return [round(float(value), 6) for value in mean], [round(float(value), 6) for value in std]
 
 
-def batch_images(pixels: torch.Tensor, rows: torch.Tensor, normalisation: dict[str, list[float]]) -> torch.Tensor:
+def batch_images(
+    pixels: torch.Tensor,
+    rows: torch.Tensor,
+    normalisation: dict[str, list[float]],
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Pick rows of an image set: float32, shape (n, 3, 256, 256), channels last, normalised by channel."""
     mean, std = (torch.tensor(normalisation[key], device=pixels.device).view(1, 3, 1, 1) for key in ("mean", "std"))
-    images = pixels.index_select(0, rows).to(torch.float32, memory_format=torch.channels_last)
+    images = pixels.index_select(0, rows)
+    if augment:
+        images = augment(images)
+    images = images.to(torch.float32, memory_format=torch.channels_last)
     return images.div_(255).sub_(mean).div_(std)
 
 
@@ -148,12 +156,13 @@ def _train_epoch(
     shuffle = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(part.rows), generator=shuffle).to(device.name)
     if state.step == 0:
-        torch.manual_seed(seed)  # dropout
+        torch.manual_seed(seed)  # dropout and augmentation
     network.train()
+    augment = make_augmentation(settings.recipe)
     batches = order.split(settings.batch_size)
     for batch in batches[state.step :]:
         share = state.team.share(batch)
-        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"])
+        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"], augment)
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
             logits = network(images)
         loss = cross_entropy(logits.float(), part.labels[share], reduction="sum") / len(batch)
@@ -161,6 +170,8 @@ def _train_epoch(
         (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
         state.optimiser.step()
         state.schedule.step()
+        if state.average:
+            state.average.update_parameters(state.network)
         state.loss_sum += state.team.total(loss.detach().double()) * len(batch)
         state.step += 1
         watch.after_step(len(batch), len(batches))
@@ -168,7 +179,7 @@ def _train_epoch(
 
 def _validate(state: Progress, part: Part) -> tuple[float, float]:
     """Mean loss and accuracy on a part, in float32."""
-    logits = predict_logits(state.network, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
+    logits = predict_logits(state.judged, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
     logits = state.team.whole(logits, len(part.rows))
     loss = cross_entropy(logits.double(), part.labels).item()
     return loss, (logits.argmax(1) == part.labels).double().mean().item()

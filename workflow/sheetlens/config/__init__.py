@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Split, Train
+from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
 from sheetlens.config.portals import (
     Corrections,
     DwcaSource,
@@ -49,6 +49,7 @@ __all__ = [
     "Limits",
     "Paper",
     "Predict",
+    "Recipe",
     "Records",
     "Sample",
     "Settings",

@@ -78,6 +78,24 @@ class Split(Closed):
         return self
 
 
+class Recipe(Closed):
+    """How the weights move and the pictures vary; benchmarks/recipe.py measures what each part brings."""
+
+    schedule: Literal["constant", "one_cycle"] = Field(
+        default="one_cycle", description="Step size over time: always the same, or rising, then falling to nothing."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Decoupled weight decay of AdamW.")
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="Decay of a running mean of the weights (0: none), which is what is kept."
+    )
+    flip: bool = Field(default=False, description="Mirror every other batch, left and right.")
+    rotate: float = Field(default=0.0, ge=0, le=45, description="Largest turn of a batch, in degrees.")
+    shift: float = Field(default=0.0, ge=0, lt=1, description="Largest shift of a batch, as a share of the side.")
+    colour: float = Field(
+        default=0.0, ge=0, lt=1, description="Largest change of brightness, contrast and saturation (0 to 1)."
+    )
+
+
 class Train(Closed):
     """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
 
@@ -88,8 +106,9 @@ class Train(Closed):
     batch_size: int = Field(default=32, ge=2, description="Sheets in one step.")
     learning_rate: dict[Literal["table1", "table2"], Annotated[float, Field(gt=0)]] = Field(
         default={"table1": 1e-4, "table2": 1e-4},
-        description="Highest step size of the Adam optimiser, by network; it warms up to it and decays (one cycle).",
+        description="Highest step size of the AdamW optimiser, by network.",
     )
+    recipe: Recipe = Field(default=Recipe(), description="Schedule, weight decay, averaging, augmentation.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPU where there is one, else the CPU."
