@@ -121,7 +121,7 @@ def _answers(study: Study) -> dict[str, str]:
         f" of the seeds {', '.join(map(str, evaluation['seeds']))};"
         f" {folder}/splits/. The test part is read once for each model.",
         "5d": "Of each training the epoch with the best validation accuracy; all seeds are reported, none is chosen.",
-        "5e": f"None: Adam, highest rate {facts['settings']['learning_rate']}, batches of {train.batch_size},"
+        "5e": f"None: AdamW, highest rate {facts['settings']['learning_rate']}, batches of {train.batch_size},"
         f" at most {train.epochs} epochs, dropout {train.dropout}, set beforehand in config/.",
         "5f": "Majority, metadata, colour histogram, border strip and label corner on the same parts"
         + (f": {baselines.sentence}" if baselines else "."),
