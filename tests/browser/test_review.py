@@ -4,7 +4,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from sheetlens.review.journal import NAME, read_entries, standing
 from tests.browser.conftest import until
-from tests.browser.runs import write_run
+from tests.browser.runs import TORN, write_run
 from tests.conftest import sheetlens
 
 HOSTILE = ("<script>document.title='broken'</script>.jpg", "=cmd|'/c calc'!A0", "\u202egpj.exe", "x" * 100_000)
@@ -38,6 +38,66 @@ def test_undo_gives_back_what_stood_before(tmp_path, serve, reviewer):
     until(page, DELIVERED)
     (given,) = standing(read_entries(run / NAME)).values()
     assert given["Ada"]["label"] == "stained"
+
+
+def test_a_decision_that_the_server_refuses_holds_no_other_up(tmp_path, serve, reviewer):
+    run = write_run(tmp_path / "run", 60)
+    server = serve(run)
+    page = reviewer(server, "Ada")
+    server.kill()
+    for _ in range(3):
+        page.keyboard.press("1")
+    stranger = "{ ...JSON.parse(localStorage.getItem(name)), key: 'another run', id: 'strange' }"
+    page.evaluate(f"""() => {{
+        const name = Object.keys(localStorage).find((name) => name.startsWith('sheetlens-review:'));
+        localStorage.setItem('sheetlens-review:/:strange', JSON.stringify({stranger}));
+    }}""")
+    server.start()
+    until(page, DELIVERED)
+    assert len(standing(read_entries(run / NAME))) == 3
+    assert "1 decision does not count, because the server refused them" in page.text_content("#aside")
+    assert "an unknown sheet" in page.text_content("#aside")
+    page.reload()
+    page.get_by_role("button", name="Forget them").click()
+    assert page.text_content("#aside") == ""
+
+
+def test_a_sheet_can_be_looked_at_closely(tmp_path, serve, reviewer):
+    page = reviewer(serve(write_run(tmp_path / "run", 30, size=(2400, 3400))), "Ada")
+    for _ in range(3):
+        page.keyboard.press("+")
+    until(page, "document.getElementById('picture').naturalHeight === 3400")
+    width = "document.getElementById('picture').clientWidth / document.getElementById('sheet').clientWidth"
+    assert abs(page.evaluate(width) - 1.5**3) < 0.01
+    left = page.evaluate("document.getElementById('sheet').scrollLeft")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate("document.getElementById('sheet').scrollLeft") > left
+    page.keyboard.press("0")
+    assert page.evaluate(width) == 1
+    page.mouse.move(300, 400)
+    page.mouse.wheel(0, -100)
+    until(page, f"{width} > 1.1")
+    page.mouse.down()
+    page.mouse.move(200, 300)
+    page.mouse.up()
+    assert page.evaluate(width) > 1.1, "a drag is no click"
+    page.mouse.click(200, 300)
+    assert page.evaluate(width) == 1
+    page.get_by_role("button", name="closer").click()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(width) == 1, "the next sheet is shown whole"
+    assert "sheet 2 of" in page.text_content("#progress")
+
+
+def test_refused_files_are_shown_with_their_reason(tmp_path, serve, reviewer):
+    run = write_run(tmp_path / "run", 30, refused=1)
+    (run / "photographs/torn.jpg").write_text("nothing left")
+    page = reviewer(serve(run), "Ada")
+    page.select_option("#reason", label="could not be read")
+    page.get_by_text(TORN).wait_for()
+    page.get_by_text("There is no picture to show of this file.").wait_for()
+    page.select_option("#reason", label="all doubtful")
+    until(page, "document.getElementById('unshown').hidden && document.getElementById('picture').naturalWidth > 0")
 
 
 def test_two_reviewers_at_once_and_their_disagreement(tmp_path, serve, reviewer):

@@ -2,11 +2,13 @@ import asyncio
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
 
+from sheetlens import files
 from sheetlens.review.journal import NAME, Journal
-from sheetlens.review.queue import open_run
+from sheetlens.review.queue import REASONS, open_run
 from sheetlens.review.server import MARK, make_app
-from tests.browser.runs import write_run
+from tests.browser.runs import TORN, write_run
 from tests.conftest import sheetlens
 
 
@@ -50,6 +52,28 @@ def test_what_is_no_decision_is_refused(run):
     assert ask(run, "POST", "/decisions", headers={MARK: "1"}, json=[{"key": "x"}]) == 400
     assert ask(run, "GET", "/pictures/x.jpg") == 404
     assert ask(run, "GET", "/server.py") == 404
+
+
+def test_refused_files_stand_behind_the_doubtful_in_the_queue_with_their_reason(tmp_path):
+    queue = open_run(write_run(tmp_path / "run", 6, refused=2))
+    light = queue.light()
+    assert sorted(filter(None, light["marks"])) == list(filter(None, light["marks"])), "in the order of REASONS"
+    places = [place for place, mark in enumerate(light["marks"]) if mark == 1 << list(REASONS).index("refused")]
+    assert [light["current"][place] for place in places] == [-1, -1]
+    shown = [queue.detail(place) for place in places]
+    assert [(sheet["reason"], sheet["before"], sheet["probabilities"]) for sheet in shown] == [(TORN, "", None)] * 2
+
+
+def test_what_is_left_of_a_refused_file_is_shown_but_no_bomb_is_opened(tmp_path):
+    run = write_run(tmp_path / "run", 3, refused=1)
+    key = open_run(run).sheets["key"].iloc[-1]
+    assert ask(run, "GET", f"/pictures/{key}.jpg") == 200
+    Image.new("1", (30_000, 30_000)).save(run / "photographs/torn.jpg", "PNG")
+    for reason in ("too large: 30000x30000 pixels", TORN):
+        answers = files.read_table(run / "predictions.parquet")
+        answers.loc[answers["status"] == "refused", "reason"] = reason
+        files.write_table(run / "predictions.parquet", answers)
+        assert ask(run, "GET", f"/pictures/{key}.jpg?large") == 404
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):

@@ -4,12 +4,14 @@
 const LONGEST_SHOWN = 500; // characters of one text
 const AHEAD = 3; // sheets loaded before they are asked for
 const EVERY = 4000; // milliseconds between looks at what others decided
-const PENDING = `sheetlens-review:${location.pathname}:`;
+const TOGETHER = 200; // decisions sent at once
+const PENDING = `sheetlens-review:${location.pathname}:`, ASIDE = `sheetlens-refused:${location.pathname}:`;
+const CLOSER = 1.5, DEEPEST = 12; // one step of the zoom, and its end
 const at = (id) => document.getElementById(id);
 const known = new Map(); // key -> reviewer -> decisions that stand, in order
 const undone = new Set(), seen = new Set();
 const details = new Map(), pictures = new Map();
-let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false;
+let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false, zoom = 1;
 
 function clip(text) {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
@@ -48,19 +50,50 @@ function disagree(key) {
 
 // Decisions on their way to the server: one item of the browser's store each, so that tabs do not meet
 
-function pending() {
-  const names = Object.keys(localStorage).filter((name) => name.startsWith(PENDING));
+function stored(prefix) {
+  const names = Object.keys(localStorage).filter((name) => name.startsWith(prefix));
   const entries = names.map((name) => JSON.parse(localStorage.getItem(name)));
   return entries.sort((a, b) => a.made - b.made);
+}
+
+const pending = () => stored(PENDING);
+
+function setAside(entry, why) {
+  localStorage.setItem(ASIDE + entry.id, JSON.stringify({ ...entry, why }));
+  localStorage.removeItem(PENDING + entry.id);
+  note({ id: `refused ${entry.id}`, key: entry.key, decision: "undo", undoes: entry.id });
+  showAside();
+  showDecisions();
+}
+
+function showAside() {
+  const refused = stored(ASIDE);
+  at("aside").replaceChildren();
+  if (!refused.length) return;
+  const told = refused.slice(0, 3).map((entry) => clip(`${entry.reviewer}, ${entry.time.slice(0, 16)}: ${entry.label || entry.decision}`));
+  const count = refused.length === 1 ? "1 decision does" : `${refused.length} decisions do`;
+  at("aside").append(
+    `${count} not count, because the server refused them (${clip(refused[0].why)}). They were made here as ${told.join("; ")}`,
+    `${refused.length > 3 ? "; and so on" : ""}. All others go on. `,
+    element("button", "Forget them", { type: "button", onclick: () => {
+      for (const entry of refused) localStorage.removeItem(ASIDE + entry.id);
+      showAside();
+    } }),
+  );
 }
 
 async function send() {
   if (sending) return;
   sending = true;
   try {
-    for (let some; (some = pending().slice(0, 200)).length; ) {
+    for (let some, count = TOGETHER; (some = pending().slice(0, count)).length; ) {
       const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
       const answer = await fetch("decisions", { method: "POST", headers, body: JSON.stringify(some) });
+      if (answer.status === 400) { // one of them is no decision: it must not hold the others up
+        if (some.length === 1) setAside(some[0], await answer.text());
+        count = some.length === 1 ? TOGETHER : 1;
+        continue;
+      }
       if (!answer.ok) throw new Error(await answer.text());
       for (const id of (await answer.json()).kept) localStorage.removeItem(PENDING + id);
     }
@@ -137,7 +170,9 @@ function accept() {
 const KEYS = {
   a: accept, Enter: accept, f: flip, u: () => choose("unsure", ""), s: () => step(1), " ": () => step(1),
   ArrowRight: () => step(1), ArrowLeft: () => step(-1), z: undo, Backspace: undo,
+  "+": () => lookCloser(zoom * CLOSER), "=": () => lookCloser(zoom * CLOSER), "-": () => lookCloser(zoom / CLOSER), 0: () => lookCloser(1),
 };
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }; // with Shift
 
 document.addEventListener("keydown", (event) => {
   if (!queue || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) {
@@ -145,12 +180,58 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.target.matches("button") && (event.key === "Enter" || event.key === " ")) return;
+  if (event.shiftKey && MOVES[event.key]) {
+    event.preventDefault();
+    const [across, down] = MOVES[event.key], figure = at("sheet");
+    figure.scrollBy(across * figure.clientWidth / 5, down * figure.clientHeight / 5);
+    return;
+  }
   const number = Number(event.key);
   const action = number >= 1 && number <= queue.classes.length ? () => choose("class", queue.classes[number - 1]) : KEYS[event.key];
   if (!action) return;
   event.preventDefault();
   action();
 });
+
+// A closer look: the picture outgrows its frame, which scrolls
+
+function lookCloser(to, x = 0.5, y = 0.5) { // x, y: the point that stays where it is, in shares of the frame
+  const figure = at("sheet"), picture = at("picture");
+  const middle = [x * figure.clientWidth, y * figure.clientHeight];
+  const point = [figure.scrollLeft + middle[0], figure.scrollTop + middle[1]];
+  const growth = Math.min(Math.max(to, 1), DEEPEST) / zoom;
+  zoom *= growth;
+  figure.classList.toggle("close", zoom > 1);
+  picture.style.width = picture.style.height = zoom > 1 ? `${100 * zoom}%` : "";
+  figure.scrollTo(point[0] * growth - middle[0], point[1] * growth - middle[1]);
+  if (zoom === growth && zoom > 1 && chosen.length) showPicture(); // the large one, once
+}
+
+function pointed(event) {
+  const frame = at("sheet").getBoundingClientRect();
+  return [(event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height];
+}
+
+function watchPointer() {
+  const figure = at("sheet");
+  let start = null, held = false;
+  figure.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    lookCloser(event.deltaY < 0 ? zoom * CLOSER ** 0.5 : zoom / CLOSER ** 0.5, ...pointed(event));
+  }, { passive: false });
+  figure.addEventListener("pointerdown", (event) => {
+    start = { x: event.clientX, y: event.clientY, left: figure.scrollLeft, top: figure.scrollTop };
+    held = event.pointerType === "mouse" && event.button === 0;
+  });
+  addEventListener("pointermove", (event) => {
+    if (held) figure.scrollTo(start.left + start.x - event.clientX, start.top + start.y - event.clientY);
+  });
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { held = false; });
+  figure.addEventListener("click", (event) => {
+    const dragged = start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > 4;
+    if (!dragged) lookCloser(zoom > 1 ? 1 : CLOSER ** 2, ...pointed(event));
+  });
+}
 
 // What is shown
 
@@ -188,13 +269,18 @@ function preload() {
   for (const key of [...pictures.keys()].slice(0, -2 * AHEAD)) pictures.delete(key);
 }
 
+function showPicture() {
+  at("picture").src = `pictures/${sheetKey()}.jpg${zoom > 1 ? "?large" : ""}`;
+}
+
 async function show() {
   at("nothing").hidden = chosen.length > 0;
   at("picture").hidden = !chosen.length;
   showDecisions();
   if (!chosen.length) return;
   const key = sheetKey();
-  at("picture").src = `pictures/${key}.jpg`;
+  lookCloser(1);
+  showPicture();
   preload();
   const found = await detail(key).catch(() => null);
   if (!found || sheetKey() !== key) return;
@@ -202,6 +288,7 @@ async function show() {
   at("name").textContent = clip(found.image_id);
   const texts = new Map(queue.reasons);
   at("why").replaceChildren(...found.reasons.map((name) => element("li", texts.get(name))));
+  at("reason-given").textContent = clip(found.reason);
   const scores = found.probabilities ?? [];
   at("scores").hidden = !scores.length;
   at("scores").tBodies[0].replaceChildren(...scores.map((score, number) => {
@@ -253,6 +340,12 @@ async function start() {
     at("trouble").textContent = "";
     showDecisions();
   });
+  at("picture").addEventListener("error", () => { at("picture").hidden = !(at("unshown").hidden = false); });
+  at("picture").addEventListener("load", () => { at("picture").hidden = !(at("unshown").hidden = true); });
+  const tools = [["+", "closer"], ["-", "farther"], ["0", "whole sheet"]];
+  at("tools").append(...tools.map(([key, text]) => button(key, text)));
+  watchPointer();
+  showAside();
   filter();
   pending().forEach(note);
   look();

@@ -20,12 +20,13 @@ from sheetlens.errors import UserError
 from sheetlens.images import RefusedImageError, open_photograph
 from sheetlens.pack import open_pack
 from sheetlens.pages import UNSAFE
+from sheetlens.pictures import open_refused
 from sheetlens.review.journal import NAME, Journal
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
 PAGE = {"": "text/html", "review.js": "text/javascript", "review.css": "text/css"}  # address -> type, of our files
-LONGEST = 1600  # pixels on the longer side of a picture
+LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely
 KEPT = 64  # pictures in memory
 NAMES = 100  # characters of a reviewer's name, of an id
 POLICY = (
@@ -80,8 +81,10 @@ def make_app(queue: Queue, journal: Journal, token: str) -> web.Application:
         return web.json_response(queue.detail(_place(queue, request)))
 
     async def photograph(request: web.Request) -> web.Response:
+        place = _place(queue, request)
+        read = functools.partial(read_picture, queue, longest=LARGE) if "large" in request.query else picture
         try:
-            content = await asyncio.to_thread(picture, _place(queue, request))
+            content = await asyncio.to_thread(read, place)
         except (OSError, RefusedImageError) as error:
             raise web.HTTPNotFound(text=str(error)) from None
         headers = {"Cache-Control": "private, max-age=3600"}
@@ -110,18 +113,22 @@ def make_app(queue: Queue, journal: Journal, token: str) -> web.Application:
     return app
 
 
-def read_picture(queue: Queue, place: int) -> bytes:
-    """A sheet's photograph as JPEG, its longer side LONGEST at most; from the image set where there is no file.
+def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> bytes:
+    """A sheet's photograph as JPEG, its longer side `longest` at most; from the image set where there is no file.
 
-    Raises OSError or RefusedImageError where there is neither, or no whole picture.
+    Of a refused file, what is left of it. Raises OSError or RefusedImageError where there is nothing to show.
     """
-    if path := queue.photograph(place):
-        image = open_photograph(path, LONGEST)
+    sheet, path = queue.sheets.iloc[place], queue.photograph(place)
+    pack = queue.folder / "images/pixels.npy"
+    if path:
+        refused = "refused" in sheet["reasons"]
+        image = open_refused(path, sheet["reason"], longest) if refused else open_photograph(path, longest)
+    elif sheet["row"] >= 0 and pack.is_file():
+        image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
-        row, pack = int(queue.sheets["row"].iloc[place]), queue.folder / "images/pixels.npy"
-        if row < 0 or not pack.is_file():
-            raise OSError(f"the photograph is not there any more: {queue.sheets['path'].iloc[place]}")
-        image = Image.fromarray(open_pack(pack)[row].transpose(1, 2, 0))
+        raise OSError(f"the photograph is not there any more: {sheet['path']}")
+    if image is None:
+        raise RefusedImageError(sheet["reason"])
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
