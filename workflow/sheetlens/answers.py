@@ -61,7 +61,7 @@ def write_part(
         done = _recover(journal, head)
         rows = files.read_rows(listing, start + done, stop)
         with Readers(workers, model.facts["fit"], Limits()) as readers, ThreadPoolExecutor(workers) as pool:
-            readings = in_order(pool, lambda row: (row, _read(readers, row)), rows, AHEAD * workers + BATCH)
+            readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
             progress(done, stop - start)
             while batch := list(islice(readings, BATCH)):
                 lines = answer(model, batch, model.threshold(risk)["threshold"])
@@ -78,7 +78,8 @@ def bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
     return part * batches // parts * BATCH, min(rows, (part + 1) * batches // parts * BATCH)
 
 
-def _read(readers: Readers, row: Row) -> Reading:
+def read_row(readers: Readers, row: Row) -> Reading:
+    """Read the file of a row of a list, unless the list refuses it."""
     return readers.read(row) if row["status"] == "ok" else Reading({})
 
 
@@ -116,11 +117,7 @@ def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float
     A sheet gets its most probable class as decision if that is surer than the threshold, and else "review". One that
     is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
     """
-    pixels = np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)  # a full batch, since its size may change the last bit
-    for number, (_, reading) in enumerate(batch):
-        if reading.pixels:
-            pixels[number] = np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)
-    answers = model.read(pixels) if any(reading.pixels for _, reading in batch) else None
+    answers = model.read(full_batch(batch)) if any(reading.pixels for _, reading in batch) else None
     lines = []
     for number, (row, reading) in enumerate(batch):
         line = {
@@ -134,6 +131,15 @@ def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float
             line |= _decide(model, answers.probabilities[number], float(answers.distances[number]), threshold)
         lines.append(line)
     return lines
+
+
+def full_batch(batch: list[tuple[Row, Reading]]) -> np.ndarray:
+    """The pixels of a batch, uint8, shape (BATCH, 3, 256, 256): filled up, since its size may change the last bit."""
+    pixels = np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)
+    for number, (_, reading) in enumerate(batch):
+        if reading.pixels:
+            pixels[number] = np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)
+    return pixels
 
 
 def _decide(model: Classifier, probabilities: np.ndarray, distance: float, threshold: float | None) -> Row:
