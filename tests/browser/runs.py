@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sheetlens.files import write_json, write_table
+from sheetlens.files import sha256, write_json, write_table
+from sheetlens.images import POLICY, SIZE
+from sheetlens.package import PARTS
 
 CLASSES = ["stained", "unstained"]
 PICTURES = 24
@@ -42,5 +44,29 @@ def write_run(
     write_json(folder / "summary.json", {
         "model": {"title": "Mercury-stained or unstained", "classes": CLASSES},
         "asked": {"risk": 0.05, "threshold": 0.75, "guaranteed": False},
+    })  # fmt: skip
+    return folder
+
+
+def write_model(folder: Path, classes: list[str] = CLASSES) -> Path:
+    """Write a packaged model of Table 1 that learnt nothing."""
+    import torch
+    from safetensors.torch import save_file
+
+    from sheetlens.networks import build_network
+
+    folder.mkdir(parents=True)
+    torch.manual_seed(7)
+    save_file(build_network("table1", len(classes)).state_dict(), folder / "weights.safetensors")
+    features = 2 * (16 + 32 + 64 + 48)
+    typical = {"centre": torch.full((features,), 0.5), "whitening": torch.eye(features)}
+    save_file(typical, folder / "typical.safetensors")
+    normalisation = {"mean": [0.7, 0.7, 0.6], "std": [0.2, 0.2, 0.2]}
+    facts = {"network": "table1", "classes": classes, "seed": 1, "normalisation": normalisation}
+    write_json(folder / "model.json", facts | {"settings": {"dropout": 0.5, "threads": 1}})
+    write_json(folder / "package.json", {
+        "dataset": "mercury", "title": "Mercury-stained or unstained", "classes": classes, "image_size": SIZE,
+        "policy": POLICY, "fit": "squash", "temperature": 1.0, "limit": 100.0, "thresholds": [],
+        "files": {name: sha256(folder / name) for name in PARTS},
     })  # fmt: skip
     return folder

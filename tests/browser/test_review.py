@@ -1,10 +1,14 @@
 import csv
+import json
 
 from axe_playwright_python.sync_playwright import Axe
 
+from sheetlens import files
+from sheetlens.review.export import write_corrections
 from sheetlens.review.journal import NAME, read_entries, standing
+from sheetlens.review.queue import open_run
 from tests.browser.conftest import until
-from tests.browser.runs import TORN, write_run
+from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
 
 HOSTILE = ("<script>document.title='broken'</script>.jpg", "=cmd|'/c calc'!A0", "\u202egpj.exe", "x" * 100_000)
@@ -98,6 +102,74 @@ def test_refused_files_are_shown_with_their_reason(tmp_path, serve, reviewer):
     page.get_by_text("There is no picture to show of this file.").wait_for()
     page.select_option("#reason", label="all doubtful")
     until(page, "document.getElementById('unshown').hidden && document.getElementById('picture').naturalWidth > 0")
+
+
+def test_the_evidence_is_laid_over_a_sheet_when_asked_for(tmp_path, serve, reviewer):
+    run, model = write_run(tmp_path / "run", 30), write_model(tmp_path / "model")
+    page = reviewer(serve(run, "--model", model), "Ada")
+    plain = page.get_attribute("#picture", "src")
+    for shown in (True, False, True):
+        page.keyboard.press("e")
+        until(page, f"document.getElementById('picture').src.includes('evidence') === {str(shown).lower()}", 60)
+    until(page, "document.getElementById('picture').naturalWidth === 300")
+    assert "Coloured: what speaks for" in page.text_content("#evidence")
+    page.keyboard.press("ArrowRight")
+    until(page, "document.getElementById('evidence').textContent === ''")
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#picture", "src") == plain
+
+
+def test_the_page_as_files_keeps_decisions_and_saves_the_same_corrections(tmp_path, reviewer):
+    run, faults = write_run(tmp_path / "run", 300, names=HOSTILE, refused=1), []
+    result = sheetlens("review", run, "--static", tmp_path / "page")
+    assert result.returncode == 0, result.stderr
+    index = tmp_path / "page/index.html"
+    page = reviewer(index, "=Ada")
+    page.on("console", lambda message: faults.append(message.text))
+    page.keyboard.type("12u1sz2a")
+    page.fill("#reviewer", 'Bo, the "second"')
+    page.press("#reviewer", "Enter")
+    for key in ("ArrowLeft", "ArrowLeft", "1", "ArrowLeft", "ArrowLeft", "ArrowLeft", "2"):
+        page.keyboard.press(key)
+    page.reload()
+    until(page, "document.getElementById('progress').textContent.includes('decided by you')")
+    stored = "Object.entries(localStorage).filter(([name]) => name.startsWith('sheetlens-review:'))"
+    made = [json.loads(text) for _, text in page.evaluate(stored)]
+    assert len(made) == 9
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save corrections").click()
+    queue = open_run(run)
+    sheets = {key: queue.detail(queue.find(key)) for key in queue.sheets["key"]}
+    entries = [
+        entry | {name: sheets[entry["key"]][name] for name in ("image_id", "before", "reasons")}
+        | {"time": entry["time"][:19] + "+00:00"}
+        for entry in sorted(made, key=lambda entry: entry["made"])
+    ]  # fmt: skip
+    barcodes = {sheet["image_id"]: sheet["barcode"] for sheet in sheets.values()}
+    counts = write_corrections(entries, barcodes, tmp_path / "corrections.csv")
+    assert counts["disagreement"] == 1 and counts["unsure"] == 1
+    assert saved.value.path().read_bytes() == (tmp_path / "corrections.csv").read_bytes()
+    assert not faults
+
+
+def test_hostile_metadata_is_text_in_files_too(tmp_path, reviewer):
+    run = write_run(tmp_path / "run", 4, names=HOSTILE)
+    answers = files.read_table(run / "predictions.parquet")
+    answers = answers.assign(decision="review", reason="</script><img src=x onerror=alert(1)>")
+    files.write_table(run / "predictions.parquet", answers)
+    assert sheetlens("review", run, "--static", tmp_path / "page").returncode == 0
+    page = reviewer(tmp_path / "page/index.html", "Ada")
+    shown = set()
+    for _ in HOSTILE:
+        page.wait_for_timeout(200)
+        shown.add(page.text_content("#name"))
+        page.keyboard.press("ArrowRight")
+    assert shown == {name if len(name) <= 500 else name[:500] + "…" for name in HOSTILE}
+    assert "</script><img" in page.text_content("#reason-given")
+    assert page.locator("section img").count() == 0
+    page.evaluate("""() => document.head.append(
+        Object.assign(document.createElement('script'), { textContent: "document.title = 'broken'" }))""")
+    assert page.title() == "Sheetlens: review", "the policy holds in opened files, too"
 
 
 def test_two_reviewers_at_once_and_their_disagreement(tmp_path, serve, reviewer):

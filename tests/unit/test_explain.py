@@ -13,10 +13,14 @@ from sheetlens.collection import write_list
 from sheetlens.explain import METHODS, Explainer, lay_over, write_explanations
 from sheetlens.predict import BATCH
 from sheetlens.train import batch_images
+from tests.browser.runs import CLASSES, write_model
 from tests.conftest import digests, sheetlens
-from tests.unit.test_answers import jpeg, model, photograph
+from tests.unit.test_answers import jpeg, photograph
 
-assert model  # the fixture
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("explain") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def test_a_command_writes_a_row_and_a_picture_for_each_sheet(model, photographs,
     assert [row["image_id"] for row in rows] == ["=1+1.jpg", "fern/1.jpg", "moss/two\nlines.jpg", "page.jpg"]
     assert rows[3]["reason"].startswith("not a JPEG") and not rows[3]["picture"]
     for row in rows[:3]:
-        assert row["answer"] in ("fern", "ivy", "moss") and 0 < float(row["probability"]) <= 1
+        assert row["answer"] in CLASSES and 0 < float(row["probability"]) <= 1
         assert Image.open(tmp_path / "maps" / row["picture"]).size == (1024, 512)
     summary = files.read_json(tmp_path / "maps/summary.json")
     assert (summary["rows"], summary["explained"], summary["refused"], summary["method"]) == (4, 3, 1, "grad-cam")

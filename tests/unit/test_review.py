@@ -8,7 +8,8 @@ from sheetlens import files
 from sheetlens.review.journal import NAME, Journal
 from sheetlens.review.queue import REASONS, open_run
 from sheetlens.review.server import MARK, make_app
-from tests.browser.runs import TORN, write_run
+from sheetlens.review.static import write_static
+from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
 
 
@@ -74,6 +75,27 @@ def test_what_is_left_of_a_refused_file_is_shown_but_no_bomb_is_opened(tmp_path)
         answers.loc[answers["status"] == "refused", "reason"] = reason
         files.write_table(run / "predictions.parquet", answers)
         assert ask(run, "GET", f"/pictures/{key}.jpg?large") == 404
+
+
+def test_evidence_is_for_those_who_gave_its_model(run, tmp_path):
+    key = open_run(run).sheets["key"].iloc[0]
+    assert ask(run, "GET", f"/evidence/{key}.json") == 404
+    model = write_model(tmp_path / "model", ["fern", "moss"])
+    for arguments, sentence in (((model,), "tells fern, moss apart, and the sheets"), ((run,), "is no model")):
+        result = sheetlens("review", run, "--model", *arguments)
+        assert result.returncode == 1
+        assert sentence in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_page_as_files_goes_on_where_it_was(tmp_path):
+    run = write_run(tmp_path / "run", 12)
+    found = [write_static(open_run(run), tmp_path / "page")]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "page/pictures").iterdir()}
+    (gone := min(before)).unlink()
+    found.append(write_static(open_run(run), tmp_path / "page"))
+    assert found[0] == found[1] and found[0]["sheets"] == found[0]["shown"] == len(before) > 1
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "page/pictures").iterdir()}
+    assert after.keys() == before.keys() and [path for path in after if after[path] != before[path]] == [gone]
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):

@@ -1,4 +1,5 @@
-// The review page: walks the queue, shows a sheet, keeps decisions until the server has them.
+// The review page: walks the queue, shows a sheet, keeps decisions until the server has them. Without a server (see
+// static.py) it reads the queue from its own files, and decisions stay here until they are saved as corrections.
 "use strict";
 
 const LONGEST_SHOWN = 500; // characters of one text
@@ -7,11 +8,12 @@ const EVERY = 4000; // milliseconds between looks at what others decided
 const TOGETHER = 200; // decisions sent at once
 const PENDING = `sheetlens-review:${location.pathname}:`, ASIDE = `sheetlens-refused:${location.pathname}:`;
 const CLOSER = 1.5, DEEPEST = 12; // one step of the zoom, and its end
+const files = globalThis.sheetlensFiles; // where there is no server
 const at = (id) => document.getElementById(id);
 const known = new Map(); // key -> reviewer -> decisions that stand, in order
 const undone = new Set(), seen = new Set();
 const details = new Map(), pictures = new Map();
-let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false, zoom = 1;
+let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false, zoom = 1, overlaid = false;
 
 function clip(text) {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
@@ -83,7 +85,7 @@ function showAside() {
 }
 
 async function send() {
-  if (sending) return;
+  if (sending || files) return;
   sending = true;
   try {
     for (let some, count = TOGETHER; (some = pending().slice(0, count)).length; ) {
@@ -131,7 +133,12 @@ function decide(decision, label = "", undoes = "", key = sheetKey()) {
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const made = performance.timeOrigin + performance.now();
   const entry = { id, key, reviewer: reviewer(), decision, label, undoes, time: new Date().toISOString(), made };
-  localStorage.setItem(PENDING + id, JSON.stringify(entry));
+  try {
+    localStorage.setItem(PENDING + id, JSON.stringify(entry));
+  } catch {
+    at("trouble").textContent = "This browser has no room for more decisions: this one was not kept.";
+    return false;
+  }
   note(entry);
   send();
   return entry;
@@ -171,6 +178,7 @@ const KEYS = {
   a: accept, Enter: accept, f: flip, u: () => choose("unsure", ""), s: () => step(1), " ": () => step(1),
   ArrowRight: () => step(1), ArrowLeft: () => step(-1), z: undo, Backspace: undo,
   "+": () => lookCloser(zoom * CLOSER), "=": () => lookCloser(zoom * CLOSER), "-": () => lookCloser(zoom / CLOSER), 0: () => lookCloser(1),
+  e: toggleEvidence,
 };
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }; // with Shift
 
@@ -233,6 +241,61 @@ function watchPointer() {
   });
 }
 
+// What the model saw, laid over the sheet
+
+async function toggleEvidence() {
+  if (!queue.evidence || !chosen.length) return;
+  const key = sheetKey();
+  showEvidence(!overlaid, overlaid ? "" : "Looking for the evidence…");
+  if (overlaid) {
+    const found = await fetch(`evidence/${key}.json`).then(async (answer) => answer.ok ? answer.json() : { fault: await answer.text() }, (error) => ({ fault: error.message }));
+    if (!overlaid || sheetKey() !== key) return;
+    if (found.fault) return showEvidence(false, clip(`There is no map of this sheet: ${found.fault}`));
+    const doubt = found.sane ? "" : ` Do not read it: an untrained network gives the like (correlation ${found.random.toFixed(2)}).`;
+    showEvidence(true, `Coloured: what speaks for “${clip(found.answer)}”.${doubt}`);
+  }
+  showPicture();
+}
+
+function showEvidence(shown, text) {
+  overlaid = shown;
+  at("evidence").textContent = text;
+  at("evidence-button")?.setAttribute("aria-pressed", String(shown));
+}
+
+// Corrections without a server: the table that `sheetlens review --export` writes (see export.py)
+
+async function settle(key) {
+  const given = [...known.get(key).values()].map((made) => made.at(-1)), sheet = await detail(key);
+  const agreed = new Set(given.map((entry) => `${entry.decision} ${entry.label}`)).size === 1;
+  const [{ decision, label }] = given;
+  const kind = decision === "unsure" ? "unsure" : label === sheet.before ? "accepted" : "changed";
+  return {
+    image_id: sheet.image_id, barcode: sheet.barcode, label_before: sheet.before, label_after: agreed ? label : "",
+    decision: agreed ? kind : "disagreement", reviewer: given.map((entry) => entry.reviewer).sort().join("; "),
+    time: `${given.map((entry) => entry.time).sort().at(-1).slice(0, 19)}+00:00`, reason: sheet.reasons.join("; "),
+  };
+}
+
+function cell(text) {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+async function saveCorrections() {
+  const decided = queue.keys.filter((key) => known.get(key)?.size);
+  const rows = await Promise.all(decided.map(settle)).catch(() => null);
+  if (!rows) {
+    at("trouble").textContent = "A file of the folder sheets is missing: without it nothing can be saved.";
+    return;
+  }
+  rows.sort((a, b) => (a.image_id < b.image_id ? -1 : 1));
+  const lines = [queue.columns, ...rows.map((row) => queue.columns.map((name) => cell(row[name])))].map((row) => `${row.join(",")}\n`);
+  const address = URL.createObjectURL(new Blob(lines, { type: "text/csv" }));
+  element("a", "", { href: address, download: "corrections.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), EVERY);
+}
+
 // What is shown
 
 function filter() {
@@ -251,7 +314,20 @@ function filter() {
   show();
 }
 
+async function fromFiles(key) {
+  const place = places.get(key), number = Math.floor(place / queue.together);
+  if (!files.sheets[number]) {
+    const script = Object.assign(document.createElement("script"), { src: `sheets/${number}.js` });
+    await new Promise((loaded, failed) => {
+      Object.assign(script, { onload: loaded, onerror: failed });
+      document.head.append(script);
+    });
+  }
+  return files.sheets[number][place % queue.together];
+}
+
 async function detail(key) {
+  if (files) return fromFiles(key);
   if (!details.has(key)) {
     if (details.size > 200) details.clear();
     details.set(key, fetch(`sheets/${key}.json`).then((answer) => answer.json()));
@@ -270,7 +346,8 @@ function preload() {
 }
 
 function showPicture() {
-  at("picture").src = `pictures/${sheetKey()}.jpg${zoom > 1 ? "?large" : ""}`;
+  const larger = zoom > 1 && !files ? "?large" : "";
+  at("picture").src = overlaid ? `evidence/${sheetKey()}.jpg` : `pictures/${sheetKey()}.jpg${larger}`;
 }
 
 async function show() {
@@ -280,6 +357,7 @@ async function show() {
   if (!chosen.length) return;
   const key = sheetKey();
   lookCloser(1);
+  showEvidence(false, "");
   showPicture();
   preload();
   const found = await detail(key).catch(() => null);
@@ -327,7 +405,7 @@ function button(key, text, pressed, action = KEYS[key]) {
 
 async function start() {
   at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
-  queue = await (await fetch("queue.json")).json();
+  queue = files ? files.queue : await (await fetch("queue.json")).json();
   places = new Map(queue.keys.map((key, place) => [key, place]));
   at("title").textContent = clip(queue.title);
   at("warning").textContent = queue.warning;
@@ -344,11 +422,14 @@ async function start() {
   at("picture").addEventListener("load", () => { at("picture").hidden = !(at("unshown").hidden = true); });
   const tools = [["+", "closer"], ["-", "farther"], ["0", "whole sheet"]];
   at("tools").append(...tools.map(([key, text]) => button(key, text)));
+  if (queue.evidence) at("tools").append(Object.assign(button("e", "evidence", false), { id: "evidence-button" }));
+  if (files) at("kept").append("Decisions are kept in this browser only. ", element("button", "Save corrections", { type: "button", onclick: saveCorrections }));
   watchPointer();
   showAside();
   filter();
   pending().forEach(note);
-  look();
+  if (files) showDecisions();
+  else look();
 }
 
 start();
