@@ -52,6 +52,10 @@ class Evidence:
 
         return Explainer(self._model, "integrated-gradients")
 
+    @functools.cached_property
+    def _readers(self) -> Readers:
+        return Readers(1, self._fit, Limits())  # ends when this process does
+
     def _overlay(self, place: int) -> Overlay:
         """The overlay of a sheet. Raises OSError or RefusedImageError for a file that cannot be read.
 
@@ -79,8 +83,7 @@ class Evidence:
             return np.array(open_pack(pack)[sheet["row"]])
         if not (path := self._queue.photograph(place)):
             raise OSError(f"the photograph is not there any more: {sheet['path']}")
-        with Readers(1, self._fit, Limits()) as readers:
-            reading = readers.read({"image_id": sheet["image_id"], "path": str(path), "sha256": ""})
+        reading = self._readers.read({"image_id": sheet["image_id"], "path": str(path), "sha256": ""})
         if not reading.pixels:
             raise RefusedImageError(reading.facts["reason"])
         return np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)

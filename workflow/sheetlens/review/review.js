@@ -374,7 +374,7 @@ async function show() {
     row.append(element("td", score > 0.9995 ? "over 0.999" : score.toFixed(3)));
     return row;
   }));
-  const record = [["stands as", found.before], ["barcode", found.barcode], ...found.record];
+  const record = [["stands as", found.before], ["barcode", found.barcode], ...found.record].filter(([, value]) => value);
   if (found.distance !== null) record.push(["distance", found.distance.toFixed(2)]);
   at("record").replaceChildren(...record.flatMap(([term, value]) => [element("dt", term), element("dd", clip(value), { dir: "auto" })]));
 }
