@@ -67,7 +67,7 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int) 
 )
 @click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
 def explain(model: Path, source: Path, output: Path, method: str, workers: int) -> None:
-    """Show where on the photographs of INPUT, a folder or a table of them, MODEL finds its evidence.
+    """Show where MODEL finds its evidence on the photographs of INPUT, a folder or a table of them.
 
     Writes explanations.csv, a picture of each sheet with the map laid over it (pictures/) and summary.json. Each map
     is compared with one of an untrained network: where the two are alike, the map says nothing.
