@@ -1,6 +1,7 @@
 import csv
 import json
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from sheetlens import files
@@ -62,8 +63,11 @@ def test_a_decision_that_the_server_refuses_holds_no_other_up(tmp_path, serve, r
     assert "1 decision does not count, because the server refused them" in page.text_content("#aside")
     assert "an unknown sheet" in page.text_content("#aside")
     page.reload()
+    page.get_by_role("button", name="Try them again").click()
+    page.get_by_text("an unknown sheet").wait_for()
     page.get_by_role("button", name="Forget them").click()
     assert page.text_content("#aside") == ""
+    assert len(read_entries(run / NAME)) == 3
 
 
 def test_a_sheet_can_be_looked_at_closely(tmp_path, serve, reviewer):
@@ -210,8 +214,13 @@ def test_hostile_metadata_is_text(tmp_path, serve, reviewer):
     assert {row["reviewer"] for row in rows} == {"'=Ada"}
 
 
-def test_page_has_no_grave_fault_of_accessibility(tmp_path, serve, reviewer):
-    page = reviewer(serve(write_run(tmp_path / "run", 60)), "Ada")
+@pytest.mark.parametrize("as_files", [False, True])
+def test_page_has_no_grave_fault_of_accessibility(tmp_path, serve, reviewer, as_files):
+    run, model = write_run(tmp_path / "run", 60), write_model(tmp_path / "model")
+    if as_files:
+        sheetlens("review", run, "--static", tmp_path / "page")
+    page = reviewer(tmp_path / "page/index.html" if as_files else serve(run, "--model", model), "Ada")
+    page.keyboard.press("+")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page).response["violations"]

@@ -1,6 +1,9 @@
 """Maps of sheets that a model has not seen: found where the network looks, compared with an untrained one, written."""
 
 import csv
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -82,6 +85,26 @@ def test_a_command_writes_a_row_and_a_picture_for_each_sheet(model, photographs,
         assert Image.open(tmp_path / "maps" / row["picture"]).size == (1024, 512)
     summary = files.read_json(tmp_path / "maps/summary.json")
     assert (summary["rows"], summary["explained"], summary["refused"], summary["method"]) == (4, 3, 1, "grad-cam")
+
+
+def test_a_kill_between_two_batches_changes_nothing(model, tmp_path):
+    for number in range(BATCH + 4):
+        jpeg(photograph(120, number), tmp_path / f"sheets/{number:02}.jpg")
+    arguments = ["explain", model, tmp_path / "sheets", "--method", "grad-cam", "--output"]
+    assert sheetlens(*arguments, tmp_path / "whole").returncode == 0
+    command = [sys.executable, "-m", "sheetlens", *map(str, arguments), str(tmp_path / "killed")]
+    journal = tmp_path / "killed/explanations.jsonl.part"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not journal.is_file() or journal.read_bytes().count(b"\n") <= BATCH:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    kept = tmp_path / "killed/pictures/000001-00.jpg"
+    before = kept.stat().st_mtime_ns
+    assert not (tmp_path / "killed/explanations.csv").exists()
+    assert sheetlens(*arguments, tmp_path / "killed").returncode == 0
+    assert kept.stat().st_mtime_ns == before, "the first batch was not done again"
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
 
 
 def test_a_map_that_random_weights_do_not_change_is_not_sane(model, photographs, tmp_path):

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,10 +55,7 @@ def write_part(
     final, growing = stem.with_name(stem.name + ".jsonl"), stem.with_name(stem.name + ".jsonl.part")
     if final.is_file() and _first_line(final) == head:
         return
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with growing.open("r+b" if growing.exists() else "w+b") as journal:
-        files.keep_others_out(journal, growing)
-        done = _recover(journal, head)
+    with growing_journal(growing, head) as (journal, done):
         rows = files.read_rows(listing, start + done, stop)
         with Readers(workers, model.facts["fit"], Limits()) as readers, ThreadPoolExecutor(workers) as pool:
             readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
@@ -70,6 +67,19 @@ def write_part(
                 done += len(batch)
                 progress(done, stop - start)
         growing.replace(final)
+
+
+@contextmanager
+def growing_journal(path: Path, head: bytes) -> Iterator[tuple[BinaryIO, int]]:
+    """A journal to add lines to, a whole batch at a time, and how many rows it has, held against other processes.
+
+    One under way that begins with the line `head` is gone on with, any other is begun anew. Raises UserError where
+    another process is writing it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if path.exists() else "w+b") as journal:
+        files.keep_others_out(journal, path)
+        yield journal, _recover(journal, head)
 
 
 def bounds(rows: int, part: int, parts: int) -> tuple[int, int]:

@@ -1,13 +1,13 @@
 """Where a model found what speaks for its answer: maps of single sheets, as pictures and as a table."""
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
 
-from sheetlens import files
-from sheetlens.answers import full_batch, read_row
+from sheetlens import __version__, files
+from sheetlens.answers import Row, full_batch, growing_journal, read_row
 from sheetlens.audits.regions import SANE
 from sheetlens.audits.saliency import Maps, evidence_map, margin, parted, to_shares
 from sheetlens.classifier import Classifier
 from sheetlens.config import Limits
 from sheetlens.device import choose_device
+from sheetlens.images import POLICY
 from sheetlens.networks import build_network, fold
 from sheetlens.predict import BATCH, load_network
-from sheetlens.readers import Readers
+from sheetlens.readers import Readers, Reading
 from sheetlens.shards import AHEAD, in_order
 from sheetlens.train import batch_images
 
@@ -127,51 +128,71 @@ def write_explanations(
     output: Path,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """Explain each photograph of a list (see `collection`), with a batch of sheets in memory at a time.
+) -> Row:
+    """Explain each photograph of a list (see `collection`), a batch of sheets at a time; go on after a kill.
 
     Writes to the folder `output`: explanations.csv with COLUMNS, a row for each row of the list, in its order;
     pictures/ with the sheet as the network saw it and, to its right, the map laid over it; summary.json, which is
     returned. In it `random` is the mean of the correlations, and `sane` whether it is below SANE.
     """
-    total, correlations = files.count_rows(listing), list[float | None]()
+    model, total = explainer.classifier, files.count_rows(listing)
+    facts = {"model": model.fingerprint, "list": files.sha256(listing), "policy": POLICY, "version": __version__}
+    head = json.dumps(facts | {"method": explainer.method}).encode() + b"\n"
     (output / "pictures").mkdir(parents=True, exist_ok=True)
-    with files.whole(output / "explanations.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writeheader()
-        for done, (line, pixels, found) in enumerate(_explained(explainer, listing, workers), start=1):
-            if found:
-                name = f"pictures/{done:06}-{_plain(line['image_id'])}.jpg"
-                _write_picture(pixels, found.map, output / name)
-                line |= {name: getattr(found, name) for name in ("answer", "probability", "distance", "random")}
-                line["picture"] = name
-                correlations.append(found.random)
-            writer.writerow(line)
-            progress(done, total)
-    known = [value for value in correlations if value is not None]
-    random = float(np.mean(known)) if known else None
-    values: dict[str, Any] = {"rows": total, "explained": len(correlations), "refused": total - len(correlations)}
-    values |= {"method": explainer.method, "random": random, "sane": random is None or random < SANE}
-    values["model"] = {name: explainer.classifier.facts[name] for name in ("dataset", "title", "classes")}
+    growing = output / "explanations.jsonl.part"
+    with (
+        growing_journal(growing, head) as (journal, done),
+        Readers(workers, model.facts["fit"], Limits()) as readers,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        rows = files.read_rows(listing, done)
+        readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
+        progress(done, total)
+        while batch := list(islice(readings, BATCH)):
+            lines = []
+            for line in _explained(explainer, batch, done, output):
+                lines.append(json.dumps(line).encode() + b"\n")
+                progress(done + len(lines), total)
+            journal.write(b"".join(lines))
+            journal.flush()
+            done += len(lines)
+        journal.seek(len(head))
+        values = _write_table(map(json.loads, journal), output / "explanations.csv")
+    values |= {"method": explainer.method, "version": __version__}
+    values["model"] = {name: model.facts[name] for name in ("dataset", "title", "classes")}
     files.write_json(output / "summary.json", values)
+    growing.unlink()
     return values
 
 
-def _explained(
-    explainer: Explainer, listing: Path, workers: int
-) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8], Explanation | None]]:
-    """The beginning of each row of the table, its sheet's pixels, and its explanation unless it was refused."""
-    fit = explainer.classifier.facts["fit"]
-    with Readers(workers, fit, Limits()) as readers, ThreadPoolExecutor(workers) as pool:
-        rows = files.read_rows(listing)
-        readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
-        while batch := list(islice(readings, BATCH)):
-            pixels = full_batch(batch)
-            explanations = explainer.explain(pixels, [number for number, (_, read) in enumerate(batch) if read.pixels])
-            for number, (row, reading) in enumerate(batch):
-                line = {"image_id": row["image_id"], "method": explainer.method}
-                line |= {name: reading.facts.get(name, row[name]) for name in ("status", "reason")}
-                yield line, pixels[number], next(explanations) if reading.pixels else None
+def _explained(explainer: Explainer, batch: list[tuple[Row, Reading]], done: int, output: Path) -> Iterator[Row]:
+    """The rows of the table for a batch, with `done` rows before it; each sheet's picture is written before its row."""
+    pixels = full_batch(batch)
+    explanations = explainer.explain(pixels, [number for number, (_, reading) in enumerate(batch) if reading.pixels])
+    for number, (row, reading) in enumerate(batch):
+        line = {"image_id": row["image_id"], "method": explainer.method}
+        line |= {name: reading.facts.get(name, row[name]) for name in ("status", "reason")}
+        if reading.pixels:
+            found = next(explanations)
+            line["picture"] = f"pictures/{done + number + 1:06}-{_plain(row['image_id'])}.jpg"
+            _write_picture(pixels[number], found.map, output / line["picture"])
+            line |= {name: getattr(found, name) for name in ("answer", "probability", "distance", "random")}
+        yield line
+
+
+def _write_table(lines: Iterator[Row], path: Path) -> Row:
+    """Write the table (.csv) and return what the summary says of it."""
+    rows, explained, correlations = 0, 0, list[float]()
+    with files.whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        writer.writeheader()
+        for line in lines:
+            writer.writerow(line)
+            rows, explained = rows + 1, explained + ("picture" in line)
+            correlations += [line["random"]] if line.get("random") is not None else []
+    random = float(np.mean(correlations)) if correlations else None
+    sane = random is None or random < SANE
+    return {"rows": rows, "explained": explained, "refused": rows - explained, "random": random, "sane": sane}
 
 
 def _plain(image_id: str) -> str:

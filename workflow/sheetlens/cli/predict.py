@@ -70,7 +70,8 @@ def explain(model: Path, source: Path, output: Path, method: str, workers: int) 
     """Show where MODEL finds its evidence on the photographs of INPUT, a folder or a table of them.
 
     Writes explanations.csv, a picture of each sheet with the map laid over it (pictures/) and summary.json. Each map
-    is compared with one of an untrained network: where the two are alike, the map says nothing.
+    is compared with one of an untrained network: where the two are alike, the map says nothing. After a kill, the same
+    command continues.
     """
     from sheetlens.collection import write_list
     from sheetlens.explain import Explainer, write_explanations

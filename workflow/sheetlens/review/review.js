@@ -6,7 +6,8 @@ const LONGEST_SHOWN = 500; // characters of one text
 const AHEAD = 3; // sheets loaded before they are asked for
 const EVERY = 4000; // milliseconds between looks at what others decided
 const TOGETHER = 200; // decisions sent at once
-const PENDING = `sheetlens-review:${location.pathname}:`, ASIDE = `sheetlens-refused:${location.pathname}:`;
+const PLACE = location.pathname.replace(/[^/]*$/, "");
+const PENDING = `sheetlens-review:${PLACE}:`, ASIDE = `sheetlens-refused:${PLACE}:`;
 const CLOSER = 1.5, DEEPEST = 12; // one step of the zoom, and its end
 const files = globalThis.sheetlensFiles; // where there is no server
 const at = (id) => document.getElementById(id);
@@ -70,6 +71,10 @@ function setAside(entry, why) {
 
 function showAside() {
   const refused = stored(ASIDE);
+  const forget = () => {
+    for (const entry of refused) localStorage.removeItem(ASIDE + entry.id);
+    showAside();
+  };
   at("aside").replaceChildren();
   if (!refused.length) return;
   const told = refused.slice(0, 3).map((entry) => clip(`${entry.reviewer}, ${entry.time.slice(0, 16)}: ${entry.label || entry.decision}`));
@@ -77,10 +82,12 @@ function showAside() {
   at("aside").append(
     `${count} not count, because the server refused them (${clip(refused[0].why)}). They were made here as ${told.join("; ")}`,
     `${refused.length > 3 ? "; and so on" : ""}. All others go on. `,
-    element("button", "Forget them", { type: "button", onclick: () => {
-      for (const entry of refused) localStorage.removeItem(ASIDE + entry.id);
-      showAside();
+    element("button", "Try them again", { type: "button", onclick: () => {
+      for (const { why, ...entry } of refused) localStorage.setItem(PENDING + entry.id, JSON.stringify(entry));
+      forget();
+      location.reload();
     } }),
+    element("button", "Forget them", { type: "button", onclick: forget }),
   );
 }
 
