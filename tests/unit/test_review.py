@@ -77,6 +77,15 @@ def test_what_is_left_of_a_refused_file_is_shown_but_no_bomb_is_opened(tmp_path)
         assert ask(run, "GET", f"/pictures/{key}.jpg?large") == 404
 
 
+def test_a_photograph_that_became_a_bomb_is_not_shown(tmp_path):
+    run = write_run(tmp_path / "run", 3)
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")
+    for path in (run / "photographs").iterdir():
+        path.write_bytes((tmp_path / "bomb.png").read_bytes())
+    assert ask(run, "GET", f"/pictures/{open_run(run).sheets['key'].iloc[0]}.jpg") == 404
+    assert write_static(open_run(run), tmp_path / "page")["shown"] == 0
+
+
 def test_evidence_is_for_those_who_gave_its_model(run, tmp_path):
     key = open_run(run).sheets["key"].iloc[0]
     assert ask(run, "GET", f"/evidence/{key}.json") == 404

@@ -1,6 +1,7 @@
 """The photographs of a review's sheets, as a page shows them."""
 
 import io
+from pathlib import Path
 
 from PIL import Image
 
@@ -21,7 +22,7 @@ def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Imag
     pack = queue.folder / "images/pixels.npy"
     if path:
         refused = "refused" in sheet["reasons"]
-        image = open_refused(path, sheet["reason"], longest) if refused else open_photograph(path, longest)
+        image = open_refused(path, sheet["reason"], longest) if refused else _open(path, longest)
     elif sheet["row"] >= 0 and pack.is_file():
         image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
@@ -29,6 +30,13 @@ def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Imag
     if image is None:
         raise RefusedImageError(sheet["reason"])
     return image.convert("RGB")
+
+
+def _open(path: Path, longest: int) -> Image.Image:
+    try:
+        return open_photograph(path, longest)
+    except (SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:  # changed since it was read
+        raise RefusedImageError(f"damaged: {error}") from None
 
 
 def to_jpeg(picture: Image.Image) -> bytes:

@@ -77,17 +77,16 @@ function showAside() {
   };
   at("aside").replaceChildren();
   if (!refused.length) return;
-  const told = refused.slice(0, 3).map((entry) => clip(`${entry.reviewer}, ${entry.time.slice(0, 16)}: ${entry.label || entry.decision}`));
-  const count = refused.length === 1 ? "1 decision does" : `${refused.length} decisions do`;
+  const told = refused.slice(0, 3).map(({ reviewer: who, time, label, decision }) => clip(`${who}, ${time.slice(0, 16).replace("T", " ")}: ${label || decision}`));
+  const counted = refused.length === 1 ? "1 decision, which does" : `${refused.length} decisions, which do`;
   at("aside").append(
-    `${count} not count, because the server refused them (${clip(refused[0].why)}). They were made here as ${told.join("; ")}`,
-    `${refused.length > 3 ? "; and so on" : ""}. All others go on. `,
-    element("button", "Try them again", { type: "button", onclick: () => {
+    `The server refused ${counted} not count (${clip(refused[0].why)}): ${told.join("; ")}${refused.length > 3 ? "; and so on" : ""}. All others go on.`,
+    element("button", "Try again", { type: "button", onclick: () => {
       for (const { why, ...entry } of refused) localStorage.setItem(PENDING + entry.id, JSON.stringify(entry));
       forget();
       location.reload();
     } }),
-    element("button", "Forget them", { type: "button", onclick: forget }),
+    element("button", "Forget", { type: "button", onclick: forget }),
   );
 }
 
