@@ -124,7 +124,8 @@ def test_the_evidence_is_laid_over_a_sheet_when_asked_for(tmp_path, serve, revie
 
 
 def test_the_page_as_files_keeps_decisions_and_saves_the_same_corrections(tmp_path, reviewer):
-    run, faults = write_run(tmp_path / "run", 300, names=HOSTILE, refused=1), []
+    names = tuple(f'{number} "old"\rline.jpg' for number in range(300))
+    run, faults = write_run(tmp_path / "run", 300, names=names, refused=1), []
     result = sheetlens("review", run, "--static", tmp_path / "page")
     assert result.returncode == 0, result.stderr
     index = tmp_path / "page/index.html"

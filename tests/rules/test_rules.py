@@ -176,7 +176,7 @@ def test_corrections_of_a_review_change_the_next_runs_labels_and_what_depends_on
     assert files.sha256(study / "images/pixels.npy") == pixels
     assert "Nothing to be done" in run("--cores", 2)
     table = tmp_path / "corrections.csv"
-    table.write_text(table.read_text().replace("moss,changed", "fern,accepted"))
+    table.write_text(table.read_text().replace('"moss","changed"', '"fern","accepted"'))
     assert set(jobs(run("--dry-run"))) == expected, "another table is another version of the data"
 
 

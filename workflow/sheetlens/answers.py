@@ -155,8 +155,7 @@ def full_batch(batch: list[tuple[Row, Reading]]) -> np.ndarray:
 def _decide(model: Classifier, probabilities: np.ndarray, distance: float, threshold: float | None) -> Row:
     classes = model.facts["classes"]
     if not distance <= 1:
-        reason = f"unlike the sheets of the training: {distance:.2f} times as far from them as their limit"
-        return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": reason}
+        return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": unlike(distance)}
     found = {_column(name): float(value) for name, value in zip(classes, probabilities, strict=True)}
     found |= {"distance": distance, "unlike": False}
     confidence = float(probabilities.max())
@@ -164,6 +163,11 @@ def _decide(model: Classifier, probabilities: np.ndarray, distance: float, thres
         return found | {"decision": classes[int(probabilities.argmax())]}
     why = f"{confidence:.4f} is not above {threshold:.4f}" if threshold is not None else "the model has no threshold"
     return found | {"decision": REVIEW, "reason": f"not sure enough: {why}"}
+
+
+def unlike(distance: float) -> str:
+    """Why a sheet gets no class, in words."""
+    return f"unlike the sheets of the training: {distance:.2f} times as far from them as their limit"
 
 
 def _column(name: str) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from sheetlens import __version__, files
-from sheetlens.answers import Row, full_batch, growing_journal, read_row
+from sheetlens.answers import Row, full_batch, growing_journal, read_row, unlike
 from sheetlens.audits.regions import SANE
 from sheetlens.audits.saliency import Maps, evidence_map, margin, parted, to_shares
 from sheetlens.classifier import Classifier
@@ -177,6 +177,7 @@ def _explained(explainer: Explainer, batch: list[tuple[Row, Reading]], done: int
             line["picture"] = f"pictures/{done + number + 1:06}-{_plain(row['image_id'])}.jpg"
             _write_picture(pixels[number], found.map, output / line["picture"])
             line |= {name: getattr(found, name) for name in ("answer", "probability", "distance", "random")}
+            line["reason"] = unlike(found.distance) if not found.distance <= 1 else ""
         yield line
 
 

@@ -285,7 +285,7 @@ async function settle(key) {
 
 function cell(text) {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return `"${safe.replaceAll('"', '""')}"`;
 }
 
 async function saveCorrections() {
@@ -296,7 +296,8 @@ async function saveCorrections() {
     return;
   }
   rows.sort((a, b) => (a.image_id < b.image_id ? -1 : 1));
-  const lines = [queue.columns, ...rows.map((row) => queue.columns.map((name) => cell(row[name])))].map((row) => `${row.join(",")}\n`);
+  const table = [queue.columns, ...rows.map((row) => queue.columns.map((name) => row[name]))];
+  const lines = table.map((row) => `${row.map(cell).join(",")}\n`);
   const address = URL.createObjectURL(new Blob(lines, { type: "text/csv" }));
   element("a", "", { href: address, download: "corrections.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(address), EVERY);
