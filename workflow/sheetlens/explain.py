@@ -57,10 +57,9 @@ class Explainer:
 
     Integrated gradients: see `evidence_map`; the usual features are the means of the training part. Grad-CAM:
     Selvaraju et al. 2017, ICCV (arXiv 1610.02391), at the last layer that knows places; it tells which features speak
-    for the class, wherever they are: behind the hidden layer of these networks each place counts differently, and
-    only the other methods see that. Occlusion: what the margin
-    loses when a window of the training's mean colour covers a place (Zeiler & Fergus 2014, arXiv 1311.2901). That
-    random weights must change a map: Adebayo et al. 2018, NeurIPS (arXiv 1810.03292).
+    for the class, wherever they are. In these networks each place has weights of its own, and only the other methods
+    see that. Occlusion: what the margin loses when a window of the training's mean colour covers a place (Zeiler &
+    Fergus 2014, arXiv 1311.2901). That random weights must change a map: Adebayo et al. 2018 (arXiv 1810.03292).
     """
 
     def __init__(self, folder: Path, method: str) -> None:
