@@ -1,6 +1,7 @@
 """The rules without running them: the paper's chain, changed inputs, faults."""
 
 import re
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -10,8 +11,11 @@ import yaml
 from PIL import Image
 
 from sheetlens import files
+from sheetlens.review.queue import open_run
+from sheetlens.review.server import MARK
 from tests.conftest import ROOT, digests, sheetlens, snakemake
 from tests.unit.test_hotspots import RECORDS, write_collection
+from tests.unit.test_review import ask
 
 
 def jobs(output: str) -> Counter:
@@ -19,10 +23,11 @@ def jobs(output: str) -> Counter:
     return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
 
 
-def own_config(folder, **changes):
+def own_config(folder, corrections=None, **changes):
     path = folder / "own.yaml"
     values = yaml.safe_load((ROOT / "config/own.yaml").read_text()) | changes
     values["datasets"]["own"]["folder"]["path"] = str(folder / "photos")
+    values["datasets"]["own"] |= {"corrections": corrections} if corrections else {}
     path.write_text(yaml.safe_dump(values))
     return path
 
@@ -130,6 +135,49 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
     assert set(jobs(run("--dry-run", *splits, *letterbox))) == {"prepare_shard", "prepare_pack", "split_sheets"}
     (photographs / "fern/new.png").write_bytes((photographs / "fern/3.png").read_bytes())
     assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_shard", "prepare_pack", "split_sheets"}
+
+
+def test_corrections_of_a_review_change_the_next_runs_labels_and_what_depends_on_them(tmp_path, photographs):
+    """A study, made up from its split on, is reviewed; the server's decisions are exported and named in the config."""
+    work, config = tmp_path / "work", own_config(tmp_path)
+    study, splits = work / "results/own", ["results/own/splits/random-1.tsv", "results/own/duplicates.parquet"]
+
+    def run(*arguments):
+        result = snakemake(work, *splits, "--configfile", config, *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout + result.stderr
+
+    run("--cores", 2)
+    before, pixels = files.read_table(study / "manifest.parquet"), files.sha256(study / "images/pixels.npy")
+    sheets = files.read_table(study / "splits/random-1.tsv")[["image_id", "part", "label"]]
+    fern = (sheets["label"] == "fern") * 1.0
+    answers = sheets.assign(probability_fern=fern, probability_moss=1 - fern)
+    files.write_table(study / "models/table1/random-1/predictions.parquet", answers)
+    keys = dict(open_run(study).sheets[["image_id", "key"]].to_numpy())
+    wrong, right = "fern/1.png", "moss/2.png"
+    decision = {"reviewer": "Ada", "decision": "class", "label": "moss", "undoes": "", "time": "2026-11-27T10:00:00Z"}
+    decisions = [decision | {"id": name, "key": keys[name]} for name in (wrong, right)]
+    assert ask(study, "POST", "/decisions", headers={MARK: "1"}, json=decisions) == 200
+    assert sheetlens("review", study, "--export", tmp_path / "corrections.csv").returncode == 0
+    shutil.rmtree(study / "models")
+    assert "Nothing to be done" in run("--cores", 2)
+
+    config = own_config(tmp_path, corrections={"path": str(tmp_path / "corrections.csv")})
+    # The sheets are decoded again, because their shards go when they are packed; nothing is listed or fetched again.
+    expected = {"prepare_shard", "prepare_pack", "split_sheets", "duplicates_find"}
+    assert set(jobs(run("--dry-run"))) == expected
+    run("--cores", 2)
+    after = files.read_table(study / "manifest.parquet")
+    assert after.loc[after["label"] != before["label"], "image_id"].tolist() == [wrong]
+    corrected = after.set_index("image_id").loc[wrong]
+    assert (corrected["label"], corrected["label_before"], corrected["corrected_by"]) == ("moss", "fern", "Ada")
+    split = files.read_table(study / "splits/random-1.tsv").set_index("image_id")
+    assert split.loc[wrong, "label"] == "moss" and (split["label"] == "moss").sum() == 13
+    assert files.sha256(study / "images/pixels.npy") == pixels
+    assert "Nothing to be done" in run("--cores", 2)
+    table = tmp_path / "corrections.csv"
+    table.write_text(table.read_text().replace('"moss","changed"', '"fern","accepted"'))
+    assert set(jobs(run("--dry-run"))) == expected, "another table is another version of the data"
 
 
 def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs):

@@ -39,6 +39,14 @@ def test_corrections_change_labels_and_say_who_and_when(tmp_path):
     assert [row["status"] for row in Corrector(path, leave_out_unsure=False).apply(LISTING)] == ["ok"] * 3
 
 
+def test_names_with_line_breaks_come_back_whole(tmp_path):
+    names = ["two\nlines.jpg", "old\rline.jpg", 'quote",.jpg']
+    listing = [{"image_id": name, "label": "stained", "status": "ok", "reason": ""} for name in names]
+    path = export(tmp_path, *(decision(number, name, "stained") for number, name in enumerate(names)))
+    Corrector(path, False).check(listing + LISTING)
+    assert {row["image_id"] for row in csv.DictReader(path.open(newline=""))} == set(names)
+
+
 def test_reviewers_who_disagree_correct_nothing(tmp_path):
     path = export(tmp_path, decision(1, "b.jpg", "unstained"), decision(2, "b.jpg", "stained", "Bo"))
     assert [row["label"] for row in Corrector(path, True).apply(LISTING)] == ["stained", "stained", "unstained"]
@@ -56,7 +64,7 @@ def test_what_the_data_set_does_not_have_is_an_error(tmp_path, image_id, label, 
 def test_lines_that_contradict_one_another_are_an_error(tmp_path):
     path = export(tmp_path, decision(1, "b.jpg", "unstained"))
     line = path.read_text().splitlines()[1]
-    path.write_text(path.read_text() + line.replace("unstained,changed", "stained,accepted") + "\n")
+    path.write_text(path.read_text() + line.replace('"unstained","changed"', '"stained","accepted"') + "\n")
     with pytest.raises(UserError, match="contradict each other about"):
         Corrector(path, False)
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sheetlens import readers
 from sheetlens.config import Limits
+from sheetlens.errors import UserError
 from sheetlens.readers import Readers
 from tests.unit.test_images import encode, sheet
 
@@ -154,6 +155,11 @@ def test_a_decoder_that_crashes_costs_only_its_file(monkeypatch):
         pool._command = [sys.executable, "-c", crash]
         pool._idle.put(pool._start())
         assert pool.read(record("x.jpg"), GOOD).facts["reason"] == "its decoder crashed (SIGSEGV)"
+
+
+def test_an_unknown_fit_is_one_error_before_any_process():
+    with pytest.raises(UserError, match="cannot be fitted by 'stretch': use one of squash, letterbox, crop_sheet"):
+        Readers(1, "stretch", Limits())
 
 
 def test_readers_end_with_the_job(tmp_path):

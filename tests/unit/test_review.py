@@ -2,11 +2,14 @@ import asyncio
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
 
+from sheetlens import files
 from sheetlens.review.journal import NAME, Journal
-from sheetlens.review.queue import open_run
+from sheetlens.review.queue import REASONS, open_run
 from sheetlens.review.server import MARK, make_app
-from tests.browser.runs import write_run
+from sheetlens.review.static import write_static
+from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
 
 
@@ -50,6 +53,58 @@ def test_what_is_no_decision_is_refused(run):
     assert ask(run, "POST", "/decisions", headers={MARK: "1"}, json=[{"key": "x"}]) == 400
     assert ask(run, "GET", "/pictures/x.jpg") == 404
     assert ask(run, "GET", "/server.py") == 404
+
+
+def test_refused_files_stand_behind_the_doubtful_in_the_queue_with_their_reason(tmp_path):
+    queue = open_run(write_run(tmp_path / "run", 6, refused=2))
+    light = queue.light()
+    assert sorted(filter(None, light["marks"])) == list(filter(None, light["marks"])), "in the order of REASONS"
+    places = [place for place, mark in enumerate(light["marks"]) if mark == 1 << list(REASONS).index("refused")]
+    assert [light["current"][place] for place in places] == [-1, -1]
+    shown = [queue.detail(place) for place in places]
+    assert [(sheet["reason"], sheet["before"], sheet["probabilities"]) for sheet in shown] == [(TORN, "", None)] * 2
+
+
+def test_what_is_left_of_a_refused_file_is_shown_but_no_bomb_is_opened(tmp_path):
+    run = write_run(tmp_path / "run", 3, refused=1)
+    key = open_run(run).sheets["key"].iloc[-1]
+    assert ask(run, "GET", f"/pictures/{key}.jpg") == 200
+    Image.new("1", (30_000, 30_000)).save(run / "photographs/torn.jpg", "PNG")
+    for reason in ("too large: 30000x30000 pixels", TORN):
+        answers = files.read_table(run / "predictions.parquet")
+        answers.loc[answers["status"] == "refused", "reason"] = reason
+        files.write_table(run / "predictions.parquet", answers)
+        assert ask(run, "GET", f"/pictures/{key}.jpg?large") == 404
+
+
+def test_a_photograph_that_became_a_bomb_is_not_shown(tmp_path):
+    run = write_run(tmp_path / "run", 3)
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")
+    for path in (run / "photographs").iterdir():
+        path.write_bytes((tmp_path / "bomb.png").read_bytes())
+    assert ask(run, "GET", f"/pictures/{open_run(run).sheets['key'].iloc[0]}.jpg") == 404
+    assert write_static(open_run(run), tmp_path / "page")["shown"] == 0
+
+
+def test_evidence_is_for_those_who_gave_its_model(run, tmp_path):
+    key = open_run(run).sheets["key"].iloc[0]
+    assert ask(run, "GET", f"/evidence/{key}.json") == 404
+    model = write_model(tmp_path / "model", ["fern", "moss"])
+    for arguments, sentence in (((model,), "tells fern, moss apart, and the sheets"), ((run,), "is no model")):
+        result = sheetlens("review", run, "--model", *arguments)
+        assert result.returncode == 1
+        assert sentence in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_page_as_files_goes_on_where_it_was(tmp_path):
+    run = write_run(tmp_path / "run", 12)
+    found = [write_static(open_run(run), tmp_path / "page")]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "page/pictures").iterdir()}
+    (gone := min(before)).unlink()
+    found.append(write_static(open_run(run), tmp_path / "page"))
+    assert found[0] == found[1] and found[0]["sheets"] == found[0]["shown"] == len(before) > 1
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "page/pictures").iterdir()}
+    assert after.keys() == before.keys() and [path for path in after if after[path] != before[path]] == [gone]
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sheetlens.audits.regions import REGIONS, audit_saliency, find_regions, measure_regions
-from sheetlens.audits.saliency import GRID, _parted, evidence_map
+from sheetlens.audits.saliency import GRID, evidence_map, parted
 from sheetlens.networks import TABLES, build_network
 
 
@@ -15,7 +15,7 @@ def test_evidence_is_found_where_the_last_layers_look(name):
     """Weights of the hidden layer outside the upper left quarter are nothing: no evidence may lie there."""
     torch.manual_seed(1)
     network = build_network(name, 2).eval().requires_grad_(False)
-    layers, head = _parted(network)
+    layers, head = parted(network)
     sheet, others = torch.rand(1, 3, 256, 256), torch.rand(2, 3, 256, 256)
     features = layers(sheet)
     channels, side = features.shape[1], features.shape[2]

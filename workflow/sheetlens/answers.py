@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,13 +55,10 @@ def write_part(
     final, growing = stem.with_name(stem.name + ".jsonl"), stem.with_name(stem.name + ".jsonl.part")
     if final.is_file() and _first_line(final) == head:
         return
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    with growing.open("r+b" if growing.exists() else "w+b") as journal:
-        files.keep_others_out(journal, growing)
-        done = _recover(journal, head)
+    with growing_journal(growing, head) as (journal, done):
         rows = files.read_rows(listing, start + done, stop)
         with Readers(workers, model.facts["fit"], Limits()) as readers, ThreadPoolExecutor(workers) as pool:
-            readings = in_order(pool, lambda row: (row, _read(readers, row)), rows, AHEAD * workers + BATCH)
+            readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
             progress(done, stop - start)
             while batch := list(islice(readings, BATCH)):
                 lines = answer(model, batch, model.threshold(risk)["threshold"])
@@ -72,13 +69,27 @@ def write_part(
         growing.replace(final)
 
 
+@contextmanager
+def growing_journal(path: Path, head: bytes) -> Iterator[tuple[BinaryIO, int]]:
+    """A journal to add lines to, a whole batch at a time, and how many rows it has, held against other processes.
+
+    One under way that begins with the line `head` is gone on with, any other is begun anew. Raises UserError where
+    another process is writing it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if path.exists() else "w+b") as journal:
+        files.keep_others_out(journal, path)
+        yield journal, _recover(journal, head)
+
+
 def bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
     """First row of a part, and the one after its last: whole batches, so that parts do not change the batches."""
     batches = -(-rows // BATCH)
     return part * batches // parts * BATCH, min(rows, (part + 1) * batches // parts * BATCH)
 
 
-def _read(readers: Readers, row: Row) -> Reading:
+def read_row(readers: Readers, row: Row) -> Reading:
+    """Read the file of a row of a list, unless the list refuses it."""
     return readers.read(row) if row["status"] == "ok" else Reading({})
 
 
@@ -116,11 +127,7 @@ def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float
     A sheet gets its most probable class as decision if that is surer than the threshold, and else "review". One that
     is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
     """
-    pixels = np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)  # a full batch, since its size may change the last bit
-    for number, (_, reading) in enumerate(batch):
-        if reading.pixels:
-            pixels[number] = np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)
-    answers = model.read(pixels) if any(reading.pixels for _, reading in batch) else None
+    answers = model.read(full_batch(batch)) if any(reading.pixels for _, reading in batch) else None
     lines = []
     for number, (row, reading) in enumerate(batch):
         line = {
@@ -136,11 +143,19 @@ def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float
     return lines
 
 
+def full_batch(batch: list[tuple[Row, Reading]]) -> np.ndarray:
+    """The pixels of a batch, uint8, shape (BATCH, 3, 256, 256): filled up, since its size may change the last bit."""
+    pixels = np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)
+    for number, (_, reading) in enumerate(batch):
+        if reading.pixels:
+            pixels[number] = np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)
+    return pixels
+
+
 def _decide(model: Classifier, probabilities: np.ndarray, distance: float, threshold: float | None) -> Row:
     classes = model.facts["classes"]
     if not distance <= 1:
-        reason = f"unlike the sheets of the training: {distance:.2f} times as far from them as their limit"
-        return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": reason}
+        return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": unlike(distance)}
     found = {_column(name): float(value) for name, value in zip(classes, probabilities, strict=True)}
     found |= {"distance": distance, "unlike": False}
     confidence = float(probabilities.max())
@@ -148,6 +163,11 @@ def _decide(model: Classifier, probabilities: np.ndarray, distance: float, thres
         return found | {"decision": classes[int(probabilities.argmax())]}
     why = f"{confidence:.4f} is not above {threshold:.4f}" if threshold is not None else "the model has no threshold"
     return found | {"decision": REVIEW, "reason": f"not sure enough: {why}"}
+
+
+def unlike(distance: float) -> str:
+    """Why a sheet gets no class, in words."""
+    return f"unlike the sheets of the training: {distance:.2f} times as far from them as their limit"
 
 
 def _column(name: str) -> str:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from PIL import Image
 
-from sheetlens.images import SIZE, RefusedImageError, Sheet, read_sheet
+from sheetlens.errors import UserError
+from sheetlens.images import OVERSAMPLING, SIZE, RefusedImageError, Sheet, read_sheet
 
 if TYPE_CHECKING:  # a reading process does without the config's libraries
     from sheetlens.config import Limits
@@ -45,7 +46,12 @@ class Readers:
     """A pool of reading processes, safe to call from several threads at once."""
 
     def __init__(self, workers: int, fit: str, limits: "Limits") -> None:
-        """Start the processes; as a context manager, the pool ends them."""
+        """Start the processes; as a context manager, the pool ends them.
+
+        Raises UserError for a `fit` that is not known: it would end every process at its first file.
+        """
+        if fit not in OVERSAMPLING:
+            raise UserError(f"sheets cannot be fitted by '{fit}': use one of {', '.join(OVERSAMPLING)}")
         command = [sys.executable, "-m", "sheetlens.readers", fit]
         self._command = [*command, *map(str, (limits.megapixels, limits.megabytes, limits.seconds))]
         self._limits = limits

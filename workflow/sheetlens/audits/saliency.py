@@ -47,7 +47,7 @@ def explain_sheets(
     maps: dict[str, list[Maps]] = {}
     for name, network in (("map", net), ("random", untrained)):
         network.eval().requires_grad_(False).to(device.name)
-        layers, head = _parted(network)
+        layers, head = parted(network)
         with torch.no_grad():
             features = torch.cat([layers(picture) for picture in pictures])
         usual = features.mean(dim=0, keepdim=True)
@@ -67,20 +67,30 @@ def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Ten
     summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
     edges of plant and label, and hardly change when the weights are drawn at random.
     """
+    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=STEPS)
+    return to_shares(parts.sum(dim=1, keepdim=True))
 
-    def margin(batch: torch.Tensor) -> torch.Tensor:
-        logits = head(batch)
+
+def margin(network: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What is explained of a network: each logit against the mean of all."""
+
+    def against_mean(batch: torch.Tensor) -> torch.Tensor:
+        logits = network(batch)
         return logits - logits.mean(dim=1, keepdim=True)
 
-    parts = IntegratedGradients(margin).attribute(features, baselines=usual, target=target, n_steps=STEPS)
-    evidence = parts.detach().float().sum(dim=1, keepdim=True).clamp(min=0)
+    return against_mean
+
+
+def to_shares(evidence: torch.Tensor) -> Maps:
+    """Evidence at places, shape (1, 1, height, width), as each cell's share of what speaks for the class."""
+    evidence = evidence.detach().float().clamp(min=0)
     cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
     total = float(cells.sum())
     flat = np.full_like(cells, 1 / cells.size)  # no evidence at all lies nowhere in particular
     return (cells / total if total > 0 else flat).astype(np.float32)
 
 
-def _parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
+def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
     """The layers up to the last features with places, and those after."""
     names = [name for name, _ in network.named_children()]
     end = names.index("flatten")

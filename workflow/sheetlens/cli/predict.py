@@ -55,6 +55,40 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int) 
 
 
 @click.command()
+@click.argument("model", type=FOLDER)
+@click.argument("source", metavar="INPUT", type=EXISTING)
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+@click.option(
+    "--method",
+    type=click.Choice(["integrated-gradients", "grad-cam", "occlusion"]),
+    default="integrated-gradients",
+    show_default=True,
+    help="How evidence is found; occlusion takes a hundred times as long.",
+)
+@click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
+def explain(model: Path, source: Path, output: Path, method: str, workers: int) -> None:
+    """Show where MODEL finds its evidence on the photographs of INPUT, a folder or a table of them.
+
+    Writes explanations.csv, a picture of each sheet with the map laid over it (pictures/) and summary.json. Each map
+    is compared with one of an untrained network: where the two are alike, the map says nothing. After a kill, the same
+    command continues.
+    """
+    from sheetlens.collection import write_list
+    from sheetlens.explain import Explainer, write_explanations
+
+    explainer = Explainer(model, method)
+    log.info("%s: %s", explainer.classifier.facts["title"], explainer.classifier.reason)
+    write_list(source, output / "list.parquet")
+    found = write_explanations(explainer, output / "list.parquet", output, workers, reporter("sheets explained"))
+    log.info("%d sheets explained, %d files refused (explanations.csv)", found["explained"], found["refused"])
+    if not found["sane"]:
+        log.warning(
+            "the maps look like those of an untrained network (rank correlation %.2f): do not read them",
+            found["random"],
+        )
+
+
+@click.command()
 @click.option("--output", type=PATH, required=True, help="List to write (.parquet).")
 @click.argument("source", metavar="INPUT", type=EXISTING)
 def predict_list(source: Path, output: Path) -> None:

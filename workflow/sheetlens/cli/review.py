@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sheetlens.cli.options import FOLDER, PATH
+from sheetlens.progress import reporter
 
 log = logging.getLogger(__name__)
 
@@ -14,11 +15,14 @@ log = logging.getLogger(__name__)
 @click.argument("run", metavar="RUN", type=FOLDER)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on; others ask for a token.")
 @click.option("--port", default=8600, show_default=True, type=click.IntRange(1, 65535), help="Port to serve on.")
+@click.option("--model", type=FOLDER, help="Model whose evidence the page lays over a sheet when asked to.")
 @click.option("--export", type=PATH, help="Serve nothing: write the corrections made so far (.csv).")
-def review(run: Path, host: str, port: int, export: Path | None) -> None:
+@click.option("--static", type=PATH, help="Serve nothing: write the page with the doubtful sheets to this folder.")
+def review(run: Path, host: str, port: int, model: Path | None, export: Path | None, static: Path | None) -> None:
     """Go through the doubtful sheets of RUN in the browser, and correct their labels.
 
-    RUN is the folder that `predict` wrote, or results/{dataset}/ of a finished study.
+    RUN is the folder that `predict` wrote, or results/{dataset}/ of a finished study. The page of --static needs no
+    server: it keeps decisions in the browser and saves them as the same table of corrections.
     """
     from sheetlens.review.queue import open_run
 
@@ -31,6 +35,13 @@ def review(run: Path, host: str, port: int, export: Path | None) -> None:
         counts = write_corrections(read_entries(run / NAME), barcodes, export)
         log.info("%s: %s", export, ", ".join(f"{count} {name}" for name, count in counts.items()))
         return
+    if static:
+        from sheetlens.review.static import write_static
+
+        found = write_static(queue, static, reporter("sheets written"))
+        log.info("%d sheets, %d with a picture; open %s", found["sheets"], found["shown"], static / "index.html")
+        return
+    from sheetlens.review.evidence import Evidence
     from sheetlens.review.server import serve
 
-    serve(queue, host, port)
+    serve(queue, host, port, Evidence(queue, model) if model else None)

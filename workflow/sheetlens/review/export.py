@@ -18,7 +18,7 @@ def write_corrections(entries: Iterable[Entry], barcodes: dict[str, str], output
     """
     counts = dict.fromkeys(DECISIONS, 0)
     with whole(output) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # names with any line break stay whole
         writer.writerow(COLUMNS)
         for image_id, given in sorted(standing(entries).items()):
             row = {"image_id": image_id, "barcode": barcodes.get(image_id, "")} | _settle(list(given.values()))

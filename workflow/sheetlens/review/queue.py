@@ -19,6 +19,7 @@ REASONS = {  # in the order of the queue
     "mistake": "model contradicts the label",
     "threshold": "model not sure enough",
     "unlike": "unlike the training's sheets",
+    "refused": "could not be read",
 }
 UNDECIDED = 0.1  # share of a study's sheets that count as not sure enough: what the paper set aside
 KEY = 16  # hexadecimal digits that stand for an image_id in addresses and in file names
@@ -33,8 +34,9 @@ class Queue:
     """Sheets to look at: `sheets` has a row for each, in order, `classes` are those that a sheet can be given.
 
     Columns: key, image_id, barcode, current (the label, or the class a model gave; "" where none did), decided (what
-    stood in the run: a label, a class or "review"), reasons (names of REASONS), path, row (of the image set,
-    or -1), distance, probability_{class} and the record's TERMS.
+    stood in the run: a label, a class, "review" or "" for a refused file), reasons (names of REASONS), reason (the
+    run's own sentence, or ""), path, row (of the image set, or -1), distance, probability_{class} and the record's
+    TERMS.
     """
 
     title: str
@@ -55,13 +57,14 @@ class Queue:
     def light(self) -> dict[str, Any]:
         """What a page needs to walk the queue: a few numbers for each sheet, nothing of its record."""
         numbers = {name: 1 << bit for bit, name in enumerate(REASONS)}
+        classes = {name: number for number, name in enumerate(self.classes)}
         return {
             "title": self.title,
             "classes": self.classes,
             "reasons": [[name, text] for name, text in REASONS.items()],
             "keys": self.sheets["key"].tolist(),
             "marks": [sum(numbers[name] for name in reasons) for reasons in self.sheets["reasons"]],
-            "current": pd.Categorical(self.sheets["current"], categories=self.classes).codes.tolist(),
+            "current": [classes.get(name, -1) for name in self.sheets["current"]],
         }
 
     def detail(self, place: int) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class Queue:
             "barcode": row["barcode"],
             "before": row["decided"],
             "reasons": row["reasons"],
+            "reason": row["reason"],
             "probabilities": None if any(score != score for score in scores) else [float(score) for score in scores],
             "distance": None if row["distance"] != row["distance"] else float(row["distance"]),
             "record": [[term, str(row[term])] for term in TERMS if row.get(term) not in (None, "")],
@@ -110,17 +114,21 @@ def _of_collection(folder: Path) -> Queue:
     classes, threshold = summary["model"]["classes"], summary["asked"]["threshold"]
     if len(listed) != len(answers) or (listed["image_id"] != answers["image_id"]).any():
         raise UserError(f"list.parquet and predictions.parquet in {folder} are of different runs: predict again")
-    sheets = answers.assign(path=listed["path"])[answers["decision"] != ""].reset_index(drop=True)
+    sheets = answers.assign(path=listed["path"])
     scores = sheets[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
     known = ~np.isnan(scores).any(axis=1)
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), 0)
     sure = np.nan_to_num(scores).max(axis=1)
     unlike = sheets["unlike"].fillna(False).to_numpy(bool)
-    marks = {"threshold": (sheets["decision"] == REVIEW).to_numpy() & ~unlike, "unlike": unlike}
+    marks = {
+        "threshold": (sheets["decision"] == REVIEW).to_numpy() & ~unlike,
+        "unlike": unlike,
+        "refused": (sheets["decision"] == "").to_numpy(),
+    }
     near = np.abs(sure - threshold) if threshold is not None else sure
     sheets["current"] = np.where(known, np.array(classes, dtype=object)[best], "")
     sheets["decided"] = sheets["decision"]
-    ranks = {"threshold": near, "unlike": -sheets["distance"].fillna(np.inf).to_numpy()}
+    ranks = {"threshold": near, "unlike": -sheets["distance"].fillna(np.inf).to_numpy(), "refused": near}
     return _queue(summary["model"]["title"], classes, sheets.assign(row=-1), marks, ranks, near, folder)
 
 

@@ -3,35 +3,32 @@
 import asyncio
 import functools
 import hmac
-import io
 import ipaddress
 import json
 import logging
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from PIL import Image
 
 from sheetlens.errors import UserError
-from sheetlens.images import RefusedImageError, open_photograph
-from sheetlens.pack import open_pack
+from sheetlens.images import RefusedImageError
 from sheetlens.pages import UNSAFE
+from sheetlens.review import static
+from sheetlens.review.evidence import Evidence
 from sheetlens.review.journal import NAME, Journal
+from sheetlens.review.photographs import LARGE, LONGEST, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
 PAGE = {"": "text/html", "review.js": "text/javascript", "review.css": "text/css"}  # address -> type, of our files
-LONGEST = 1600  # pixels on the longer side of a picture
 KEPT = 64  # pictures in memory
 NAMES = 100  # characters of a reviewer's name, of an id
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY = f"{static.POLICY}; connect-src 'self'; frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -42,7 +39,7 @@ COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
 DECISIONS = ("class", "unsure", "undo")
 
 
-def serve(queue: Queue, host: str, port: int) -> None:
+def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None:
     """Serve the page until it is interrupted. Any host but this machine's own asks for a token, which is printed."""
     journal = Journal(queue.folder / NAME)
     token = "" if _is_local(host) else secrets.token_urlsafe(24)
@@ -50,19 +47,24 @@ def serve(queue: Queue, host: str, port: int) -> None:
     log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), shown, port, f"?token={token}" if token else "")
     log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
     try:
-        web.run_app(make_app(queue, journal, token), host=host, port=port, print=None, access_log=None)
+        web.run_app(make_app(queue, journal, token, evidence), host=host, port=port, print=None, access_log=None)
     except OSError as error:
         raise UserError(f"{host}, port {port}, cannot be served on ({error.strerror}): give another --port") from None
     finally:
         journal.close()
 
 
-def make_app(queue: Queue, journal: Journal, token: str) -> web.Application:
-    """The application: page, queue, sheets, pictures and decisions."""
+def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | None = None) -> web.Application:
+    """The application: page, queue, sheets, pictures, a model's evidence if there is one, and decisions."""
     app = web.Application(middlewares=[_guard(token)])
-    light = json.dumps(queue.light() | {"warning": UNSAFE}).encode()
+    light = json.dumps(queue.light() | {"warning": UNSAFE, "evidence": evidence is not None}).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
-    picture = functools.lru_cache(KEPT)(functools.partial(read_picture, queue))
+    looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
+
+    def read(place: int, longest: int) -> bytes:
+        return to_jpeg(read_picture(queue, place, longest))
+
+    kept = functools.lru_cache(KEPT)(read)
 
     async def page(request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -80,12 +82,26 @@ def make_app(queue: Queue, journal: Journal, token: str) -> web.Application:
         return web.json_response(queue.detail(_place(queue, request)))
 
     async def photograph(request: web.Request) -> web.Response:
+        place = _place(queue, request)
+        large = "large" in request.query
         try:
-            content = await asyncio.to_thread(picture, _place(queue, request))
+            content = await asyncio.to_thread(read if large else kept, place, LARGE if large else LONGEST)
         except (OSError, RefusedImageError) as error:
             raise web.HTTPNotFound(text=str(error)) from None
         headers = {"Cache-Control": "private, max-age=3600"}
         return web.Response(body=content, content_type="image/jpeg", headers=headers)
+
+    async def overlay(request: web.Request) -> web.Response:
+        place = _place(queue, request)
+        if not evidence:
+            raise web.HTTPNotFound(text="start `sheetlens review` with --model")
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(looking, evidence.overlay, place)
+        except (OSError, RefusedImageError, UserError) as error:
+            raise web.HTTPNotFound(text=str(error)) from None
+        if request.match_info["kind"] == "json":
+            return web.json_response(found.facts)
+        return web.Response(body=found.picture, content_type="image/jpeg")
 
     async def decisions(request: web.Request) -> web.Response:
         since = request.query.get("since", "0")
@@ -105,26 +121,9 @@ def make_app(queue: Queue, journal: Journal, token: str) -> web.Application:
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])
-    app.add_routes([web.get("/pictures/{key}.jpg", photograph)])
+    app.add_routes([web.get("/pictures/{key}.jpg", photograph), web.get("/evidence/{key}.{kind:json|jpg}", overlay)])
     app.add_routes([web.get("/decisions", decisions), web.post("/decisions", decide), web.get("/{name:[^/]*}", page)])
     return app
-
-
-def read_picture(queue: Queue, place: int) -> bytes:
-    """A sheet's photograph as JPEG, its longer side LONGEST at most; from the image set where there is no file.
-
-    Raises OSError or RefusedImageError where there is neither, or no whole picture.
-    """
-    if path := queue.photograph(place):
-        image = open_photograph(path, LONGEST)
-    else:
-        row, pack = int(queue.sheets["row"].iloc[place]), queue.folder / "images/pixels.npy"
-        if row < 0 or not pack.is_file():
-            raise OSError(f"the photograph is not there any more: {queue.sheets['path'].iloc[place]}")
-        image = Image.fromarray(open_pack(pack)[row].transpose(1, 2, 0))
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _place(queue: Queue, request: web.Request) -> int:

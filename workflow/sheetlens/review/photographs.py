@@ -1,0 +1,46 @@
+"""The photographs of a review's sheets, as a page shows them."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from sheetlens.images import RefusedImageError, open_photograph
+from sheetlens.pack import open_pack
+from sheetlens.pictures import open_refused
+from sheetlens.review.queue import Queue
+
+LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely
+
+
+def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Image:
+    """A sheet's photograph, RGB, its longer side `longest` at most; from the image set where there is no file.
+
+    Of a refused file, what is left of it. Raises OSError or RefusedImageError where there is nothing to show.
+    """
+    sheet, path = queue.sheets.iloc[place], queue.photograph(place)
+    pack = queue.folder / "images/pixels.npy"
+    if path:
+        refused = "refused" in sheet["reasons"]
+        image = open_refused(path, sheet["reason"], longest) if refused else _open(path, longest)
+    elif sheet["row"] >= 0 and pack.is_file():
+        image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
+    else:
+        raise OSError(f"the photograph is not there any more: {sheet['path']}")
+    if image is None:
+        raise RefusedImageError(sheet["reason"])
+    return image.convert("RGB")
+
+
+def _open(path: Path, longest: int) -> Image.Image:
+    try:
+        return open_photograph(path, longest)
+    except (SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:  # changed since it was read
+        raise RefusedImageError(f"damaged: {error}") from None
+
+
+def to_jpeg(picture: Image.Image) -> bytes:
+    """A picture as it is sent."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
