@@ -244,7 +244,11 @@ def measure(folder: Path, sheets: pd.DataFrame, port: int, model: Path) -> None:
                 growth[name] = max(memory[half:]) - max(memory[:half], default=0)
         else:
             kills = killed_run(place, commands, seconds)
-    same = digests(whole) == digests(broken)
+    made, again = digests(whole), digests(broken)
+    same = made == again
+    for name in sorted(made.keys() | again.keys()):
+        if made.get(name) != again.get(name):
+            print(f"not the same after kills: {name}")
     decoding, predicting, ratio = against_limit(whole, commands)
     found = judge(whole, sheets)
     print(f"{platform.platform()}, {os.cpu_count()} cores; {len(sheets):,} sheets")
