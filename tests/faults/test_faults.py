@@ -7,8 +7,10 @@ import time
 
 import psutil
 import pytest
+import torch
 from benchmarks.faults import survive
 
+from sheetlens.checkpoint import Progress
 from tests.conftest import digests, tiny_demo
 
 DRAW = """
@@ -45,3 +47,28 @@ def test_killed_at_random_moments(finished, tmp_path):
     outcome = survive(tmp_path, tiny_demo(tmp_path), digests(finished / "results"), 3, seed=3)
     assert outcome.kills.total() == 3
     assert outcome.lost == []
+
+
+class Hostile:
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return open, (self.place, "w")
+
+
+@pytest.mark.parametrize("damage", ["hostile", "cut", "empty"])
+def test_a_checkpoint_that_cannot_be_read_executes_nothing_and_costs_only_time(tmp_path, damage):
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    optimiser = torch.optim.SGD(network.parameters())
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimiser)
+    state = Progress(network, optimiser, schedule, tmp_path, {})
+    state.save()
+    assert state.load()
+    data = state.checkpoint.read_bytes()
+    if damage == "hostile":
+        torch.save({"fingerprint": Hostile(str(tmp_path / "done"))}, state.checkpoint)
+    else:
+        state.checkpoint.write_bytes(data[: len(data) // 2 if damage == "cut" else 0])
+    assert not state.load()
+    assert not (tmp_path / "done").exists()
