@@ -109,7 +109,7 @@ class Progress:
             return False
         try:
             saved = torch.load(self.checkpoint, weights_only=True, mmap=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
             log.warning("the checkpoint cannot be read (%s): starting afresh", str(error).split("\n")[0])
             return False
         if saved["fingerprint"] != self.fingerprint:
