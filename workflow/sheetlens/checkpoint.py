@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import pickle
 import signal
 import time
 from dataclasses import dataclass, field
@@ -114,7 +115,11 @@ class Progress:
         """Continue from a checkpoint if there is one of this very training; say whether."""
         if not self.checkpoint.exists():
             return False
-        saved = torch.load(self.checkpoint, weights_only=True, mmap=True)
+        try:
+            saved = torch.load(self.checkpoint, weights_only=True, mmap=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+            log.warning("the checkpoint cannot be read (%s): starting afresh", str(error).split("\n")[0])
+            return False
         if saved["fingerprint"] != self.fingerprint:
             log.info("the checkpoint belongs to other data or settings: starting afresh")
             return False

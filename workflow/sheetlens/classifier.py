@@ -19,6 +19,9 @@ from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
 from sheetlens.train import batch_images
 
+# What files raise that are no model, although their hashes are those that package.json names
+FAULTS = (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -45,12 +48,22 @@ class Classifier:
             self._net = fold(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
-            classes = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)).probabilities.shape[1]
-            if self.facts["classes"] != model["classes"] or classes != len(model["classes"]):
-                raise ValueError("package.json and model.json name other classes")
-        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            self._check(model["classes"])
+        except FAULTS as error:
             why = str(error).split("\n")[0]
             raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None
+
+    def _check(self, classes: list[str]) -> None:
+        """Let it read black sheets; raises one of FAULTS where what it says cannot be an answer."""
+        tried = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8))
+        if self.facts["classes"] != classes or tried.probabilities.shape[1] != len(classes):
+            raise ValueError("package.json and model.json name other classes")
+        if not (np.isfinite(tried.probabilities).all() and np.isfinite(tried.distances).all()):
+            raise ValueError("its answers are no numbers")
+        if not (self.facts["temperature"] > 0 and self.facts["limit"] > 0):
+            raise ValueError("temperature and limit must be above 0")
+        if not all(isinstance(known["risk"], float) and "threshold" in known for known in self.facts["thresholds"]):
+            raise ValueError("a threshold lacks its risk, or a risk its threshold")
 
     @property
     def reason(self) -> str:

@@ -181,9 +181,12 @@ def read_files(paths: Sequence[Path]) -> Settings:
     values: dict[str, Any] = {}
     for path in paths:
         try:
-            _lay_over(values, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
+            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, RecursionError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
             raise UserError(f"the config {path} cannot be read: {error}") from None
+        if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+            raise UserError(f"the config {path} does not hold keys with values, such as `study: own`")
+        _lay_over(values, found)
     return read_settings(values)
 
 

@@ -1,10 +1,12 @@
 """Draw the demo sheets into a folder, one sub-folder a class, and tell the truth about each file."""
 
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import pandas as pd
@@ -51,7 +53,7 @@ def write_sheets(
     write = partial(write_file, folder, task, seed, shortcut, drops)
     rows: list[Row] = []
     # A fork of a process with threads (torch, progress bars) can hang, so the workers start afresh.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
             for job in as_completed([pool.submit(write, slot) for slot in defects.plan(task, seed, sheets)]):
                 rows.append(job.result())
@@ -63,6 +65,18 @@ def write_sheets(
     truth = pd.DataFrame(rows)
     truth[list(BOX)] = truth[list(BOX)].astype("Int64")
     return truth.sort_values("file", ignore_index=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it was killed: it would wait for work for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def write_file(folder: Path, task: str, seed: int, shortcut: bool, drops: bool, slot: defects.Slot) -> Row:

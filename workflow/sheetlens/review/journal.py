@@ -12,6 +12,7 @@ from sheetlens.errors import UserError
 
 NAME = "review/decisions.jsonl"  # below the run's folder
 Entry = dict[str, Any]
+FIELDS = ("id", "image_id", "reviewer", "decision", "label", "before", "time")  # text, in every entry
 
 
 class Journal:
@@ -65,9 +66,17 @@ def _read(file: BinaryIO, path: Path) -> tuple[list[Entry], int]:
     data = file.read()
     end = data.rfind(b"\n") + 1
     try:
-        return [json.loads(line) for line in data[:end].splitlines()], end
-    except ValueError as error:
+        return [_entry(line) for line in data[:end].splitlines()], end
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}): mend the line or put the file aside") from None
+
+
+def _entry(line: bytes) -> Entry:
+    entry = json.loads(line)
+    fields = (*FIELDS, "undoes") if isinstance(entry, dict) and entry.get("decision") == "undo" else FIELDS
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in fields):
+        raise ValueError(f"no decision: {line[:60]!r}")
+    return entry
 
 
 def standing(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
