@@ -171,7 +171,7 @@ def test_the_csv_says_the_same_and_keeps_names_of_any_kind(whole):
     assert [row["image_id"] for row in rows] == [safe_cell(name) for name in table["image_id"]]
     assert {"'=1+1.jpg", *NAMES} - {"=1+1.jpg"} <= {row["image_id"] for row in rows}
     for name in ("decision", "reason", "barcode", "status"):
-        assert [row[name] for row in rows] == table[name].tolist()
+        assert [row[name] for row in rows] == [safe_cell(value) for value in table[name]]
     for name in ("probability_moss", "distance"):
         values = [float(row[name]) if row[name] else np.nan for row in rows]
         np.testing.assert_array_equal(values, table[name].to_numpy())
