@@ -22,6 +22,7 @@ from sheetlens.assemble import assemble
 from sheetlens.classifier import Classifier
 from sheetlens.collection import write_list
 from sheetlens.config import Evaluate, Limits, Predict, Train
+from sheetlens.credits import safe_cell
 from sheetlens.errors import UserError
 from sheetlens.package import PARTS
 from sheetlens.packaging import write_package
@@ -167,10 +168,10 @@ def test_the_csv_says_the_same_and_keeps_names_of_any_kind(whole):
     table = files.read_table(whole[0] / "predictions.parquet")
     with open(whole[0] / "predictions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["image_id"] for row in rows] == table["image_id"].tolist()
-    assert set(NAMES) <= {row["image_id"] for row in rows}
+    assert [row["image_id"] for row in rows] == [safe_cell(name) for name in table["image_id"]]
+    assert {"'=1+1.jpg", *NAMES} - {"=1+1.jpg"} <= {row["image_id"] for row in rows}
     for name in ("decision", "reason", "barcode", "status"):
-        assert [row[name] for row in rows] == table[name].tolist()
+        assert [row[name] for row in rows] == [safe_cell(value) for value in table[name]]
     for name in ("probability_moss", "distance"):
         values = [float(row[name]) if row[name] else np.nan for row in rows]
         np.testing.assert_array_equal(values, table[name].to_numpy())
