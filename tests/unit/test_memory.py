@@ -14,7 +14,7 @@ from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.networks import build_network
 from sheetlens.train import Part, _descend, _descend_with_what_fits
-from tests.unit.test_train import PRODUCTS, SETTINGS, image_set, train  # noqa: F401
+from tests.unit.test_train import PRODUCTS, SETTINGS, train
 
 SHORT = 450  # megabytes: the batch of 24 wants more
 # A first training, of small batches, brings in threads and libraries; then the process may take so much more, until it
@@ -44,7 +44,7 @@ train_network(*data, "table1", 1, settings, folder / "model")
 
 
 @pytest.fixture(scope="module")
-def short(image_set, tmp_path_factory):  # noqa: F811
+def short(image_set, tmp_path_factory):
     """The folder of a training that lacked memory, and what it said."""
     folder = tmp_path_factory.mktemp("short")
     process = start(image_set, folder, SHORT)
@@ -67,12 +67,12 @@ def test_a_batch_that_does_not_fit_is_read_in_parts(short):
     assert sorted(path.name for path in folder.iterdir()) == sorted(PRODUCTS)
 
 
-def test_a_training_with_enough_memory_says_nothing_of_it(image_set, tmp_path):  # noqa: F811
+def test_a_training_with_enough_memory_says_nothing_of_it(image_set, tmp_path):
     train(image_set, tmp_path, SETTINGS.model_copy(update={"epochs": 1}))
     assert "did_not_fit" not in files.read_json(tmp_path / "model.json")
 
 
-def test_after_a_kill_it_reads_the_same_parts_and_ends_in_the_same_bytes(image_set, short, tmp_path):  # noqa: F811
+def test_after_a_kill_it_reads_the_same_parts_and_ends_in_the_same_bytes(image_set, short, tmp_path):
     process = start(image_set, tmp_path, SHORT)
     for line in process.stderr:
         if "are read 12 at a time" in line:
