@@ -13,7 +13,7 @@ from sheetlens.config import Train
 from sheetlens.errors import UserError
 from sheetlens.predict import predict_sheets
 from sheetlens.train import train_network
-from tests.unit.test_train import PRODUCTS, image_set  # noqa: F401
+from tests.unit.test_train import PRODUCTS
 
 DATA = ("pixels.npy", "index.parquet", "split.tsv")
 # 24 sheets to train on: a batch of 23, which two cannot share evenly, and one of 1, which leaves one of them nothing.
@@ -34,14 +34,14 @@ def command(images, folder):
 
 
 @pytest.fixture(scope="module")
-def alone(image_set, tmp_path_factory):  # noqa: F811
+def alone(image_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     train_network(*(image_set / name for name in DATA), "table1", 1, ALONE, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def together(image_set, tmp_path_factory):  # noqa: F811
+def together(image_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
     result = subprocess.run(command(image_set, folder), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -57,7 +57,7 @@ def test_the_history_is_that_of_one_process(alone, together):
         assert second[column].to_numpy() == pytest.approx(first[column].to_numpy(), rel=LOSS)
 
 
-def test_the_model_is_that_of_one_process(alone, together, image_set, tmp_path):  # noqa: F811
+def test_the_model_is_that_of_one_process(alone, together, image_set, tmp_path):
     assert sorted(path.name for path in together.iterdir()) == sorted(PRODUCTS)
     first, second = (files.read_json(folder / "model.json") for folder in (alone, together))
     assert second.pop("processes") == 2
@@ -79,7 +79,7 @@ def test_the_model_is_that_of_one_process(alone, together, image_set, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_a_killed_team_continues_to_the_same_bytes(together, image_set, tmp_path, kill):  # noqa: F811
+def test_a_killed_team_continues_to_the_same_bytes(together, image_set, tmp_path, kill):
     """Only torchrun is killed: its processes must see that, agree on a step, and leave one checkpoint."""
     words = command(image_set, tmp_path)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -97,7 +97,7 @@ def test_a_killed_team_continues_to_the_same_bytes(together, image_set, tmp_path
     assert [files.sha256(tmp_path / name) for name in PRODUCTS] == [files.sha256(together / name) for name in PRODUCTS]
 
 
-def test_a_process_too_few_is_a_sentence(image_set, tmp_path):  # noqa: F811
+def test_a_process_too_few_is_a_sentence(image_set, tmp_path):
     with pytest.raises(UserError, match=r"train\.gpus is 2, but there is one process: start this with 'torchrun"):
         train_network(*(image_set / name for name in DATA), "table1", 1, TOGETHER, tmp_path)
 

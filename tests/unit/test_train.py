@@ -5,7 +5,6 @@ import sys
 import time
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,27 +14,10 @@ from sheetlens.config import Train
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.predict import predict_sheets
-from sheetlens.split import split_random
 from sheetlens.train import channel_statistics, train_network
 
 PRODUCTS = ("weights.safetensors", "model.json", "history.csv")
 SETTINGS = Train(epochs=2, batch_size=8, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def image_set(tmp_path_factory):
-    """40 sheets of three classes that differ in brightness and carry noise."""
-    folder = tmp_path_factory.mktemp("images")
-    random = np.random.default_rng(0)
-    labels = np.array(["bright", "dark", "medium"])[np.arange(40) % 3]
-    level = pd.Series(labels).map({"bright": 160, "dark": 90, "medium": 125}).to_numpy()
-    pixels = (level[:, None, None, None] + random.integers(-40, 40, (40, 3, 256, 256))).astype(np.uint8)
-    np.save(folder / "pixels.npy", pixels)
-    names = [f"{number:02}" for number in range(40)]
-    index = pd.DataFrame({"image_id": names, "specimen_id": names, "label": labels})
-    files.write_table(folder / "index.parquet", index.assign(fit="squash", policy="test"))
-    files.write_table(folder / "split.tsv", split_random(index, (0.6, 0.2, 0.2), 1))
-    return folder
 
 
 def train(image_set, folder, settings=SETTINGS, seed=1):

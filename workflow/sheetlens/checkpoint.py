@@ -28,7 +28,8 @@ class Progress:
 
     `checkpoint.pt` is the last saved state, `best-{epoch}.safetensors` the weights of the best epoch: on
     disk, because Table 2's take 300 MB of memory. `facts` say which training this is (data, settings,
-    versions); a checkpoint of any other is not used. Of a team of processes one writes.
+    versions); a checkpoint of any other is not used. Of a team of processes one writes. `fallbacks` are the
+    steps whose batches did not fit into memory, each with the sheets that are read at a time from there on.
     """
 
     network: torch.nn.Sequential
@@ -43,6 +44,12 @@ class Progress:
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     history: list[dict[str, float]] = field(default_factory=list)
     saved_best: Path | None = None
+    fallbacks: list[dict[str, int]] = field(default_factory=list)
+
+    @property
+    def micro_batch(self) -> int | None:
+        """Sheets that are read at a time where a whole batch does not fit into memory."""
+        return self.fallbacks[-1]["sheets"] if self.fallbacks else None
 
     @property
     def judged(self) -> torch.nn.Sequential:
@@ -105,6 +112,7 @@ class Progress:
                     "step": self.step,
                     "loss_sum": self.loss_sum,
                     "history": self.history,
+                    "fallbacks": self.fallbacks,
                 },
                 part,
             )
@@ -136,6 +144,7 @@ class Progress:
         torch.set_rng_state(saved["random"].clone())
         torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
         self.epoch, self.step = saved["epoch"], saved["step"]
+        self.fallbacks = saved.get("fallbacks", [])  # older ones have none
         self.loss_sum = saved["loss_sum"].to(self.loss_sum.device)
         self.saved_best = self.best_path if self.history else None
         return True
@@ -151,6 +160,30 @@ class Progress:
         wanted = {self.saved_best} | ({self.best_path} if self.history else set())
         for path in set(self.folder.glob("best-*")) - wanted:
             path.unlink()
+
+
+class Before:
+    """What a forward pass changes, the random state and the running statistics: kept, to take a step again."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        """Make room, on the device."""
+        buffers = list(network.buffers())
+        kinds = {buffer.dtype for buffer in buffers}  # one copy for all tensors of a type
+        self.now = [[buffer for buffer in buffers if buffer.dtype == kind] for kind in kinds]
+        self.kept = [[buffer.clone() for buffer in some] for some in self.now]
+
+    def keep(self) -> None:
+        """Keep what is."""
+        self.random, self.random_gpu = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+        for now, kept in zip(self.now, self.kept, strict=True):
+            torch._foreach_copy_(kept, now)
+
+    def restore(self) -> None:
+        """Bring back what was kept."""
+        torch.set_rng_state(self.random)
+        torch.cuda.set_rng_state_all(self.random_gpu)
+        for now, kept in zip(self.now, self.kept, strict=True):
+            torch._foreach_copy_(now, kept)
 
 
 class Watch:

@@ -37,14 +37,17 @@ class Answers:
 class Classifier:
     """A network with its temperature, its thresholds and what it knows of its training part."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open a model folder; raises UserError with one sentence where it is not whole or does not fit."""
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        """Open a model folder on a device as `choose_device` takes it.
+
+        Raises UserError with one sentence where the folder is not whole or does not fit.
+        """
         self.facts = read_package(folder)
         self.fingerprint = files.sha256(folder / "package.json")
         try:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
-            self._where = choose_device("auto", "float32", model["settings"]["threads"])
+            self._where = choose_device(device, "float32", model["settings"]["threads"])
             self._net = fold(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sheetlens.config import Recipe
 
 WARM_UP = 0.2  # share of the steps in which the step size rises
-Images = torch.Tensor
+Augment = Callable[[torch.Tensor], torch.Tensor]
 
 
 def make_optimiser(
@@ -32,7 +32,7 @@ def make_average(network: torch.nn.Module, recipe: Recipe) -> AveragedModel | No
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
 
 
-def make_augmentation(recipe: Recipe) -> Callable[[Images], Images] | None:
+def make_augmentation(recipe: Recipe) -> Augment | None:
     """What varies the pictures of a batch, uint8, shape (n, 3, height, width), drawn from torch's random state.
 
     A batch is varied as one: it moves little memory, and over the epochs each sheet is seen in many ways.

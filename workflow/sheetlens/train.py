@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,14 +13,15 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
-from sheetlens.checkpoint import Progress, Watch
+from sheetlens.checkpoint import Before, Progress, Watch
 from sheetlens.config import Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
+from sheetlens.errors import UserError
 from sheetlens.images import SIZE
 from sheetlens.networks import build_network, fold
 from sheetlens.pack import open_pack
-from sheetlens.recipe import make_augmentation, make_average, make_optimiser
+from sheetlens.recipe import Augment, make_augmentation, make_average, make_optimiser
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ def train_network(
 
     The weights are those of the epoch with the best validation accuracy. While it trains, a checkpoint stands
     in the folder; a later call with the same data and settings continues from it and ends in the same
-    bytes. SIGTERM and SIGINT write one before they stop the process.
+    bytes. SIGTERM and SIGINT write one before they stop the process. A batch that does not fit into memory is read in
+    halves, or halves of these, whose gradients are added up; `did_not_fit` of `model.json` then says from which epoch
+    and step (from 0) on how many sheets are read at a time, which are those that batch normalisation counts.
     """
     team = join(settings.gpus, settings.device)
     device = choose_device(settings.device, settings.precision, settings.threads)
@@ -110,7 +112,7 @@ def batch_images(
     pixels: torch.Tensor,
     rows: torch.Tensor,
     normalisation: dict[str, list[float]],
-    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    augment: Augment | None = None,
 ) -> torch.Tensor:
     """Pick rows of an image set: float32, shape (n, 3, 256, 256), channels last, normalised by channel."""
     mean, std = (torch.tensor(normalisation[key], device=pixels.device).view(1, 3, 1, 1) for key in ("mean", "std"))
@@ -159,22 +161,84 @@ def _train_epoch(
         torch.manual_seed(seed)  # dropout and augmentation
     network.train()
     augment = make_augmentation(settings.recipe)
-    batches = order.split(settings.batch_size)
+    batches, before = order.split(settings.batch_size), Before(state.network)
     for batch in batches[state.step :]:
-        share = state.team.share(batch)
-        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"], augment)
-        with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
-            logits = network(images)
-        loss = cross_entropy(logits.float(), part.labels[share], reduction="sum") / len(batch)
-        state.optimiser.zero_grad(set_to_none=True)
-        (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
+        loss = _descend_with_what_fits(state, network, part, batch, augment, before, device)
         state.optimiser.step()
         state.schedule.step()
         if state.average:
             state.average.update_parameters(state.network)
-        state.loss_sum += state.team.total(loss.detach().double()) * len(batch)
+        state.loss_sum += state.team.total(loss) * len(batch)
         state.step += 1
         watch.after_step(len(batch), len(batches))
+
+
+def _descend_with_what_fits(
+    state: Progress,
+    network: torch.nn.Module,
+    part: Part,
+    batch: torch.Tensor,
+    augment: Augment | None,
+    before: Before,
+    device: Device,
+) -> torch.Tensor:
+    """Gradients and loss of a batch, from as many of its sheets at a time as fit into memory.
+
+    Once a batch did not fit, half as many are taken from there on, to the end of the training, and a checkpoint says
+    so: a continued training takes the same. Raises UserError where not even one sheet fits.
+    """
+    before.keep()
+    while True:
+        size = state.micro_batch or len(batch)
+        try:
+            return _descend(state, network, part, batch, size, augment, device)
+        except (RuntimeError, MemoryError) as error:
+            if not _lacks_memory(error):
+                raise
+            why = str(error).split("\n")[0]
+        # Only here has the exception let go of what the failed pass had in memory.
+        if state.team.size > 1:  # the others wait for this one's gradients
+            raise UserError(f"a batch does not fit into a GPU's memory ({why}): set a smaller train.batch_size")
+        if size == 1:
+            raise UserError(
+                f"not even one sheet of a batch fits into memory ({why}): free some, or use a larger machine"
+            )
+        before.restore()
+        torch.cuda.empty_cache()
+        half = -(-min(size, len(batch)) // 2)
+        state.fallbacks.append({"epoch": state.epoch, "step": state.step, "sheets": half})
+        log.info("%d sheets do not fit into memory (%s)", size, why)
+        told = (state.epoch, len(batch), half)
+        log.info("from epoch %d on, batches of %d are read %d at a time; so batch normalisation counts these", *told)
+        state.save()
+
+
+def _descend(
+    state: Progress,
+    network: torch.nn.Module,
+    part: Part,
+    batch: torch.Tensor,
+    size: int,
+    augment: Augment | None,
+    device: Device,
+) -> torch.Tensor:
+    """Add up the gradients of a batch, `size` sheets at a time; its mean loss, float64, without those of the team."""
+    state.optimiser.zero_grad(set_to_none=True)
+    losses = []
+    for share in state.team.share(batch).split(size):
+        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"], augment)
+        with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
+            logits = network(images)
+        loss = cross_entropy(logits.float(), part.labels[share], reduction="sum") / len(batch)
+        (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
+        losses.append(loss.detach().double())
+    return torch.stack(losses).sum()
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says so: for the CPU neither torch nor oneDNN has a class of error, but words."""
+    words = ("you tried to allocate", "could not create a primitive", "could not create a memory")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(some in str(error) for some in words)
 
 
 def _validate(state: Progress, part: Part) -> tuple[float, float]:
@@ -208,5 +272,7 @@ def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
         "validation_accuracy": state.best["validation_accuracy"],
         "weights_sha256": files.sha256(folder / "weights.safetensors"),
     }
+    if state.fallbacks:
+        chosen["did_not_fit"] = state.fallbacks
     files.write_json(folder / "model.json", facts | chosen)
     state.clear()

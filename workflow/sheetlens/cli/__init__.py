@@ -20,7 +20,7 @@ from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
 from sheetlens.cli.fetch import extract_records, fetch
 from sheetlens.cli.hotspots import annotate, hotspots
-from sheetlens.cli.predict import explain, package, predict, predict_list, predict_merge, predict_part
+from sheetlens.cli.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.review import review
@@ -48,6 +48,7 @@ COMMANDS = (
     train,
     predict_parts,
     package,
+    export,
     predict,
     predict_list,
     predict_part,

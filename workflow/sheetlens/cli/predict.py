@@ -35,6 +35,16 @@ def package(dataset: str, title: str, evaluate: Evaluate, settings: Predict, mod
 
 @click.command()
 @click.argument("model", type=FOLDER)
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+def export(model: Path, output: Path) -> None:
+    """Write MODEL, a model's folder, as model.pt2 (torch) and model.onnx, which need nothing of Sheetlens."""
+    from sheetlens.export import export_model
+
+    export_model(model, output)
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
 @click.argument("source", metavar="INPUT", type=EXISTING)
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
 @click.option("--risk", default=RISK, show_default=True, help="Error rate wanted among the sheets that get a class.")
