@@ -45,10 +45,23 @@ class Classifier:
             self._net = fold(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
-            classes = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)).probabilities.shape[1]
+            answers = self.read(np.zeros((BATCH, 3, SIZE, SIZE), np.uint8))
+            if not (np.isfinite(answers.probabilities).all() and np.isfinite(answers.distances).all()):
+                raise ValueError("its answers are no numbers")
+            if not min(self.facts["temperature"], self.facts["limit"]) > 0:
+                raise ValueError("temperature and limit must be above 0")
+            classes = answers.probabilities.shape[1]
             if self.facts["classes"] != model["classes"] or classes != len(model["classes"]):
                 raise ValueError("package.json and model.json name other classes")
-        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (
+            SafetensorError,
+            RuntimeError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             why = str(error).split("\n")[0]
             raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None
 

@@ -180,9 +180,12 @@ def read_files(paths: Sequence[Path]) -> Settings:
     values: dict[str, Any] = {}
     for path in paths:
         try:
-            _lay_over(values, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
+            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:  # a date of month 13 is a ValueError
             raise UserError(f"the config {path} cannot be read: {error}") from None
+        if not isinstance(changes, dict):
+            raise UserError(f"the config {path} cannot be read: it holds no keys with values")
+        _lay_over(values, changes)
     return read_settings(values)
 
 

@@ -1,5 +1,6 @@
 """Unpack an archive that nobody vouches for: pictures only, into one folder only, of bounded size."""
 
+import errno
 import hashlib
 import tarfile
 import zipfile
@@ -76,8 +77,8 @@ def unpack(
                 refused = refused or f"larger than the limit of {largest:,} bytes"
             yield Member(text(name), refused=refused) if refused else _write(file(), name, folder, taken, size)
             progress(number)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno:
+    except (tarfile.TarError, OSError, *files.BROKEN_ZIP) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before the start
             raise
         raise UserError(f"{path} is broken ({error}): delete it and run the same command again") from None
 
