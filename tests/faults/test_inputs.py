@@ -1,5 +1,10 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from benchmarks.inputs import KINDS, try_others, try_pictures
+
+from sheetlens.errors import UserError
+from sheetlens.tables import read_rows
 
 
 def test_broken_pictures_are_read_or_refused_with_a_reason():
@@ -13,3 +18,9 @@ def test_other_broken_files_are_read_or_refused_in_a_sentence(kind):
     outcomes, faults = try_others(20, 3, [kind])
     assert not faults
     assert outcomes[kind]["refused"]
+
+
+def test_a_parquet_table_of_broken_text_is_one_sentence(tmp_path):
+    pq.write_table(pa.table({"path": pa.array([b"\xff"]).view(pa.string())}), tmp_path / "table.parquet")
+    with pytest.raises(UserError, match="cannot be read"):
+        list(read_rows(tmp_path / "table.parquet", {"path": "path"}))

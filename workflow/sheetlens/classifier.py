@@ -19,6 +19,9 @@ from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
 from sheetlens.train import batch_images
 
+# What becomes of odd values in a model's JSON, and of tensors that do not fit.
+FAULTS = (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -53,15 +56,7 @@ class Classifier:
             classes = answers.probabilities.shape[1]
             if self.facts["classes"] != model["classes"] or classes != len(model["classes"]):
                 raise ValueError("package.json and model.json name other classes")
-        except (
-            SafetensorError,
-            RuntimeError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            OverflowError,
-        ) as error:
+        except FAULTS as error:
             why = str(error).split("\n")[0]
             raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None
 
