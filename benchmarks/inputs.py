@@ -1,181 +1,447 @@
-"""2,000 mutated photographs through the real readers: each is read or refused with a reason, within time and memory.
+"""Hostile input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
 
-Demo sheets in every format, and real ones where SHEETLENS_REAL_DATA names them, are damaged in the ways of MUTATIONS.
-A fault is a file without an answer or a reason, one whose decoder crashed or hung, or one beyond the limits.
-Run in the project's folder: `python -m benchmarks.inputs`. The last line is a JSON object.
+Pictures go through the reading processes of `sheetlens.readers` with their limits; everything else through the
+function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason, `crashed` (any
+other exception, a process that died) or `hung`; the last two must be zero. Which files are tried depends on the seed
+only. SHEETLENS_REAL_DATA may name a folder with real sheets. Run in the project's folder:
+`python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
+import argparse
+import hashlib
 import io
 import json
 import os
 import platform
-import random
+import resource
 import struct
 import sys
+import tarfile
+import tempfile
 import time
+import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-import psutil
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
 
-from sheetlens.config import Limits
+from sheetlens import files, tables
+from sheetlens.config import Limits, read_files
+from sheetlens.corrections import read_corrections
 from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import describe
-from sheetlens.readers import WORKING, Readers
+from sheetlens.errors import UserError
+from sheetlens.fetch.dwca import open_archive
+from sheetlens.fetch.unpack import unpack
+from sheetlens.images import POLICY, SIZE
+from sheetlens.package import PARTS
+from sheetlens.readers import Readers
 
-FORMATS = {"JPEG": {}, "PNG": {}, "TIFF": {"compression": "tiff_lzw"}, "JPEG2000": {}, "WEBP": {}}
-LIMITS = Limits(seconds=10, megabytes=500)
-LARGEST = 4 * 10**6  # bytes of a real file that is taken: reading 2,000 shall take minutes
-Mutation = Callable[[bytes, random.Random, Sequence[bytes]], bytes]
+PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind
+LIMITS = Limits(megabytes=500, seconds=10)
+SECONDS, MEMORY = 30, 4 * 2**30  # for a file that is no picture
+HEADER = 600  # bytes in which the formats say most of what they say
+OUTCOMES = ("read", "refused", "crashed", "hung")
+ODD = (None, True, -1, 0, 1e308, float("nan"), 10**30, "", "x" * 10_000, "\ud800", "../../etc/passwd", [], [[]], {})
+ROOT = Path(__file__).parents[1]
 
-
-def flip_bits(data: bytes, chance: random.Random, _: Sequence[bytes]) -> bytes:
-    """Flip 1 to 30 bits anywhere."""
-    changed = bytearray(data)
-    for _number in range(chance.randint(1, 30)):
-        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
-    return bytes(changed)
-
-
-def flip_header(data: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes:
-    """Flip bits in the first 600 bytes."""
-    return flip_bits(data[:600], chance, others) + data[600:]
+Random = np.random.Generator
 
 
-def truncate(data: bytes, chance: random.Random, _: Sequence[bytes]) -> bytes:
-    """End the file anywhere, the beginning included."""
-    return data[: int(len(data) * chance.random() ** 2)]
+def demo_pictures() -> list[bytes]:
+    """Two demo sheets in every format and colour that is read."""
+    sheets = []
+    for number in (1, 2):
+        picture = photograph(describe("stain", 1, number, shortcut=False)).picture.resize((500, 750))
+        grey = np.asarray(picture.convert("L"))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        sheets += [
+            _saved(picture, "JPEG", exif=exif),
+            _saved(picture.convert("CMYK"), "JPEG"),
+            _saved(picture, "JPEG", progressive=True),
+            _saved(picture, "PNG"),
+            _saved(picture.convert("P"), "PNG", transparency=3),
+            _saved(Image.fromarray(grey.astype(np.uint16) * 256), "PNG"),
+            *(_saved(picture, "TIFF", compression=name) for name in ("raw", "tiff_lzw", "tiff_deflate", "jpeg")),
+            _saved(picture, "JPEG2000"),
+            _saved(picture, "WEBP"),
+        ]
+    return sheets
 
 
-def splice_header(data: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes:
-    """Begin as another file does."""
-    length = chance.randint(4, 600)
-    return chance.choice(others)[:length] + data[length:]
+def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
-def overwrite(data: bytes, chance: random.Random, _: Sequence[bytes]) -> bytes:
-    """Overwrite a stretch with zeros, ones or noise."""
-    start, length = chance.randrange(len(data)), chance.randint(1, 5000)
-    filling = chance.choice([bytes(length), b"\xff" * length, chance.randbytes(length)])
-    return data[:start] + filling + data[start + length :]
+def real_pictures() -> list[bytes]:
+    """Real sheets and oddities of at most 1.5 MB, where there are any."""
+    folder = os.environ.get("SHEETLENS_REAL_DATA")
+    if not folder:
+        return []
+    endings = (".jpg", ".jpeg", ".png", ".tif", ".gif")
+    found = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in endings]
+    small = [path for path in found if path.stat().st_size < 1.5e6]
+    return [path.read_bytes() for path in small[:: max(1, len(small) // 40)]]
 
 
-def claim_size(data: bytes, chance: random.Random, _: Sequence[bytes]) -> bytes:
-    """Claim another size in the header of a JPEG or PNG, huge ones and 0 too; put numbers into the others' headers."""
-    sides = [chance.choice([0, 1, 127, 5000, 65_535, 2**31 - 1]) for _ in range(2)]
+def flip(data: bytes, random: Random, most: int = 40, within: int | None = None) -> bytes:
+    """Turn some bits over."""
+    changed = np.frombuffer(data, np.uint8).copy()
+    places = random.integers(0, min(len(data), within or len(data)), random.integers(1, most + 1))
+    changed[places] ^= (1 << random.integers(0, 8, len(places))).astype(np.uint8)
+    return changed.tobytes()
+
+
+def cut(data: bytes, random: Random) -> bytes:
+    """End early, now and then within the header."""
+    return data[: random.integers(0, HEADER if random.random() < 0.2 else len(data))]
+
+
+def splice(data: bytes, random: Random, other: bytes) -> bytes:
+    """Go on as another file: its head before this one's body, or its body behind this one's head."""
+    at = int(random.integers(8, HEADER))
+    return other[:at] + data[at:] if random.random() < 0.5 else data[:at] + other[random.integers(0, len(other)) :]
+
+
+def hole(data: bytes, random: Random) -> bytes:
+    """Lose, repeat, or blank a piece."""
+    start, stop = sorted(random.integers(0, len(data) + 1, 2).tolist())
+    instead = (b"", data[start:stop] * 2, b"\0" * (stop - start))[random.integers(0, 3)]
+    return data[:start] + instead + data[stop:]
+
+
+def enlarge(data: bytes, random: Random) -> bytes:
+    """Claim other dimensions: in the frame of a JPEG, the IHDR of a PNG, or wherever numbers stand."""
+    width, height = (int(random.choice([0, 1, 255, 13_000, 30_000, 65_535])) for _ in range(2))
+    frame = max(data.find(b"\xff\xc0\x00\x11"), data.find(b"\xff\xc2\x00\x11"))
     if data.startswith(b"\x89PNG"):
-        header = b"IHDR" + struct.pack(">II", *sides) + data[24:29]
+        header = b"IHDR" + struct.pack(">II", width * 1000, height) + data[24:29]
         return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
-    frame = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
     if data.startswith(b"\xff\xd8") and frame > 0:
-        return data[: frame + 5] + struct.pack(">HH", *(side & 65_535 for side in sides)) + data[frame + 9 :]
-    place = chance.randrange(4, min(200, len(data) - 8))
-    return data[:place] + struct.pack(">II", *sides) + data[place + 8 :]
+        return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+    at = int(random.integers(4, min(HEADER, len(data)) - 4))
+    return data[:at] + struct.pack(random.choice(["<I", ">I"]), width * 65_537) + data[at + 4 :]
 
 
-def bomb(_: bytes, chance: random.Random, __: Sequence[bytes]) -> bytes:
-    """A small PNG that unpacks to many megabytes, some of them just within the limit of pixels."""
-    side = chance.choice([8000, 13_000, 30_000])
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(side * (side // 8 + 1)))
-    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
-    packed = (struct.pack(">I", len(body)) + n + body + struct.pack(">I", zlib.crc32(n + body)) for n, body in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+def bomb(random: Random) -> bytes:
+    """A small file of very many pixels."""
+    side = int(random.integers(9_000, 13_000))
+    kind, options = [("PNG", {}), ("TIFF", {"compression": "tiff_deflate"}), ("WEBP", {})][random.integers(0, 2)]
+    return _saved(Image.new(str(random.choice(["1", "L"])), (side, side)), kind, **options)
 
 
-def wrong_type(data: bytes, chance: random.Random, _: Sequence[bytes]) -> bytes:
-    """Something else under a picture's name."""
-    starts = [
-        b"<html>",
-        b"%PDF-1.7",
-        b"PK\x03\x04",
-        b"\x1f\x8b",
-        b"GIF89a",
-        b"BM",
-        b"<svg ",
-        b"\0\0\0\x20ftypheic",
-        b"",
-    ]
-    return chance.choice(starts) + chance.randbytes(chance.randint(0, 3000))
+def wrong_type(random: Random) -> bytes:
+    """What is no picture at all."""
+    begins = [b"", b"PK\x03\x04", b"%PDF-1.7", b"GIF89a", b"<html>", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0",
+              b"MM\0*", b"RIFF\0\0\0\0WEBP", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"]  # fmt: skip
+    return begins[random.integers(0, len(begins))] + random.bytes(int(random.integers(0, 5000)))
 
 
-MUTATIONS: tuple[Mutation, ...] = (
-    flip_bits, flip_header, truncate, splice_header, overwrite, claim_size, bomb, wrong_type
-)  # fmt: skip
+def broken_pictures(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """What was done to a picture, and its bytes."""
+    random = np.random.default_rng(seed)
+    sound = demo_pictures() + real_pictures()
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "bits flipped": lambda data: flip(data, random),
+        "header flipped": lambda data: flip(data, random, 8, HEADER),
+        "cut off": lambda data: cut(data, random),
+        "spliced": lambda data: splice(data, random, sound[random.integers(0, len(sound))]),
+        "pieces lost": lambda data: hole(data, random),
+        "huge": lambda data: enlarge(data, random),
+        "wrong type": lambda data: wrong_type(random),
+        "bomb": lambda data: bomb(random),
+    }
+    for n in range(number):
+        way = "bomb" if n % 50 == 7 else list(ways)[n % 7]
+        yield way, ways[way](sound[random.integers(0, len(sound))])
 
 
-@dataclass
-class Outcome:
-    """How many files were tried, read and refused (by the beginning of the reason), and what went wrong."""
-
-    tried: int = 0
-    read: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-    seconds: float = 0.0  # of the slowest file
-    megabytes: float = 0.0  # resident, of a reading process at its end
-
-
-def originals(real: Path | None, sheets: int) -> list[bytes]:
-    """Demo sheets in every format, and the real files below a folder."""
-    found = []
-    for number in range(sheets):
-        picture = photograph(describe("stain", 1, number, shortcut=False)).picture
-        for name, options in FORMATS.items():
-            buffer = io.BytesIO()
-            picture.save(buffer, name, **options)
-            found.append(buffer.getvalue())
-    paths = sorted(real.rglob("*.*")) if real else []
-    return found + [path.read_bytes() for path in paths if path.is_file() and 64 < path.stat().st_size < LARGEST]
+def try_pictures(number: int, seed: int) -> tuple[dict[str, Counter[str]], list[str], float]:
+    """Outcomes by what was done, what went wrong, and the longest seconds one picture took."""
+    outcomes: dict[str, Counter[str]] = {}
+    faults, longest = [], 0.0
+    with Readers(1, "squash", LIMITS) as readers:
+        for n, (way, data) in enumerate(broken_pictures(number, seed)):
+            start = time.perf_counter()
+            facts = readers.read({"image_id": str(n), "path": "sheet.jpg", "sha256": ""}, data).facts
+            longest = max(longest, time.perf_counter() - start)
+            outcome = _outcome(facts)
+            outcomes.setdefault(f"pictures, {way}", Counter())[outcome] += 1
+            if outcome in ("crashed", "hung"):
+                faults.append(f"picture {n}, {way}, {hashlib.sha256(data).hexdigest()[:12]}: {facts.get('reason')}")
+    return outcomes, faults, longest
 
 
-def try_images(sources: Sequence[bytes], number: int, seed: int) -> Outcome:
-    """Mutate files and read them with the real readers, one after the other."""
-    chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - damage, not secrets
-    with Readers(1, "squash", LIMITS) as pool:
-        for place in range(number):
-            mutate = MUTATIONS[place % len(MUTATIONS)]
-            data = mutate(chance.choice(sources), chance, sources)
-            start = time.monotonic()
-            facts = pool.read({"image_id": f"{place}", "path": f"{place}.jpg", "sha256": ""}, data).facts
-            taken = time.monotonic() - start
-            outcome.seconds = max(outcome.seconds, taken)
-            memory = max(psutil.Process(reader.pid).memory_info().rss / 2**20 for reader in pool._all)
-            outcome.megabytes = max(outcome.megabytes, memory)
-            outcome.tried += 1
-            _judge(outcome, f"{mutate.__name__} {place}", facts, taken, memory)
-    return outcome
-
-
-def _judge(outcome: Outcome, name: str, facts: dict[str, str], taken: float, memory: float) -> None:
-    reason = facts.get("reason", "")
+def _outcome(facts: dict[str, Any]) -> str:
     if facts["status"] == "ok":
-        outcome.read += 1
+        return "read"
+    reason = facts["reason"]
+    if not reason or "crashed" in reason:  # a refusal without a reason is as bad
+        return "crashed"
+    return "hung" if "hung" in reason else "refused"
+
+
+def change_values(values: Any, random: Random) -> Any:
+    """Put something odd at one place of what a JSON or YAML file says, or leave the place out."""
+    places: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+            places.append((node, key))
+            if isinstance(value, dict | list):
+                walk(value)
+
+    walk(values)
+    node, key = places[random.integers(0, len(places))]
+    odd = random.integers(0, len(ODD) + 2)
+    if odd >= len(ODD):
+        del node[key]
     else:
-        outcome.refused[reason.split(":")[0]] += 1
-    if (facts["status"] != "ok" and not reason) or "crashed" in reason or "hung" in reason:
-        outcome.faults.append(f"{name}: {reason or 'no reason'}")
-    if taken > 10 * LIMITS.seconds or memory > LIMITS.megabytes + WORKING:
-        outcome.faults.append(f"{name}: {taken:.0f} s, {memory:.0f} MB")
+        node[key] = ODD[odd]
+    return values
+
+
+def spoil(data: bytes, random: Random) -> bytes:
+    """Any of the ways to break bytes."""
+    way = random.integers(0, 4)
+    return [flip, cut, hole, lambda data, random: flip(data, random, 4, HEADER)][way](data, random) if data else data
+
+
+def write_table(folder: Path, random: Random) -> None:
+    """A table of corrections with broken bytes."""
+    ending = random.choice([".csv", ".tsv", ".parquet"])
+    said = {"label_before": "moss", "label_after": "", "decision": "unsure", "reviewer": "E", "time": "1"}
+    path = folder / f"table{ending}"
+    files.write_table(path, pd.DataFrame([{"image_id": f"a/{n}", "path": f"{n}.jpg"} | said for n in range(50)]))
+    path.write_bytes(spoil(path.read_bytes(), random))
+
+
+def read_table(folder: Path) -> None:
+    """Read it as corrections."""
+    read_corrections(next(folder.glob("table.*")))
+
+
+def read_listing(folder: Path) -> None:
+    """Read it as a listing of a collection."""
+    list(tables.read_rows(next(folder.glob("table.*")), {"image_id": "image_id", "path": "path"}))
+
+
+META = """<archive xmlns="http://rs.tdwg.org/dwc/text/">
+<core encoding="UTF-8" fieldsTerminatedBy="\\t" linesTerminatedBy="\\n" fieldsEnclosedBy='' ignoreHeaderLines="1"
+rowType="http://rs.tdwg.org/dwc/terms/Occurrence"><files><location>occurrence.txt</location></files>
+<id index="0"/><field index="1" term="http://rs.tdwg.org/dwc/terms/family"/></core></archive>"""
+
+
+def write_dwca(folder: Path, random: Random) -> None:
+    """A Darwin Core Archive with a broken descriptor, a broken table, or broken as a whole."""
+    rows = "id\tfamily\n" + "".join(f"{n}\tLycopodiaceae\n" for n in range(300))
+    members = {"meta.xml": META.encode(), "occurrence.txt": rows.encode()}
+    which = random.integers(0, 3)
+    if which < 2:
+        name = list(members)[which]
+        members[name] = spoil(members[name], random) if random.random() < 0.7 else flip(members[name], random, 1)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    (folder / "archive.zip").write_bytes(spoil(buffer.getvalue(), random) if which == 2 else buffer.getvalue())
+
+
+def read_dwca(folder: Path) -> None:
+    """Read every row of the core."""
+    with open_archive(folder / "archive.zip") as archive:
+        for table in (archive.core, *archive.extensions):
+            for _ in archive.rows(table, ("family",)):
+                pass
+
+
+def write_archive(folder: Path, random: Random) -> None:
+    """An archive of pictures, tar or zip, compressed or not, with broken bytes."""
+    picture, buffer = _saved(Image.effect_noise((60, 90), 80), "JPEG"), io.BytesIO()
+    mode = str(random.choice(["", "gz", "bz2", "xz", "stored", "deflated", "bzip2", "lzma"]))
+    if mode in ("", "gz", "bz2", "xz"):
+        with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:
+            for n in range(5):
+                member = tarfile.TarInfo(f"sheets/{n}.jpg")
+                member.size = len(picture)
+                archive.addfile(member, io.BytesIO(picture))
+    else:
+        with zipfile.ZipFile(buffer, "w", getattr(zipfile, f"ZIP_{mode.upper()}")) as packed:
+            for n in range(5):
+                packed.writestr(f"sheets/{n}.jpg", picture)
+    (folder / "archive").write_bytes(spoil(buffer.getvalue(), random))
+
+
+def read_archive(folder: Path) -> None:
+    """Unpack it."""
+    list(unpack(folder / "archive", folder / "unpacked", 10**6))
+
+
+def write_config(folder: Path, random: Random) -> None:
+    """The demo's overlay with an odd value, or with broken bytes."""
+    path = ROOT / "config" / str(random.choice(["demo.yaml", "config.yaml"]))
+    data = path.read_bytes()
+    if random.random() < 0.5:
+        text = yaml.safe_dump(change_values(yaml.safe_load(data), random), allow_unicode=True)
+        data = text.encode(errors="surrogatepass")
+    else:
+        data = spoil(data, random) if random.random() < 0.5 else flip(data, random, 2)
+    (folder / "config.yaml").write_bytes(data)
+
+
+def read_config(folder: Path) -> None:
+    """Lay it over the paper's config."""
+    read_files([ROOT / "config/config.yaml", folder / "config.yaml"])
+
+
+def write_model(folder: Path, random: Random) -> None:
+    """A model folder of which one file is broken; half of the time package.json vouches for it all the same."""
+    import torch
+    from safetensors.numpy import save
+    from safetensors.torch import save_file
+
+    from sheetlens import likeness
+    from sheetlens.networks import build_network
+
+    torch.manual_seed(1)
+    net = build_network("table1", 2, 0.5)
+    save_file(net.state_dict(), folder / "weights.safetensors")
+    widths = sum(layer.num_features for layer in net if isinstance(layer, torch.nn.BatchNorm2d))
+    features = np.random.default_rng(1).normal(size=(50, 2 * widths))
+    (folder / "typical.safetensors").write_bytes(save(likeness.fit(features)))
+    model = {
+        "network": "table1", "classes": ["fern", "moss"], "settings": {"dropout": 0.5, "threads": 1, "device": "cpu"},
+        "normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
+    }  # fmt: skip
+    package = {
+        "policy": POLICY, "image_size": SIZE, "fit": "squash", "classes": ["fern", "moss"], "temperature": 1.5,
+        "thresholds": [{"risk": 0.1, "threshold": 0.7, "guaranteed": True, "coverage": 0.5}], "limit": 2.0,
+        "dataset": "garden", "title": "Fern or moss", "shares": {"fern": 0.5, "moss": 0.5}, "unlike": 0.05,
+    }  # fmt: skip
+    name = str(random.choice(["", *PARTS, "package.json"]))
+    if name == "model.json" and random.random() < 0.7:
+        model = change_values(model, random)
+    (folder / "model.json").write_text(json.dumps(model))
+    vouched = random.random() < 0.7
+    if name in PARTS and vouched:
+        _spoil_file(folder / name, random)
+    package["files"] = {part: files.sha256(folder / part) for part in PARTS}
+    if name in PARTS and not vouched:
+        _spoil_file(folder / name, random)
+    if name == "package.json" and vouched:
+        package = change_values(package, random)
+    (folder / "package.json").write_text(json.dumps(package))
+    if name == "package.json" and not vouched:
+        _spoil_file(folder / name, random)
+
+
+def _spoil_file(path: Path, random: Random) -> None:
+    path.write_bytes(spoil(path.read_bytes(), random))
+
+
+def read_model(folder: Path) -> None:
+    """Open it and read a sheet."""
+    from sheetlens.classifier import Classifier
+
+    classifier = Classifier(folder)
+    classifier.read(np.zeros((1, 3, SIZE, SIZE), np.uint8))
+    classifier.threshold(0.1)
+
+
+Step = Callable[..., None]
+KINDS: dict[str, tuple[Step, Step]] = {  # what is broken -> how it is made, how it is read
+    "tables of corrections": (write_table, read_table),
+    "listings": (write_table, read_listing),
+    "Darwin Core Archives": (write_dwca, read_dwca),
+    "archives of pictures": (write_archive, read_archive),
+    "configs": (write_config, read_config),
+    "models": (write_model, read_model),
+}
+
+
+def attempt(kind: str, number: int, seed: int) -> tuple[str, str]:
+    """Make one broken file of a kind and read it: the outcome, and what was said."""
+    make, read = KINDS[kind]
+    with tempfile.TemporaryDirectory() as name:
+        make(Path(name), np.random.default_rng([seed, number, len(kind)]))
+        try:
+            read(Path(name))
+        except UserError as error:
+            return ("refused" if str(error).strip() else "crashed"), str(error)
+        except Exception as error:
+            return "crashed", f"{type(error).__name__}: {error}"
+    return "read", ""
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+
+def try_others(number: int, seed: int, kinds: list[str]) -> tuple[dict[str, Counter[str]], list[str]]:
+    """Outcomes by kind, and what went wrong."""
+    outcomes: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
+    faults = []
+    pool = _pool()
+    for kind in kinds:
+        for n in range(number):
+            try:
+                outcome, said = pool.submit(attempt, kind, n, seed).result(SECONDS)
+            except (BrokenProcessPool, TimeoutError) as error:
+                outcome = "crashed" if isinstance(error, BrokenProcessPool) else "hung"
+                said = "the process ended" if outcome == "crashed" else f"no end in {SECONDS} seconds"
+                _end(pool)
+                pool = _pool()
+            outcomes[kind][outcome] += 1
+            if outcome in ("crashed", "hung"):
+                faults.append(f"{kind} {n}: {said[:300]}")
+    _end(pool)
+    return outcomes, faults
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_limit)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+    pool.shutdown(cancel_futures=True)
 
 
 def main() -> None:
-    """Measure, print a table and the JSON object."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    real = os.environ.get("SHEETLENS_REAL_DATA")
-    sources = originals(Path(real) if real else None, 8)
-    outcome = try_images(sources, number, seed=1)
-    print(f"{platform.platform()}, {os.cpu_count()} cores; {outcome.tried} files from {len(sources)}")
-    print(f"{outcome.read:5} read\n{outcome.refused.total():5} refused")
-    for reason, count in outcome.refused.most_common(12):
-        print(f"{count:5}   {reason}")
-    print(f"slowest {outcome.seconds:.2f} s, largest {outcome.megabytes:.0f} MB, faults {len(outcome.faults)}")
-    print(*outcome.faults[:20], sep="\n")
-    facts = {"benchmark": "inputs", "tried": outcome.tried, "read": outcome.read, "refused": outcome.refused.total()}
-    print(json.dumps(facts | {"faults": len(outcome.faults), "slowest_s": round(outcome.seconds, 2)}))
+    """Try all, print a table, the faults and the JSON object; the exit code tells whether there were faults."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--others", type=int, default=OTHERS, help="files of each other kind")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} cores, {len(real_pictures())} real pictures", flush=True)
+    outcomes, faults, longest = try_pictures(chosen.pictures, chosen.seed)
+    more, others = try_others(chosen.others, chosen.seed, chosen.kinds)
+    outcomes, faults = outcomes | more, faults + others
+    total: Counter[str] = sum(outcomes.values(), Counter())
+    print(f"{'':28}{'tried':>8}" + "".join(f"{name:>10}" for name in OUTCOMES))
+    for what, counts in (*outcomes.items(), ("all", total)):
+        print(f"{what:28}{counts.total():8,}" + "".join(f"{counts[name]:10,}" for name in OUTCOMES))
+    print("\n".join(faults))
+    facts = {"benchmark": "inputs", "tried": total.total()} | {name: total[name] for name in OUTCOMES}
+    gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(json.dumps(facts | {"longest_picture_seconds": round(longest, 2), "gigabytes": round(gigabytes, 2)}))
+    sys.exit(bool(faults))
 
 
 if __name__ == "__main__":

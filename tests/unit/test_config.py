@@ -3,7 +3,7 @@ import copy
 import pytest
 import yaml
 
-from sheetlens.config import Settings, read_settings, schema
+from sheetlens.config import Settings, read_files, read_settings, schema
 from sheetlens.errors import UserError
 from tests.conftest import ROOT
 
@@ -79,3 +79,10 @@ def test_every_key_is_explained_in_the_manual():
         for key, facts in section["properties"].items():
             assert facts.get("description"), key
             assert f"`{key}`" in manual, f"config/README.md does not explain {key}"
+
+
+@pytest.mark.parametrize("content", [b"study: \xff", b"- study", b"study", b"since: 2020-13-01", b"[" * 5000])
+def test_a_file_that_is_no_config_is_said_to_be_none(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
+        read_files([tmp_path / "config.yaml"])

@@ -249,3 +249,20 @@ def test_memory_does_not_grow_with_records_or_pictures(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1e6
+
+
+def test_a_descriptor_that_cannot_be_unpacked_is_one_sentence(tmp_path):
+    path = write_archive(tmp_path / "archive.zip", occurrences(RECORDS))
+    data = bytearray(path.read_bytes())
+    data[data.find(b"meta.xml") + len("meta.xml")] = 0xFF  # a kind of block that deflate does not have
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is no Darwin Core Archive"):
+        find(tmp_path, path)
+
+
+@pytest.mark.parametrize("change", ['encoding="hex"', 'fieldsTerminatedBy="&#10;"', 'fieldsTerminatedBy="&#13;"'])
+def test_a_descriptor_that_asks_for_what_csv_cannot_read_is_one_sentence(tmp_path, change):
+    meta = f'<archive><core rowType="Occurrence" {change}><files><location>x</location></files></core></archive>'
+    path = write_archive(tmp_path / "archive.zip", occurrences(RECORDS), meta=meta)
+    with pytest.raises(UserError, match=r"meta\.xml .* cannot be used"):
+        find(tmp_path, path)

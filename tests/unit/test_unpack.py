@@ -118,3 +118,33 @@ def test_what_is_no_archive_is_told_from_one(tmp_path):
 def test_unpacking_again_gives_the_same(tmp_path):
     path = tar(tmp_path / "tar", [("x/a.jpg", picture("a")), ("y/a.jpg", picture("b"))])
     assert run(path, tmp_path / "out") == run(path, tmp_path / "out")
+
+
+def bad_deflate(data: bytearray) -> None:
+    data[30 + len("sheets/a.jpg")] = 0xFF  # a kind of block that there is not
+
+
+def before_the_start(data: bytearray) -> None:
+    data[-6] += 10  # the end says that the directory lies further on: so the first member lies at -10
+
+
+@pytest.mark.parametrize("harm", [bad_deflate, before_the_start])
+def test_a_broken_zip_is_one_sentence(tmp_path, harm):
+    path = zipped(tmp_path / "archive.zip", [("sheets/a.jpg", picture("a"))])
+    data = bytearray(path.read_bytes())
+    harm(data)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is broken"):
+        run(path, tmp_path / "out")
+
+
+def test_a_zip_with_broken_lzma_is_one_sentence(tmp_path):
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("sheets/a.jpg", picture("a"))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 50] = bytes(50)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is broken"):
+        run(path, tmp_path / "out")

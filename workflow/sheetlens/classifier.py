@@ -19,7 +19,7 @@ from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
 from sheetlens.train import batch_images
 
-# What files raise that are no model, although their hashes are those that package.json names
+# What becomes of odd values in a model's JSON, and of tensors that do not fit.
 FAULTS = (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 

@@ -10,16 +10,16 @@ import csv
 import io
 import posixpath
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from defusedxml import DefusedXmlException, ElementTree
 
+from sheetlens import files
 from sheetlens.errors import UserError
 
 MEDIA = {"Multimedia", "Image"}  # last words of the rowTypes of Audubon Core, GBIF's Simple Multimedia and Image
@@ -107,7 +107,7 @@ class Archive:
         try:
             with member.open("rb") as raw:
                 yield io.BufferedReader(_Limited(raw, f"the table '{location}' of the archive {self.name}"))
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except (OSError, *files.BROKEN_ZIP) as error:
             raise UserError(
                 f"the table '{location}' of the archive {self.name} is broken ({error}): get it again"
             ) from None
@@ -122,11 +122,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
     if path.is_dir():
         yield _describe(path.name, path)
         return
-    try:
-        with zipfile.ZipFile(path) as file:
-            yield _describe(path.name, zipfile.Path(file))
-    except (zipfile.BadZipFile, FileNotFoundError) as error:
-        raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {error}") from None
+    with ExitStack() as stack:
+        try:
+            archive = _describe(path.name, zipfile.Path(stack.enter_context(zipfile.ZipFile(path))))
+        except (OSError, *files.BROKEN_ZIP) as error:
+            raise UserError(
+                f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {error}"
+            ) from None
+        yield archive
 
 
 def _describe(name: str, root: Any) -> Archive:
@@ -154,13 +157,15 @@ def _folders(root: Any) -> list[Any]:
 
 def _table(element: Any) -> Table:
     encoding = codecs.lookup(element.get("encoding") or "UTF-8").name
+    " ".encode(encoding)  # a LookupError for what is no encoding of text, such as hex
     line_end = _character(element, "linesTerminatedBy", "\n")
     if line_end not in ("\n", "\r", "\r\n"):
         if line_end.strip():
             raise ValueError(f"linesTerminatedBy {line_end!r} is not supported")
         line_end = "\n"  # an XML parser turns a literal line end in an attribute into a space
     delimiter, quote = _character(element, "fieldsTerminatedBy", ","), _character(element, "fieldsEnclosedBy", '"')
-    if not delimiter or len(quote) > 1 or (quote and len(delimiter) > 1):
+    unclear = quote and (len(delimiter) > 1 or delimiter == quote or not {delimiter, quote}.isdisjoint("\r\n"))
+    if not delimiter or len(quote) > 1 or unclear:
         raise ValueError(f"fieldsTerminatedBy {delimiter!r} with fieldsEnclosedBy {quote!r} is not supported")
     terms: dict[str, tuple[int, ...]] = {}
     defaults: dict[str, str] = {}

@@ -4,7 +4,11 @@ import errno
 import fcntl
 import hashlib
 import json
+import lzma
 import shutil
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +20,9 @@ import pyarrow.parquet as pq
 from sheetlens.errors import UserError
 
 ROWS = 8192  # of a table that stand together in a Parquet file: what a reader has in memory at once
+BROKEN_ZIP = (  # what zipfile raises for a broken archive, beside OSError; a bad name or offset is a ValueError
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError
+)  # fmt: skip
 FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in words
 
 

@@ -23,9 +23,10 @@ def read_package(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is no model: it has no package.json (those in results/*/models/*/ have)")
     try:
         facts = files.read_json(path)
-        policy, size, fit, digests = (facts[name] for name in ("policy", "image_size", "fit", "files"))
-        digests = dict(digests)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        policy, size, fit = (facts[name] for name in ("policy", "image_size", "fit"))
+        digests = {name: facts["files"][name] for name in PARTS if name in facts["files"]}
+        [float(threshold["risk"]) for threshold in facts["thresholds"]]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:  # no JSON or no UTF-8 is a ValueError
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     for name in PARTS:
         if not (folder / name).is_file():
@@ -39,7 +40,7 @@ def read_package(folder: Path) -> dict[str, Any]:
         )
     if size != SIZE:
         raise UserError(f"the model in {folder} reads sheets of {size} pixels, and this version makes {SIZE}: {AGAIN}")
-    if fit not in list(OVERSAMPLING):  # a list, since what is read may have no hash
+    if fit not in tuple(OVERSAMPLING):
         raise UserError(
             f"the model in {folder} wants sheets of the fit '{fit}', which this version does not know: {AGAIN}"
         )

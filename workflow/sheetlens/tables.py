@@ -33,7 +33,7 @@ def read_rows(
         for row in rows:
             found = {ours: _value(row.get(theirs)) for ours, theirs in places.items()}
             yield found | {"refused": "the row has more cells than the table has columns"} if None in row else found
-    except (OSError, ValueError, csv.Error, pa.ArrowException, StopIteration) as error:
+    except (OSError, csv.Error, pa.ArrowException, ValueError, StopIteration) as error:  # ValueError: no UTF-8
         raise UserError(f"the table {path} cannot be read: {error or 'it is empty'}") from None
 
 

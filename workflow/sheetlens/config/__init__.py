@@ -181,12 +181,12 @@ def read_files(paths: Sequence[Path]) -> Settings:
     values: dict[str, Any] = {}
     for path in paths:
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, RecursionError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
+            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             raise UserError(f"the config {path} cannot be read: {error}") from None
-        if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-            raise UserError(f"the config {path} does not hold keys with values, such as `study: own`")
-        _lay_over(values, found)
+        if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
+            raise UserError(f"the config {path} cannot be read: it holds no keys with values")
+        _lay_over(values, changes)
     return read_settings(values)
 
 
