@@ -61,10 +61,12 @@ def test_another_part_than_the_one_asked_for_is_not_taken_for_it(services, tmp_p
 def test_a_whole_body_that_was_not_noted_is_not_fetched_again(services, tmp_path):
     """Killed between the last byte and the journal's note: the part is whole, the server is not asked."""
     services.faults(next={PATH: ["reset"]})
-    bring(services.settings(attempts=1), tmp_path, one(services), finish=False)
+    refused = bring(services.settings(attempts=1), tmp_path, one(services), finish=False)["a.jpg"]
+    assert (refused["status"], refused["content_type"]) == ("refused", "")
     (part,) = (tmp_path / "fetch/parts").iterdir()
     part.write_bytes(picture("a.jpg"))
-    assert bring(services.settings(), tmp_path, one(services))["a.jpg"]["status"] == "ok"
+    row = bring(services.settings(), tmp_path, one(services))["a.jpg"]
+    assert (row["status"], row["content_type"]) == ("ok", "image/jpeg")
     assert services.counters()["requests"] == {PATH: 1}
 
 

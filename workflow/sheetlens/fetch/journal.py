@@ -60,6 +60,7 @@ class Taken:
     begun: str  # address from which a part of the file is here already
     etag: str
     total: int
+    content_type: str
     spoilt: str  # sha256 of the last body that was not what it should be
 
 
@@ -142,7 +143,7 @@ class Journal:
         rows = self._base.execute(
             "UPDATE files SET later = ? WHERE image_id IN (SELECT image_id FROM files WHERE state = 'waiting'"
             " AND host = ? AND later <= ? AND opening = ? ORDER BY later LIMIT ?)"
-            " RETURNING image_id, urls, routes, expected, fields, attempts, begun, etag, total, spoilt",
+            " RETURNING image_id, urls, routes, expected, fields, attempts, begun, etag, total, content_type, spoilt",
             (TAKEN, host, time.time(), self._opening, most),
         ).fetchall()
         return [_taken(row) for row in rows]
@@ -152,10 +153,11 @@ class Journal:
         query = "SELECT min(later) FROM files WHERE state = 'waiting' AND host = ? AND later < ? AND opening = ?"
         return self._base.execute(query, (host, TAKEN, self._opening)).fetchone()[0]
 
-    def begin(self, image_id: str, url: str, etag: str, total: int) -> None:
+    def begin(self, image_id: str, url: str, etag: str, total: int, content_type: str) -> None:
         """Note that a body has begun, so that it can be taken up again."""
-        values = (url, etag, total, image_id)
-        self._base.execute("UPDATE files SET begun = ?, etag = ?, total = ? WHERE image_id = ?", values)
+        values = (url, etag, total, content_type, image_id)
+        statement = "UPDATE files SET begun = ?, etag = ?, total = ?, content_type = ? WHERE image_id = ?"
+        self._base.execute(statement, values)
 
     def retry(self, image_id: str, seconds: float, spoilt: str) -> None:
         """Put a request back for later."""
@@ -204,6 +206,8 @@ class Journal:
             found = dict(zip(names, values, strict=True))
             status = "ok" if found.pop("state") == "ok" else "refused"
             asked = {"source_url": next(iter(json.loads(urls)), ""), "route": next(iter(json.loads(routes)), "")}
+            if status == "refused":
+                found.pop("content_type")  # of a body that began, and was not to be had
             known = {key: value for key, value in found.items() if value}
             row = LISTING | json.loads(fields) | asked | known
             yield row | {"image_id": image_id, "status": status, "facts": json.loads(facts)}

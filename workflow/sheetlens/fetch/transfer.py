@@ -44,15 +44,15 @@ class _Digests:
 
 
 async def transfer(
-    session: Session, taken: Taken, url: str, part: Path, begin: Callable[[str, str, int], None], largest: int
+    session: Session, taken: Taken, url: str, part: Path, begin: Callable[[str, str, int, str], None], largest: int
 ) -> Body:
     """Bring what is at an address to the file `part` and check it.
 
     What is there already is kept if the server confirms that it still has the same file; `begin` is told
-    the address, the ETag and the length of a new body. `largest` is the most bytes it may have.
+    the address, the ETag, the length and the type of a new body. `largest` is the most bytes it may have.
     Raises LaterError, leaving what came for the next attempt, or RefusedError.
     """
-    digests, content_type = _Digests(), ""
+    digests, content_type = _Digests(), taken.content_type
     same = taken.begun == url and taken.etag and part.exists()
     if same:
         await asyncio.to_thread(digests.read, part)
@@ -78,7 +78,7 @@ async def _receive(
     taken: Taken,
     url: str,
     part: Path,
-    begin: Callable[[str, str, int], None],
+    begin: Callable[[str, str, int, str], None],
     largest: int,
     digests: _Digests,
 ) -> None:
@@ -92,7 +92,7 @@ async def _receive(
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise RefusedError("compressed, though it was asked for as it is")
     if not offset:
-        begin(url, _validator(response), total)
+        begin(url, _validator(response), total, response.content_type)
     with part.open("ab" if offset else "wb", buffering=0) as file:
         async for piece in session.pieces(response, limit - offset):
             if not digests.bytes:
