@@ -65,7 +65,9 @@ def made(study) -> dict[str, str]:
 
 
 def products(study) -> dict[str, str]:
-    return {path: digest for path, digest in digests(study / "results").items() if "shards/" not in path}
+    """Digests of all but what the workflow deletes when it is used up."""
+    found = digests(study / "results")
+    return {path: digest for path, digest in found.items() if not {"shards", "parts"} & set(path.split("/"))}
 
 
 def install(environment: str, folder) -> None:
