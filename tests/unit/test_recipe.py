@@ -4,12 +4,12 @@ import torch
 from sheetlens.checkpoint import Watch
 from sheetlens.config import Recipe, Train
 from sheetlens.recipe import make_augmentation, make_average, make_optimiser
-from tests.unit.test_train import image_set, train  # noqa: F401 - a fixture
+from tests.unit.test_train import train
 
 EVERYTHING = Recipe(schedule="constant", weight_decay=0.05, average=0.9, flip=True, rotate=3, shift=0.05, colour=0.1)
 
 
-def test_an_interrupted_training_with_every_part_continues_to_the_same_bytes(image_set, tmp_path, monkeypatch):  # noqa: F811
+def test_an_interrupted_training_with_every_part_continues_to_the_same_bytes(image_set, tmp_path, monkeypatch):
     settings = Train(epochs=2, batch_size=8, device="cpu", recipe=EVERYTHING)
     whole = train(image_set, tmp_path / "whole", settings)
 
