@@ -105,7 +105,7 @@ def test_the_gradients_of_parts_add_up_to_those_of_the_batch(part, tmp_path):
     network = build_network("table1", 3).eval()
     state, device, found = progress(network, tmp_path), choose_device("cpu", "float32"), []
     for size in (7, 3):
-        loss = _descend(state, network, part, part.rows, size, device)
+        loss = _descend(state, network, part, part.rows, size, None, device)
         found.append([loss, *(weights.grad.clone() for weights in network.parameters())])
     for whole, parts in zip(*found, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
@@ -123,7 +123,7 @@ def test_where_not_even_one_sheet_fits_one_sentence_says_so_and_nothing_is_chang
     network = Endless(1, 1)
     network.register_buffer("passes", torch.zeros(()))
     state, random = progress(network, tmp_path), torch.get_rng_state()
-    arguments = (state, network, part, part.rows, Before(network), choose_device("cpu", "float32"))
+    arguments = (state, network, part, part.rows, None, Before(network), choose_device("cpu", "float32"))
     with pytest.raises(UserError, match=r"^not even one sheet of a batch fits into memory \(") as refused:
         _descend_with_what_fits(*arguments)
     assert "\n" not in str(refused.value)
