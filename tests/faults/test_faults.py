@@ -41,7 +41,7 @@ def test_the_workers_of_a_killed_drawing_end(tmp_path, kill):
     assert not left
 
 
-@pytest.mark.long
+@pytest.mark.open  # minutes; tests/workflow/test_kills.py kills in every rule
 def test_killed_at_random_moments(finished, tmp_path):
     """A short pass of benchmarks/faults.py: a kill of each kind, then the same bytes."""
     outcome = survive(tmp_path, tiny_demo(tmp_path), digests(finished / "results"), 3, seed=3)
