@@ -2,6 +2,7 @@
 
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -137,13 +138,35 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
         log.info("continuing in epoch %d from the checkpoint", state.epoch)
     network = state.team.synchronised(state.network)
     with Watch(state) as watch:
-        while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
+        arguments = (state, network, training, validation, settings, device, watch)
+        ended = _run_epochs(*arguments)
+        while not ended:
+            # The thread in which oneDNN once lacked memory for a kernel never gets a new one: another goes on.
+            with ThreadPoolExecutor(1) as another:
+                ended = another.submit(_run_epochs, *arguments).result()
+
+
+def _run_epochs(
+    state: Progress,
+    network: torch.nn.Module,
+    training: Part,
+    validation: Part,
+    settings: Train,
+    device: Device,
+    watch: Watch,
+) -> bool:
+    """Go on with the training; whether it ended, or a batch did not fit and the rest is to be read in smaller parts."""
+    while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
+        try:
             _train_epoch(state, network, training, settings, device, watch)
-            loss, accuracy = _validate(state, validation)
-            train_loss = state.loss_sum.item() / len(training.rows)
-            state.end_epoch(train_loss, loss, accuracy)
-            told = (len(state.history), settings.epochs, train_loss, loss, 100 * accuracy)
-            log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
+        except _DoesNotFitError:
+            return False
+        loss, accuracy = _validate(state, validation)
+        train_loss = state.loss_sum.item() / len(training.rows)
+        state.end_epoch(train_loss, loss, accuracy)
+        told = (len(state.history), settings.epochs, train_loss, loss, 100 * accuracy)
+        log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
+    return True
 
 
 def _out_of_patience(state: Progress, settings: Train) -> bool:
@@ -163,7 +186,7 @@ def _train_epoch(
     augment = make_augmentation(settings.recipe)
     batches, before = order.split(settings.batch_size), Before(state.network)
     for batch in batches[state.step :]:
-        loss = _descend_with_what_fits(state, network, part, batch, augment, before, device)
+        loss = _descend_if_it_fits(state, network, part, batch, augment, before, device)
         state.optimiser.step()
         state.schedule.step()
         if state.average:
@@ -173,7 +196,11 @@ def _train_epoch(
         watch.after_step(len(batch), len(batches))
 
 
-def _descend_with_what_fits(
+class _DoesNotFitError(Exception):
+    """A batch does not fit; the state is that of before it, and says how much of it to read at a time."""
+
+
+def _descend_if_it_fits(
     state: Progress,
     network: torch.nn.Module,
     part: Part,
@@ -182,35 +209,33 @@ def _descend_with_what_fits(
     before: Before,
     device: Device,
 ) -> torch.Tensor:
-    """Gradients and loss of a batch, from as many of its sheets at a time as fit into memory.
+    """Gradients and loss of a batch, from as many of its sheets at a time as are known to fit into memory.
 
-    Once a batch did not fit, half as many are taken from there on, to the end of the training, and a checkpoint says
-    so: a continued training takes the same. Raises UserError where not even one sheet fits.
+    Where these do not fit either, half as many are taken from there on, to the end of the training, and a checkpoint
+    says so: a continued training takes the same. Raises _DoesNotFitError then, UserError where not even one sheet fits.
     """
     before.keep()
-    while True:
-        size = state.micro_batch or len(batch)
-        try:
-            return _descend(state, network, part, batch, size, augment, device)
-        except (RuntimeError, MemoryError) as error:
-            if not _lacks_memory(error):
-                raise
-            why = str(error).split("\n")[0]
-        # Only here has the exception let go of what the failed pass had in memory.
-        if state.team.size > 1:  # the others wait for this one's gradients
-            raise UserError(f"a batch does not fit into a GPU's memory ({why}): set a smaller train.batch_size")
-        if size == 1:
-            raise UserError(
-                f"not even one sheet of a batch fits into memory ({why}): free some, or use a larger machine"
-            )
-        before.restore()
-        torch.cuda.empty_cache()
-        half = -(-min(size, len(batch)) // 2)
-        state.fallbacks.append({"epoch": state.epoch, "step": state.step, "sheets": half})
-        log.info("%d sheets do not fit into memory (%s)", size, why)
-        told = (state.epoch, len(batch), half)
-        log.info("from epoch %d on, batches of %d are read %d at a time; so batch normalisation counts these", *told)
-        state.save()
+    size = state.micro_batch or len(batch)
+    try:
+        return _descend(state, network, part, batch, size, augment, device)
+    except (RuntimeError, MemoryError) as error:
+        if not _lacks_memory(error):
+            raise
+        why = str(error).split("\n")[0]
+    # Only here has the exception let go of what the failed pass had in memory.
+    if state.team.size > 1:  # the others wait for this one's gradients
+        raise UserError(f"a batch does not fit into a GPU's memory ({why}): set a smaller train.batch_size")
+    if size == 1:
+        raise UserError(f"not even one sheet of a batch fits into memory ({why}): free some, or use a larger machine")
+    before.restore()
+    torch.cuda.empty_cache()
+    half = -(-min(size, len(batch)) // 2)
+    state.fallbacks.append({"epoch": state.epoch, "step": state.step, "sheets": half})
+    log.info("%d sheets do not fit into memory (%s)", size, why)
+    told = (state.epoch, len(batch), half)
+    log.info("from epoch %d on, batches of %d are read %d at a time; so batch normalisation counts these", *told)
+    state.save()
+    raise _DoesNotFitError
 
 
 def _descend(
