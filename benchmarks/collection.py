@@ -4,7 +4,8 @@ A server on the loopback interface offers SHEETS sheets, each a drawn picture wi
 read by a model and ranked: `python benchmarks/collection.py results/mercury/models/table1/random-1 [SHEETS]`, the
 model of a finished demo, whose evaluation lies beside it. One cabinet in eight is treated. A second run of the same
 is killed at random moments and must end in the same bytes. The limit is decoding and resizing the same files and
-nothing else, with as many workers, in rounds with predicting. The last line is a JSON object.
+nothing else, with as many workers, in rounds with predicting: for the drawn sheets, which are small, and for the same
+in the size of a museum's photographs. The last line is a JSON object.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from aiohttp import web
+from PIL import Image
 
 from sheetlens import files
 from sheetlens.config import DemoSource, Limits
@@ -35,7 +37,9 @@ from sheetlens.readers import Readers
 SHEETS, DRAWN, SEED = 20_000, 240, 77  # another seed than the demo's: sheets the model has not seen
 CABINET, TREATED = 100, 1 / 8  # sheets in a cabinet, share of treated cabinets
 SHARES = {True: (0.4, 0.95), False: (0.0, 0.05)}  # of stained sheets in a cabinet, treated or not
-SAMPLE, WORKERS, ROUNDS, KILLS = 1_500, 2, 3, 12
+WORKERS, ROUNDS, KILLS = 2, 3, 12
+DRAWN_SAMPLE, CAMERA_SAMPLE, COPIES = 1_500, 60, 6  # files of a comparison with the limit, and names of each
+CAMERA = (3_450, 4_950)  # pixels of a sheet of 11.5 by 16.5 inches at 300 dpi
 LISTING, PREDICTIONS = "listing.parquet", "answers/predictions.parquet"
 SAMPLED = 0.2  # seconds between two looks at the memory
 
@@ -168,28 +172,42 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def limit(folder: Path, names: list[str]) -> float:
+def as_by_a_camera(folder: Path, pictures: list[Path]) -> list[Path]:
+    """The same sheets in the size and with the noise of a museum's photographs, under COPIES names each."""
+    folder.mkdir()
+    noise = np.random.default_rng(SEED).normal(0, 4, (CAMERA[1], CAMERA[0], 3)).astype(np.int8)
+    made = []
+    for picture in pictures:
+        with Image.open(picture) as drawn:
+            large = np.asarray(drawn.convert("RGB").resize(CAMERA, Image.Resampling.BICUBIC))
+        name = folder / f"{picture.stem}-0.jpg"
+        Image.fromarray((large + noise.astype(np.int16)).clip(0, 255).astype(np.uint8)).save(name, quality=90)
+        made.append(name)
+        for number in range(1, COPIES):
+            made.append(folder / f"{picture.stem}-{number}.jpg")
+            made[-1].hardlink_to(name)
+    return made
+
+
+def limit(names: list[Path]) -> float:
     """Seconds to decode and resize files, with as many threads and readers as predicting has."""
-    rows = [{"image_id": name, "path": str(folder / "originals" / name), "sha256": ""} for name in names]
+    rows = [{"image_id": name.name, "path": str(name), "sha256": ""} for name in names]
     start = time.perf_counter()
     with Readers(WORKERS, "squash", Limits()) as readers, ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(readers.read, rows))
     return time.perf_counter() - start
 
 
-def against_limit(folder: Path, commands: dict[str, list[str]]) -> tuple[float, float, float]:
+def against_limit(folder: Path, model: Path, names: list[Path]) -> tuple[float, float, float]:
     """Sheets a second decoding alone and predicting, start left out, and the median of the ratios."""
-    names = [path.name for path in sorted((folder / "originals").glob("*.jpg"))[:SAMPLE]]
     rates: dict[str, list[float]] = {"limit": [], "predict": []}
     for number in range(ROUNDS):
-        rates["limit"].append(len(names) / limit(folder, names))
+        rates["limit"].append(len(names) / limit(names))
         took = []
         for count in (1, len(names)):
-            place = folder / f"sample-{number}-{count}"
-            files.write_table(
-                folder / "sample.csv", pd.DataFrame({"path": [f"originals/{name}" for name in names[:count]]})
-            )
-            arguments = [*commands["predict"][:2], "sample.csv", *options(output=place, workers=WORKERS)]
+            place = folder / f"{names[0].parent.name}-{number}-{count}"
+            files.write_table(folder / "sample.csv", pd.DataFrame({"path": [str(name) for name in names[:count]]}))
+            arguments = ["predict", str(model), "sample.csv", *options(output=place, workers=WORKERS)]
             took.append(run(folder, arguments)[0])
         rates["predict"].append((len(names) - 1) / (took[1] - took[0]))
     ratio = statistics.median(p / d for d, p in zip(rates["limit"], rates["predict"], strict=True))
@@ -249,15 +267,28 @@ def measure(folder: Path, sheets: pd.DataFrame, port: int, model: Path) -> None:
     for name in sorted(made.keys() | again.keys()):
         if made.get(name) != again.get(name):
             print(f"not the same after kills: {name}")
-    decoding, predicting, ratio = against_limit(whole, commands)
+    drawn = sorted((whole / "originals").glob("*.jpg"))[:DRAWN_SAMPLE]
+    camera = as_by_a_camera(
+        whole / "camera", [folder / "pictures" / name for name in sheets["picture"].unique()[:CAMERA_SAMPLE]]
+    )
+    rates = {kind: against_limit(whole, model, names) for kind, names in (("drawn", drawn), ("camera", camera))}
     found = judge(whole, sheets)
     print(f"{platform.platform()}, {os.cpu_count()} cores; {len(sheets):,} sheets")
     print(f"{'step':12}{'seconds':>9}{'sheets/s':>10}{'MB':>7}{'second half':>13}")
     for name, took in seconds.items():
         print(f"{name:12}{took:9.0f}{len(sheets) / took:10.0f}{peaks[name]:7.0f}{growth[name]:+10.0f} MB")
-    print(f"decoding alone {decoding:.0f}, predicting {predicting:.0f} sheets/s; {kills} kills, same bytes: {same}")
+    for kind, (decoding, predicting, ratio) in rates.items():
+        print(f"{kind}: decoding alone {decoding:.1f}, predicting {predicting:.1f} sheets/s, ratio {ratio:.2f}")
+    print(f"{kills} kills, same bytes: {same}")
     print(", ".join(f"{key} {value}" for key, value in found.items()))
-    facts = {"benchmark": "collection", "ratio": round(ratio, 3), "sheets": len(sheets), "kills": kills, "same": same}
+    facts = {
+        "benchmark": "collection",
+        "ratio": round(rates["camera"][2], 3),
+        "sheets": len(sheets),
+        "kills": kills,
+        "same": same,
+    }
+    facts["ratio_drawn"] = round(rates["drawn"][2], 3)
     facts |= {f"{name}_seconds": round(took) for name, took in seconds.items()}
     facts |= {f"{name}_mb": round(peak) for name, peak in peaks.items()}
     facts |= {f"{name}_growth_mb": round(more) for name, more in growth.items()}

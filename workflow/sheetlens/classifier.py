@@ -37,8 +37,8 @@ class Answers:
 class Classifier:
     """A network with its temperature, its thresholds and what it knows of its training part."""
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        """Open a model folder on a device as `choose_device` takes it.
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None) -> None:
+        """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
 
         Raises UserError with one sentence where the folder is not whole or does not fit.
         """
@@ -47,7 +47,7 @@ class Classifier:
         try:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
-            self._where = choose_device(device, "float32", model["settings"]["threads"])
+            self._where = choose_device(device, "float32", threads or model["settings"]["threads"])
             self._net = fold(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
@@ -65,8 +65,6 @@ class Classifier:
             raise ValueError("its answers are no numbers")
         if not (self.facts["temperature"] > 0 and self.facts["limit"] > 0):
             raise ValueError("temperature and limit must be above 0")
-        if not all(isinstance(known["risk"], float) and "threshold" in known for known in self.facts["thresholds"]):
-            raise ValueError("a threshold lacks its risk, or a risk its threshold")
 
     @property
     def reason(self) -> str:

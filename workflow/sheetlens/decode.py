@@ -7,6 +7,7 @@ with a torn or grey lower half, bad blocks or shifted colours without a word. Ev
 import io
 import math
 import re
+import struct
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,8 @@ OTHERS = {  # how other files begin -> what they are
 JPEG_COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> simplejpeg's colours
 # What libjpeg-turbo says when picture data are lost; its other warnings are about form.
 DAMAGE = re.compile("premature end|bad huffman|instead of rst|extraneous bytes|corrupt jpeg", re.IGNORECASE)
+# What a broken header becomes in Pillow's decoders, where numbers turn out to be fractions, lists or nothing.
+STUMBLES = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error)
 PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 
@@ -92,7 +95,7 @@ def decode(data: bytes, original: Image.Image, least: tuple[int, int]) -> Decode
         return decoders.get(original.format or "", _decode_whole)(data, original, least)
     except MemoryError:
         raise RefusedImageError("needs more memory than one file may take") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except STUMBLES as error:
         if "truncated" in str(error):
             raise RefusedImageError("truncated: the file ends before the picture does") from None
         raise RefusedImageError(f"damaged: {error}") from None

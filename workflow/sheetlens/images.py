@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFilter, ImageOps
 
 from sheetlens.crop import find_sheet
-from sheetlens.decode import MEGAPIXELS, Decoded, RefusedImageError, decode, open_original, wrong_ending
+from sheetlens.decode import MEGAPIXELS, STUMBLES, Decoded, RefusedImageError, decode, open_original, wrong_ending
 from sheetlens.features import header_features, picture_features
 
 SIZE = 256  # pixels on a side, Tables 1 and 2
@@ -76,7 +76,7 @@ def read_sheet(data: bytes, fit: str = "squash", name: str = "", megapixels: int
             return _read(data, original, fit, name)
         except MemoryError:
             raise RefusedImageError("needs more memory than one file may take") from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except STUMBLES as error:
             raise RefusedImageError(f"damaged: {error}") from None
 
 

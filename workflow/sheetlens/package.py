@@ -25,7 +25,8 @@ def read_package(folder: Path) -> dict[str, Any]:
         facts = files.read_json(path)
         policy, size, fit = (facts[name] for name in ("policy", "image_size", "fit"))
         digests = {name: facts["files"][name] for name in PARTS if name in facts["files"]}
-        [float(threshold["risk"]) for threshold in facts["thresholds"]]
+        if not all(isinstance(known["risk"], float) and "threshold" in known for known in facts["thresholds"]):
+            raise ValueError("a threshold lacks its risk, or a risk its threshold")
     except (ValueError, RecursionError, KeyError, TypeError) as error:  # no JSON or no UTF-8 is a ValueError
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     for name in PARTS:

@@ -39,8 +39,9 @@ def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Te
     for layer in net:
         images = layer(images)
         if isinstance(layer, torch.nn.ReLU) and images.ndim == 4:
-            spread, mean = torch.std_mean(images, dim=(2, 3))
-            features += [mean, spread]
+            pixels = images.permute(0, 2, 3, 1).flatten(1, 2)  # as they lie in memory: std_mean takes twice as long
+            mean = pixels.mean(1)
+            features += [mean, (pixels - mean[:, None]).square_().mean(1).sqrt_()]
     return images, torch.cat(features, dim=1)
 
 

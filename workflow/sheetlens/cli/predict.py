@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the class needs torch, which takes seconds to import
 
 log = logging.getLogger(__name__)
 RISK = 0.05
+READERS = 4  # to a thread of the network: decoding a photograph costs four times as much
 EXISTING = click.Path(exists=True, path_type=Path)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -57,7 +58,7 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int) 
     from sheetlens.answers import write_part
     from sheetlens.collection import write_list
 
-    classifier = _open(model, risk)
+    classifier = _open(model, risk, workers)
     listing, part = output / "list.parquet", output / "parts/0"
     write_list(source, listing)
     write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"))
@@ -120,7 +121,7 @@ def predict_part(model: Path, listing: Path, risk: float, part: int, parts: int,
     """Read a part of a list with a model; after a kill, the same command continues."""
     from sheetlens.answers import write_part
 
-    write_part(_open(model, risk), listing, part, parts, stem, risk, workers, reporter("sheets read"))
+    write_part(_open(model, risk, workers), listing, part, parts, stem, risk, workers, reporter("sheets read"))
 
 
 @click.command()
@@ -134,10 +135,10 @@ def predict_merge(model: Path, listing: Path, risk: float, output: Path, stems: 
     _merge(_open(model, risk), listing, list(stems), risk, output)
 
 
-def _open(model: Path, risk: float) -> "Classifier":
+def _open(model: Path, risk: float, workers: int = 1) -> "Classifier":
     from sheetlens.classifier import Classifier
 
-    classifier = Classifier(model)
+    classifier = Classifier(model, threads=-(-workers // READERS))
     log.info("%s: %s", classifier.facts["title"], classifier.reason)
     asked = classifier.threshold(risk)
     if asked["threshold"] is None:
