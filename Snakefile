@@ -97,6 +97,7 @@ onstart:
 
 
 onsuccess:
+    note_hashes()
     print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 
 

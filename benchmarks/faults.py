@@ -37,15 +37,15 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
 
 
-def start(folder: Path, arguments: Sequence[object]) -> subprocess.Popen[str]:
-    """Start the workflow in a folder; what it says goes to `run.log` there."""
+def start(folder: Path, arguments: Sequence[object], log: Path | None = None) -> subprocess.Popen[str]:
+    """Start the workflow in a folder; what it says goes to a log, `run.log` there unless another is given."""
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
         "--workflow-profile", ROOT / "profiles/default", *arguments,
     ]  # fmt: skip
-    with (folder / "run.log").open("a") as log:
+    with (log or folder / "run.log").open("a") as file:
         words = [str(word) for word in command]
-        return subprocess.Popen(words, stdout=log, stderr=log, text=True)  # noqa: S603
+        return subprocess.Popen(words, stdout=file, stderr=file, text=True)  # noqa: S603
 
 
 def kill(process: subprocess.Popen[str], kind: str) -> None:

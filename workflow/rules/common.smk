@@ -14,6 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
+from sheetlens import hashes
 from sheetlens.config import read_settings
 from sheetlens.errors import UserError
 from sheetlens.fetch import folder
@@ -282,3 +283,10 @@ def hold_results():
             )
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(dataset.source)
+    hashes.begin(Path("results"))
+
+
+def note_hashes():
+    """Note what was made, and name what somebody else changed since the last run."""
+    for name in hashes.note(Path("results")):
+        print(f"results/{name} changed since the last run, and not by one: 'sheetlens check' says more", file=sys.stderr)

@@ -15,6 +15,7 @@ import click
 
 from sheetlens import __version__
 from sheetlens.cli.audit import audit
+from sheetlens.cli.check import check
 from sheetlens.cli.document import crate, document, judge
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
@@ -67,6 +68,7 @@ COMMANDS = (
     hotspots,
     annotate,
     review,
+    check,
     pull,
     push,
     stale,

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# A newcomer's path, with the commands of README.md: clone, demo, own photographs, predict, review.
+#   tests/newcomer.sh FOLDER PHOTOGRAPHS
+# FOLDER is a new one, PHOTOGRAPHS has a sub-folder for each class. Nothing but make, git and Python is needed.
+set -euo pipefail
+project=$(cd "$(dirname "$0")/.." && pwd)
+photographs=$(cd "$2" && pwd)
+mkdir -p "$1"
+git clone --quiet "$project" "$1/sheetlens"
+cd "$1/sheetlens"
+
+make demo
+make own SHEETS="$photographs"
+. .venv/bin/activate
+sheetlens predict results/own/models/table1/random-1 "$photographs" --output answers
+sheetlens check
+
+sheetlens review answers --port "${PORT:-8600}" &
+trap 'kill $!' EXIT
+for _ in $(seq 30); do
+    sleep 1
+    python -c 'import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode())' \
+        "http://127.0.0.1:${PORT:-8600}/" > answers/review.html 2> answers/review.log && break
+done
+[ -s answers/review.html ]
+echo "The whole path is walked."
