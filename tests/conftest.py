@@ -58,6 +58,13 @@ TINY = {
     "figures": {"dots_per_inch": 50},
 }
 
+SECRETS = {
+    "SI_API_KEY": "s3cret-k3y",
+    "GBIF_USER": "b0tanist",
+    "GBIF_PWD": "s3cret-w0rd",
+    "GBIF_EMAIL": "b0t@herbari.um",
+}
+
 
 def tiny_demo(folder: Path) -> list[object]:
     """Arguments that run the whole demo on few sheets."""
@@ -76,9 +83,9 @@ def digests(results: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """A folder with one finished run of the tiny demo."""
+    """A folder with one finished run of the tiny demo, in whose surroundings secrets stand."""
     folder = tmp_path_factory.mktemp("finished")
-    result = snakemake(folder, *tiny_demo(folder))
+    result = snakemake(folder, *tiny_demo(folder), env=os.environ | SECRETS)
     assert result.returncode == 0, result.stderr
     assert "The report is results/report.html" in result.stderr
     return folder

@@ -62,7 +62,9 @@ def missing() -> str:
         return f"Slurm is not installed: no {', '.join(programs)} (Debian: slurm-wlm and munge)"
     if os.geteuid() != 0:
         return "slurmd needs root to start jobs"
-    return f"this machine belongs to a cluster ({SYSTEM}/slurm.conf)" if (SYSTEM / "slurm.conf").exists() else ""
+    found = SYSTEM / "slurm.conf"
+    left = found.is_symlink() and "pytest-of-" in str(found.readlink())  # by a killed test
+    return f"this machine belongs to a cluster ({found})" if found.exists() and not left else ""
 
 
 @contextlib.contextmanager

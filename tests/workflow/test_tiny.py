@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from sheetlens.files import read_json, read_table
-from tests.conftest import digests, snakemake, tiny_demo
+from tests.conftest import SECRETS, digests, snakemake, tiny_demo
 
 
 def test_every_product_is_there(finished):
@@ -108,3 +108,9 @@ def test_snakemakes_own_report(finished):
     result = snakemake(finished, *tiny_demo(finished), "--report", "report.zip")
     assert result.returncode == 0, result.stderr
     assert (finished / "report.zip").stat().st_size > 100_000
+
+
+def test_no_secret_of_the_surroundings_is_in_a_product_a_log_or_the_notes_of_a_run(finished):
+    read = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    assert any(path.name == "ro-crate-metadata.json" for path in read)
+    assert not [path for path, data in read.items() for secret in SECRETS.values() if secret.encode() in data]
