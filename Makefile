@@ -12,7 +12,7 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, make push    the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock   for developers"
+	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -47,11 +47,18 @@ format: .venv/installed
 
 lock: .venv/installed
 	python envs/lock.py
+	"$(PYTHON)" envs/install.py
+	python envs/licences.py
 	python -m sheetlens.config
+
+vulnerabilities:
+	@"$(PYTHON)" -m venv .audit
+	@.audit/bin/pip install --quiet pip-audit
+	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
 	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 or newer."; exit 1; }
 	@"$(PYTHON)" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock
+.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities

@@ -31,6 +31,12 @@ def test_versions_are_the_locks(environment):
     assert "python >=3.11,<3.14" in read(environment)["dependencies"]
 
 
+def test_the_licence_of_every_locked_package_is_listed():
+    rows = [line.split("\t") for line in (ROOT / "envs/licences.tsv").read_text().splitlines()[1:]]
+    assert {f"{name}=={version}" for name, version, _ in rows} == PINS, "run: make lock"
+    assert all(licence for *_, licence in rows)
+
+
 def test_every_rule_that_computes_names_an_environment():
     used = set()
     for path, text in RULES.items():

@@ -1,0 +1,30 @@
+"""List what each locked package says of its licence, in envs/licences.tsv: `make lock` calls it."""
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
+UNKNOWN = "not installed here (another platform or Python)"
+
+
+def licence(name: str) -> str:
+    """An SPDX expression where a package has one, else its classifiers, else the first line of its free text."""
+    try:
+        said = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return UNKNOWN
+    classes = [line.split(" :: ")[-1] for line in said.get_all("Classifier", []) if line.startswith("License ::")]
+    free = (said.get("License") or "").strip().split("\n")[0]
+    return said.get("License-Expression") or ", ".join(sorted(classes)) or free or "says nothing"
+
+
+def main() -> None:
+    """Write name, version and licence of every pin."""
+    pins = filter(None, map(PIN.match, Path("requirements.lock").read_text().splitlines()))
+    rows = [("package", "version", "licence"), *((*pin.groups(), licence(pin[1])) for pin in pins)]
+    Path("envs/licences.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()
