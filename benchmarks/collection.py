@@ -34,7 +34,7 @@ from sheetlens.config import DemoSource, Limits
 from sheetlens.fetch import demo
 from sheetlens.readers import Readers
 
-SHEETS, DRAWN, SEED = 20_000, 240, 77  # another seed than the demo's: sheets the model has not seen
+SHEETS, DRAWN, SEED = 20_000, 1_200, 77  # another seed than the demo's: sheets the model has not seen
 CABINET, TREATED = 100, 1 / 8  # sheets in a cabinet, share of treated cabinets
 SHARES = {True: (0.4, 0.95), False: (0.0, 0.05)}  # of stained sheets in a cabinet, treated or not
 WORKERS, ROUNDS, KILLS = 2, 3, 12
