@@ -26,7 +26,8 @@ import psutil
 from benchmarks.faults import kill, start
 from tests.conftest import digests, sheetlens, tiny_demo
 
-FIRST, STEP = 3, 3  # megabytes of the small file system, and how much it grows
+FIRST, GROWTH = 3, 1.5  # megabytes of the small file system, and how much it grows each time
+ENOUGH = 4000  # megabytes
 DAY = 86_400_000_000_000  # nanoseconds
 HALF = 25.0  # seconds: about the middle of the small demo
 FULL = ("disk is full", "No space left")
@@ -94,7 +95,7 @@ def full_disk(folder: Path, arguments: Arguments, expected: dict[str, str]) -> O
             outcome.injected += 1
             text = said(folder)
             outcome.expect(any(words in text for words in FULL), f"at {size} MB: {text[-300:]}")
-            size += STEP
+            size = round(GROWTH * size)
             set_options(f"size={size}m")
         compare(outcome, place, expected)
     return outcome
@@ -103,7 +104,7 @@ def full_disk(folder: Path, arguments: Arguments, expected: dict[str, str]) -> O
 def read_only(folder: Path, arguments: Arguments, expected: dict[str, str]) -> Outcome:
     """Let the disk become one that can only be read: before a run, and in its midst."""
     outcome, place = Outcome(), folder / "read"
-    with small_disk(place, 1000) as set_options:
+    with small_disk(place, ENOUGH) as set_options:
         for after in (0.0, HALF):
             process = start(place, arguments, folder / "run.log") if after else None
             time.sleep(after)
