@@ -25,7 +25,7 @@ import psutil
 from tests.conftest import ROOT, digests, tiny_demo
 
 KINDS = ("SIGTERM to Snakemake", "SIGKILL to Snakemake", "SIGKILL to all")
-LONGEST = 25.0  # seconds a run is left alone at most: about two steps of the small demo and the start
+LONGEST = 14.0  # seconds a run is left alone at most: the start, and a few steps of the small demo
 
 
 @dataclass
