@@ -1,10 +1,12 @@
 import asyncio
+import io
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
 from sheetlens import files
+from sheetlens.review.evidence import Evidence
 from sheetlens.review.journal import NAME, Journal
 from sheetlens.review.queue import REASONS, open_run
 from sheetlens.review.server import MARK, make_app
@@ -94,6 +96,18 @@ def test_evidence_is_for_those_who_gave_its_model(run, tmp_path):
         result = sheetlens("review", run, "--model", *arguments)
         assert result.returncode == 1
         assert sentence in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("fit", "shape"), [("squash", "photograph"), ("letterbox", ""), ("crop_sheet", "")])
+def test_a_map_is_laid_over_the_photograph_or_over_what_the_network_saw_of_it(run, tmp_path, fit, shape):
+    model = write_model(tmp_path / "model")
+    facts = files.read_json(model / "package.json")
+    files.write_json(model / "package.json", facts | {"fit": fit})
+    queue = open_run(run)
+    found = Image.open(io.BytesIO(Evidence(queue, model).overlay(0).picture))
+    width, height = Image.open(queue.photograph(0)).size
+    expected = width / height if shape == "photograph" else 1
+    assert width != height and found.width / found.height == pytest.approx(expected, rel=0.01)
 
 
 def test_the_page_as_files_goes_on_where_it_was(tmp_path):
