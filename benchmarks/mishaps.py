@@ -187,7 +187,7 @@ def killed_readers(place: Path, folder: Path) -> Outcome:
         command = [sys.executable, "-m", "sheetlens", "predict", model, sheets, "--output", output, "--workers", "2"]
         process = psutil.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            readers = [child for child in process.children() if "sheetlens.readers" in child.cmdline()]
+            readers = [child for child in process.children() if _decodes(child)]
             if readers and outcome.injected < kills:
                 readers[0].kill()
                 outcome.injected += 1
@@ -196,6 +196,21 @@ def killed_readers(place: Path, folder: Path) -> Outcome:
         made.append((output / "predictions.csv").read_bytes())
     outcome.expect(made[0] == made[1], "other answers after readers were killed")
     return outcome
+
+
+def told(kind: str, outcome: Outcome) -> Outcome:
+    """Print what came of one kind of mishap."""
+    print(f"{kind:<18} {outcome.injected:4}   lost {len(outcome.lost)}", flush=True)
+    for text in outcome.lost[:10]:
+        print(f"    {text}", flush=True)
+    return outcome
+
+
+def _decodes(process: psutil.Process) -> bool:
+    try:
+        return "sheetlens.readers" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def main() -> None:
@@ -209,19 +224,17 @@ def main() -> None:
             raise SystemExit((alone / "run.log").read_text())
         expected = digests(alone / "results")
         print(f"{platform.platform()}, {os.cpu_count()} cores; {len(expected)} products", flush=True)
-        outcomes = {
-            "full disk": full_disk(folder, arguments, expected),
-            "read-only disk": read_only(folder, arguments, expected),
-            "two runs at once": two_at_once(folder, arguments, expected),
-            "clock jumps": clock_jumps(folder, arguments, expected),
-            "killed readers": killed_readers(alone, folder),
-            "changed products": changed_products(alone, arguments, expected, folder / "run.log"),
-        }
-    for kind, outcome in outcomes.items():
-        print(f"{kind:<18} {outcome.injected:4}   lost {len(outcome.lost)}")
-        print(*(f"    {text}" for text in outcome.lost[:10]), sep="\n", end="\n" if outcome.lost else "")
-    facts = {"benchmark": "mishaps", "injected": sum(outcome.injected for outcome in outcomes.values())}
-    print(json.dumps(facts | {"lost": sum(len(outcome.lost) for outcome in outcomes.values())}))
+        common = (folder, arguments, expected)
+        outcomes = [
+            told("full disk", full_disk(*common)),
+            told("read-only disk", read_only(*common)),
+            told("two runs at once", two_at_once(*common)),
+            told("clock jumps", clock_jumps(*common)),
+            told("killed readers", killed_readers(alone, folder)),
+            told("changed products", changed_products(alone, arguments, expected, folder / "run.log")),
+        ]
+    facts = {"benchmark": "mishaps", "injected": sum(outcome.injected for outcome in outcomes)}
+    print(json.dumps(facts | {"lost": sum(len(outcome.lost) for outcome in outcomes)}))
 
 
 if __name__ == "__main__":
