@@ -30,8 +30,9 @@ from PIL import Image
 
 from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Train
+from sheetlens.config.networks import HIDDEN, INPUT_SIZE
 from sheetlens.device import Device, choose_device
-from sheetlens.networks import HIDDEN, INPUT_SIZE, TABLES, build_network
+from sheetlens.networks import TABLES, build_network
 from sheetlens.recipe import make_optimiser
 from sheetlens.train import Part, _fit, _train_epoch, predict_logits
 

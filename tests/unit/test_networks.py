@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sheetlens.networks import Dropout, build_network, fold
+from sheetlens.config import Network
+from sheetlens.networks import TABLES, Dropout, build_network, fold
 
 # Tables 1 and 2 of the paper: the output of every layer for one sheet. The tables rectify before they
 # pool; the code pools first (see networks.py), so the rectified shape is the pooled one.
@@ -96,3 +97,31 @@ def test_a_folded_network_gives_the_same_logits_and_leaves_the_network_as_it_was
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded)
     assert torch.allclose(folded(images), network.eval()(images), atol=1e-5)
     assert list(network.state_dict()) == names
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_papers_layers_given_as_a_definition_are_the_papers_network(name):
+    weights = []
+    for network in (name, Network(groups=TABLES[name])):
+        torch.manual_seed(3)
+        weights.append(build_network(network, 2).state_dict())
+    assert list(weights[0]) == list(weights[1])
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize(("pooling", "order"), [("max", ["pool1", "relu1"]), ("average", ["relu1", "pool1"])])
+def test_a_network_of_other_groups(pooling, order):
+    network = build_network(Network(groups=[(4, 7), (6, 3)], pooling=pooling, hidden=20), 3).eval()
+    assert [name for name, _ in network.named_children()][2:4] == order
+    assert network.hidden.weight.shape == (20, 6 * 61 * 61)  # 256 to 250 to 125, to 123 to 61
+    images = torch.rand(2, 3, 256, 256)
+    assert network(images).shape == (2, 3)
+    features = torch.randn(1, 4, 6, 6)
+    pooled = network[3](network[2](features.clone()))
+    expected = features.relu().unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    assert torch.allclose(pooled, expected.amax(4) if pooling == "max" else expected.mean(4), atol=1e-6)
+
+
+def test_the_last_pixel_is_enough_for_a_network():
+    groups = [(2, 3)] * 6  # 256, 127, 62, 30, 14, 6, 2
+    assert build_network(Network(groups=[*groups, (2, 1)]), 2).hidden.in_features == 2

@@ -10,19 +10,19 @@ import torch
 from safetensors.torch import load_file
 
 from sheetlens import files
-from sheetlens.config import Train
+from sheetlens.config import Network, Train
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
-from sheetlens.predict import predict_sheets
+from sheetlens.predict import load_network, predict_sheets
 from sheetlens.train import channel_statistics, train_network
 
 PRODUCTS = ("weights.safetensors", "model.json", "history.csv")
 SETTINGS = Train(epochs=2, batch_size=8, device="cpu")
 
 
-def train(image_set, folder, settings=SETTINGS, seed=1):
+def train(image_set, folder, settings=SETTINGS, seed=1, network=("table1", None)):
     data = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
-    train_network(*data, "table1", seed, settings, folder)
+    train_network(*data, network[0], seed, settings, folder, network[1])
     return [files.sha256(folder / name) for name in PRODUCTS]
 
 
@@ -129,6 +129,15 @@ def test_model_says_what_it_is(trained):
     assert facts["weights_sha256"] == trained[1][0]
     weights = load_file(trained[0] / "weights.safetensors")
     assert weights["output.weight"].shape == (3, 500)
+
+
+def test_a_model_of_a_defined_network_says_how_it_is_built(image_set, trained, tmp_path):
+    definition = Network(groups=[(4, 9), (4, 9), (4, 9)], pooling="average", hidden=10)
+    train(image_set, tmp_path, network=("narrow", definition))
+    net, facts = load_network(tmp_path)
+    assert (facts["network"], facts["definition"]) == ("narrow", definition.facts)
+    assert net.hidden.weight.shape == (10, 4 * 25 * 25)
+    assert "definition" not in files.read_json(trained[0] / "model.json")
 
 
 def test_predictions_of_a_model(image_set, trained, tmp_path):

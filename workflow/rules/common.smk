@@ -121,8 +121,14 @@ def source_settings(wildcards):
 
 def train_settings(wildcards):
     """Param: the config's section `train` with the learning rate of one network, as JSON."""
-    rate = {wildcards.network: settings.train.learning_rate[wildcards.network]}
+    rate = {wildcards.network: settings.train.rate(wildcards.network)}
     return settings.train.model_copy(update={"learning_rate": rate}).model_dump_json()
+
+
+def definition_option(wildcards):
+    """Param: the option that says what a network is, or nothing for one of the paper's."""
+    definition = settings.networks.get(wildcards.network)
+    return ["--definition", to_json(definition.facts).decode()] if definition else []
 
 
 def source_files(wildcards):

@@ -27,6 +27,7 @@ rule train_network:
         runtime=more_each_attempt(240),
     params:
         settings=train_settings,
+        definition=definition_option,
         launcher=training_launcher(),
         folder=subpath(output.weights, parent=True),
     message:
@@ -35,6 +36,7 @@ rule train_network:
         "{params.launcher} -m sheetlens train"
         " --settings {params.settings:q}"
         " --network {wildcards.network}"
+        " {params.definition:q}"
         " --seed {wildcards.seed}"
         " --pixels {input.pixels:q}"
         " --index {input.index:q}"

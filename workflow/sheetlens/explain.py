@@ -25,7 +25,7 @@ from sheetlens.classifier import Classifier
 from sheetlens.config import Limits
 from sheetlens.device import choose_device
 from sheetlens.images import POLICY
-from sheetlens.networks import build_network, fold
+from sheetlens.networks import fold, rebuild
 from sheetlens.predict import BATCH, load_network
 from sheetlens.readers import Readers, Reading
 from sheetlens.shards import AHEAD, in_order
@@ -69,7 +69,7 @@ class Explainer:
         self._classes, self._normalisation = facts["classes"], facts["normalisation"]
         self._device = choose_device("auto", "float32", facts["settings"]["threads"]).name
         torch.manual_seed(facts["seed"])
-        untrained = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
+        untrained = rebuild(facts)
         self._trained, self._untrained = (
             fold(network).requires_grad_(False).to(self._device) for network in (net, untrained)
         )

@@ -1,13 +1,13 @@
-"""The two networks of Schuettpelz et al. 2017, built from the paper's layer tables."""
+"""The two networks of Schuettpelz et al. 2017, built from the paper's layer tables, and others like them."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-INPUT_SIZE = 256  # pixels on a side, Tables 1 and 2
-HIDDEN = 500  # width of the linear layer before the output, Tables 1 and 2
+from sheetlens.config import Network
 
 # One pair for each group "convolution, batch normalisation, ReLU, 2x2 pooling": output channels and
 # kernel width. The kernels follow from the output shapes the tables print (no padding, stride 1).
@@ -46,27 +46,37 @@ def fold(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def build_network(name: str, classes: int, dropout: float = 0.5) -> nn.Sequential:
-    """Build one network of the paper with fresh weights from torch's global random state.
+def build_network(network: str | Network, classes: int, dropout: float = 0.5) -> nn.Sequential:
+    """Build a network of the paper by its name, or one by its definition, with fresh weights from torch's random state.
 
     Takes float images in [0, 1], shape (N, 3, 256, 256), and returns logits, shape (N, classes).
     The softmax of the tables belongs to the loss and to the reader of the logits.
     Raises KeyError for a name that is not in TABLES.
     Source: Tables 1 and 2; dropout 0.5 is the default of Mathematica, which the paper used.
     """
+    definition = Network(groups=TABLES[network]) if isinstance(network, str) else network
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels, size = 3, INPUT_SIZE
-    for number, (width, kernel) in enumerate(TABLES[name], start=1):
+    channels = 3
+    for number, (width, kernel) in enumerate(definition.groups, start=1):
         layers[f"convolution{number}"] = nn.Conv2d(channels, width, kernel)
         layers[f"normalisation{number}"] = nn.BatchNorm2d(width)
-        # The tables pool after the ReLU. Both orders give the same numbers (the maximum of
-        # rectified values is the rectified maximum); this one rectifies a quarter as many.
-        layers[f"pool{number}"] = nn.MaxPool2d(2)
+        if definition.pooling == "max":
+            # The tables pool after the ReLU. Both orders give the same numbers (the maximum of
+            # rectified values is the rectified maximum); this one rectifies a quarter as many.
+            layers[f"pool{number}"] = nn.MaxPool2d(2)
         layers[f"relu{number}"] = nn.ReLU(inplace=True)
-        channels, size = width, (size - kernel + 1) // 2
+        if definition.pooling == "average":
+            layers[f"pool{number}"] = nn.AvgPool2d(2)
+        channels = width
     layers["flatten"] = nn.Flatten()
     layers["dropout"] = Dropout(dropout)
-    layers["hidden"] = nn.Linear(channels * size * size, HIDDEN)
+    layers["hidden"] = nn.Linear(channels * definition.side**2, definition.hidden)
     layers["relu"] = nn.ReLU(inplace=True)
-    layers["output"] = nn.Linear(HIDDEN, classes)
+    layers["output"] = nn.Linear(definition.hidden, classes)
     return nn.Sequential(layers)
+
+
+def rebuild(facts: dict[str, Any]) -> nn.Sequential:
+    """The network that a `model.json` speaks of, with fresh weights."""
+    network = Network.model_validate(facts["definition"]) if "definition" in facts else facts["network"]
+    return build_network(network, len(facts["classes"]), facts["settings"]["dropout"])

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sheetlens import files, likeness
 from sheetlens.device import choose_device
-from sheetlens.networks import build_network, fold
+from sheetlens.networks import fold, rebuild
 from sheetlens.pack import open_pack
 from sheetlens.train import batch_images
 
@@ -25,7 +25,7 @@ def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
     """
     facts = files.read_json(folder / "model.json")
     with torch.device("meta"):  # no need to draw weights that are replaced at once
-        net = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
+        net = rebuild(facts)
     net.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
     return net.eval(), facts
 

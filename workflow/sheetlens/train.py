@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
 from sheetlens.checkpoint import Before, Progress, Watch
-from sheetlens.config import Train
+from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
 from sheetlens.errors import UserError
@@ -41,10 +41,18 @@ class Part:
 
 
 def train_network(
-    pixels: Path, index: Path, split: Path, network: str, seed: int, settings: Train, folder: Path
+    pixels: Path,
+    index: Path,
+    split: Path,
+    network: str,
+    seed: int,
+    settings: Train,
+    folder: Path,
+    definition: Network | None = None,
 ) -> None:
     """Train one network and write `weights.safetensors`, `model.json` and `history.csv` into `folder`.
 
+    `network` is its name; `definition` says what it is, if it is none of the paper's, and is part of `model.json`.
     The weights are those of the epoch with the best validation accuracy. While it trains, a checkpoint stands
     in the folder; a later call with the same data and settings continues from it and ends in the same
     bytes. SIGTERM and SIGINT write one before they stop the process. A batch that does not fit into memory is read in
@@ -62,7 +70,7 @@ def train_network(
     images = torch.from_numpy(pack).to(device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     torch.manual_seed(seed)
-    net = team.spread(build_network(network, len(classes), settings.dropout))
+    net = team.spread(build_network(definition or network, len(classes), settings.dropout))
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rate = settings.rate(network)
     facts: dict[str, Any] = {
@@ -81,6 +89,8 @@ def train_network(
         "data": {"index_sha256": files.sha256(index), "split_sha256": files.sha256(split)},
         "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
     }
+    if definition:
+        facts["definition"] = definition.facts
     if team.size > 1:
         facts["processes"] = team.size
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from sheetlens import files
 from sheetlens.device import choose_device
-from sheetlens.networks import build_network
+from sheetlens.networks import rebuild
 from sheetlens.pack import open_pack
 from sheetlens.predict import load_network
 from sheetlens.train import batch_images
@@ -34,7 +34,7 @@ def explain_sheets(
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
     torch.manual_seed(facts["seed"])
-    untrained = build_network(facts["network"], len(facts["classes"]), facts["settings"]["dropout"])
+    untrained = rebuild(facts)
     tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
     names = [f"probability_{name}" for name in facts["classes"]]
     tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]

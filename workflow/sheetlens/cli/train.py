@@ -5,22 +5,32 @@ from pathlib import Path
 import click
 
 from sheetlens.cli.options import FILE, FOLDER, PATH, Section
-from sheetlens.config import Train
+from sheetlens.config import Network, Train
 
 
 @click.command()
 @click.option("--settings", type=Section(Train), required=True, help="The config's section `train`.")
 @click.option("--network", required=True, help="Name of the network.")
+@click.option("--definition", type=Section(Network), help="What it is, from the config's section `networks`.")
 @click.option("--seed", type=int, required=True, help="Same seed, same weights (CPU).")
 @click.option("--pixels", type=FILE, required=True, help="Image set.")
 @click.option("--index", type=FILE, required=True, help="Its table.")
 @click.option("--split", "split_file", type=FILE, required=True, help="Split to train on.")
 @click.option("--folder", type=PATH, required=True, help="Model folder to write.")
-def train(settings: Train, network: str, seed: int, pixels: Path, index: Path, split_file: Path, folder: Path) -> None:
+def train(
+    settings: Train,
+    network: str,
+    definition: Network | None,
+    seed: int,
+    pixels: Path,
+    index: Path,
+    split_file: Path,
+    folder: Path,
+) -> None:
     """Train a network; after a kill, the same command continues."""
     from sheetlens.train import train_network
 
-    train_network(pixels, index, split_file, network, seed, settings, folder)
+    train_network(pixels, index, split_file, network, seed, settings, folder, definition)
 
 
 @click.command()

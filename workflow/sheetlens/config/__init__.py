@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
+from sheetlens.config.networks import PAPER_NETWORKS, Network
 from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
 from sheetlens.config.portals import (
     Corrections,
@@ -47,6 +48,7 @@ __all__ = [
     "IiifSource",
     "Images",
     "Limits",
+    "Network",
     "Paper",
     "Predict",
     "Recipe",
@@ -81,7 +83,7 @@ class Dataset(Closed):
     source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian", "urls", "iiif"] = Field(
         description="Where the sheets come from; the section of the same name says how."
     )
-    network: Literal["table1", "table2"] = Field(description="The paper's network: Table 1 or Table 2.")
+    network: str = Field(description="table1 or table2, the paper's networks, or one of the section `networks`.")
     demo: DemoSource | None = Field(default=None, description="Used with `source: demo`.")
     folder: FolderSource | None = Field(default=None, description="Used with `source: folder`.")
     figshare: dict[str, FigshareFile] | None = Field(
@@ -121,6 +123,7 @@ class Settings(Closed):
     run: tuple[str, ...] = Field(default=(), description="Names of the data sets to run; empty: all of them.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="The data sets, by name.")
     fetch: Fetch = Field(default=Fetch(), description="How servers are asked for files.")
+    networks: dict[str, Network] = Field(default={}, description="Networks beside the paper's, by name.")
     images: Images = Field(default=Images(), description="Preparation of the image set.")
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
     train: Train = Field(default=Train(), description="Training of the networks.")
@@ -133,6 +136,7 @@ class Settings(Closed):
     def _names_are_usable(self) -> Self:
         named = [("data set", name) for name in self.datasets]
         named += [("collection", name) for name in self.predict.collections]
+        named += [("network", name) for name in self.networks]
         for kind, name in named:
             if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name in RESERVED:
                 raise ValueError(
@@ -142,6 +146,18 @@ class Settings(Closed):
         unknown = set(self.run) - set(self.datasets)
         if unknown:
             raise ValueError(f"run names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _networks_are_known(self) -> Self:
+        known = [*PAPER_NETWORKS, *self.networks]
+        if len(set(known)) < len(known):
+            raise ValueError(f"networks has another {' or '.join(PAPER_NETWORKS)}: those are the paper's")
+        named = {f"datasets.{name}.network": dataset.network for name, dataset in self.datasets.items()}
+        named |= {f"train.learning_rate.{name}": name for name in self.train.learning_rate}
+        for key, name in named.items():
+            if name not in known:
+                raise ValueError(f"{key} names the network '{name}', and the networks are {known}")
         return self
 
     @model_validator(mode="after")
