@@ -65,7 +65,7 @@ def test_paper_config_states_the_paper():
         ({"networks": {"a/b": {"groups": [[4, 5]]}}}, "network name 'a/b' becomes a folder"),
         ({"networks": {"w": {"groups": [[4, 5]], "poling": "max"}}}, "unknown key 'networks.w.poling'"),
         ({"networks": {"w": {"groups": [[4, 5]] * 7}}}, "'networks.w': the groups leave none of a sheet's 256 pixels"),
-        ({"networks": {"w": {"groups": []}}}, "'networks.w.groups' is []"),
+        ({"networks": {"w": {"groups": []}}}, "'networks.w': a network has either groups or a backbone"),
         ({"split": {"test": 0.3}}, "must add up to 1"),
         ({"split": {"seeds": [1, 1]}}, "different from each other"),
         ({"run": ["mercuri"]}, "known are ['lycophytes', 'mercury']"),

@@ -131,6 +131,12 @@ def definition_option(wildcards):
     return ["--definition", to_json(definition.facts).decode()] if definition else []
 
 
+def weights_file(wildcards):
+    """Input: the file here that a network's weights start from, if there is one."""
+    definition = settings.networks.get(wildcards.network)
+    return [definition.weights.path] if definition and definition.weights and definition.weights.path else []
+
+
 def source_files(wildcards):
     """Input: the files here that a data set's source reads, and its specimen records."""
     dataset = settings.datasets[wildcards.dataset]

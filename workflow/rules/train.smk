@@ -9,6 +9,7 @@ rule train_network:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        weights=weights_file,
         modules=modules("train"),
     output:
         weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",

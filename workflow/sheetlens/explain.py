@@ -74,7 +74,7 @@ class Explainer:
             fold(network).requires_grad_(False).to(self._device) for network in (net, untrained)
         )
         channels = parted(self._trained)[0](torch.zeros(1, 3, 64, 64, device=self._device)).shape[1]
-        means = load_file(folder / "typical.safetensors")["centre"][-2 * channels : -channels]  # see `read_batch`
+        means = load_file(folder / "typical.safetensors")["centre"][-2 * channels :][:channels]  # see `read_batch`
         self._usual = torch.from_numpy(means).view(1, channels, 1, 1).to(self._device)
 
     def explain(self, pixels: NDArray[np.uint8], wanted: list[int]) -> Iterator[Explanation]:

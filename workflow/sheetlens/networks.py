@@ -1,4 +1,4 @@
-"""The two networks of Schuettpelz et al. 2017, built from the paper's layer tables, and others like them."""
+"""The two networks of Schuettpelz et al. 2017, built from the paper's layer tables, and others beside them."""
 
 from collections import OrderedDict
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sheetlens.backbones import State, build_backbone
 from sheetlens.config import Network
 
 # One pair for each group "convolution, batch normalisation, ReLU, 2x2 pooling": output channels and
@@ -33,6 +34,7 @@ class Dropout(nn.Dropout):
 def fold(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading alone: each batch normalisation is part of the convolution before it.
 
+    Those within a backbone stay as they are.
     The layers that are left are shared with `network`, and are in evaluation mode from here on.
     """
     network.eval()
@@ -46,8 +48,12 @@ def fold(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def build_network(network: str | Network, classes: int, dropout: float = 0.5) -> nn.Sequential:
+def build_network(
+    network: str | Network, classes: int, dropout: float = 0.5, weights: State | None = None
+) -> nn.Sequential:
     """Build a network of the paper by its name, or one by its definition, with fresh weights from torch's random state.
+
+    A backbone starts from `weights` if there are some (see `read_weights`).
 
     Takes float images in [0, 1], shape (N, 3, 256, 256), and returns logits, shape (N, classes).
     The softmax of the tables belongs to the loss and to the reader of the logits.
@@ -55,8 +61,12 @@ def build_network(network: str | Network, classes: int, dropout: float = 0.5) ->
     Source: Tables 1 and 2; dropout 0.5 is the default of Mathematica, which the paper used.
     """
     definition = Network(groups=TABLES[network]) if isinstance(network, str) else network
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels = 3
+    if definition.backbone:
+        layers, features = build_backbone(definition, weights)
+        layers["dropout"] = Dropout(dropout)
+        layers["output"] = nn.Linear(features, classes)
+        return nn.Sequential(layers)
+    layers, channels = OrderedDict(), 3
     for number, (width, kernel) in enumerate(definition.groups, start=1):
         layers[f"convolution{number}"] = nn.Conv2d(channels, width, kernel)
         layers[f"normalisation{number}"] = nn.BatchNorm2d(width)

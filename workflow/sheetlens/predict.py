@@ -10,6 +10,7 @@ from safetensors.numpy import save
 from safetensors.torch import load_file
 
 from sheetlens import files, likeness
+from sheetlens.backbones import Features
 from sheetlens.device import choose_device
 from sheetlens.networks import fold, rebuild
 from sheetlens.pack import open_pack
@@ -33,7 +34,8 @@ def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
 def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, shape (n, classes), and features for `likeness`, shape (n, d), of normalised images; both float32.
 
-    Features are mean and standard deviation over the picture of each channel behind each convolution's group.
+    Features are mean and standard deviation over the picture of each channel behind each convolution's group; of a
+    backbone, the mean of each channel of its last features.
     """
     features = []
     for layer in net:
@@ -42,6 +44,8 @@ def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Te
             pixels = images.permute(0, 2, 3, 1).flatten(1, 2)  # as they lie in memory: std_mean takes twice as long
             mean = pixels.mean(1)
             features += [mean, (pixels - mean[:, None]).square_().mean(1).sqrt_()]
+        elif isinstance(layer, Features):
+            features.append(images.flatten(2).mean(2) if images.ndim == 4 else images)
     return images, torch.cat(features, dim=1)
 
 

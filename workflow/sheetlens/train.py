@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
+from sheetlens.backbones import IMAGENET, read_weights
 from sheetlens.checkpoint import Before, Progress, Watch
 from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
@@ -66,11 +67,12 @@ def train_network(
     parts = files.read_table(split).set_index("image_id")["part"].reindex(table["image_id"])
     classes = sorted(table["label"].unique())
     pack = open_pack(pixels)
-    mean, std = channel_statistics(pack, np.flatnonzero(parts == "train"))
+    weights = read_weights(definition) if definition else None
+    mean, std = channel_statistics(pack, np.flatnonzero(parts == "train")) if weights is None else IMAGENET.values()
     images = torch.from_numpy(pack).to(device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     torch.manual_seed(seed)
-    net = team.spread(build_network(definition or network, len(classes), settings.dropout))
+    net = team.spread(build_network(definition or network, len(classes), settings.dropout, weights))
     net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rate = settings.rate(network)
     facts: dict[str, Any] = {

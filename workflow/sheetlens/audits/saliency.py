@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from sheetlens import files
 from sheetlens.device import choose_device
+from sheetlens.errors import UserError
 from sheetlens.networks import rebuild
 from sheetlens.pack import open_pack
 from sheetlens.predict import load_network
@@ -91,8 +92,10 @@ def to_shares(evidence: torch.Tensor) -> Maps:
 
 
 def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
-    """The layers up to the last features with places, and those after."""
+    """The layers up to the last features with places, and those after; UserError where no such features are."""
     names = [name for name, _ in network.named_children()]
+    if "flatten" not in names:
+        raise UserError("the network looks at all places of a sheet at once: no map can tell where its evidence lies")
     end = names.index("flatten")
     return network[:end], network[end:]
 

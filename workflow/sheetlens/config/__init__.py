@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.networks import PAPER_NETWORKS, Network
+from sheetlens.config.networks import PAPER_NETWORKS, PLACELESS, Network, Weights
 from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
 from sheetlens.config.portals import (
     Corrections,
@@ -59,6 +59,7 @@ __all__ = [
     "Split",
     "Train",
     "UrlsSource",
+    "Weights",
     "read_files",
     "read_settings",
     "schema",
@@ -158,6 +159,10 @@ class Settings(Closed):
         for key, name in named.items():
             if name not in known:
                 raise ValueError(f"{key} names the network '{name}', and the networks are {known}")
+        for name, dataset in self.datasets.items():
+            definition = self.networks.get(dataset.network)
+            if definition and definition.backbone == PLACELESS:
+                raise ValueError(f"datasets.{name}.network is a {PLACELESS}, of which the audits can draw no maps")
         return self
 
     @model_validator(mode="after")
