@@ -13,6 +13,7 @@ include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/explore.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/figure.smk"
@@ -90,6 +91,15 @@ rule all:
     localrule: True
     message:
         "Every product is there"
+
+
+# Only on request: other networks beside the paper's, see `explore` in config/README.md.
+rule explore:
+    input:
+        every_leaderboard,
+    localrule: True
+    message:
+        "The networks are ranked in results/{{dataset}}/explore/"
 
 
 onstart:

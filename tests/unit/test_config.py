@@ -20,7 +20,9 @@ def overlay(values: dict, changes: dict) -> dict:
     return values
 
 
-@pytest.mark.parametrize(("name", "study"), [("demo", "demo"), ("own", "own"), ("audits", "demo")])
+@pytest.mark.parametrize(
+    ("name", "study"), [("demo", "demo"), ("own", "own"), ("audits", "demo"), ("explore", "paper")]
+)
 def test_overlays_fit_the_paper_config(name, study):
     settings = read_settings(overlay(copy.deepcopy(PAPER), yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())))
     assert settings.study == study
@@ -66,6 +68,12 @@ def test_paper_config_states_the_paper():
         ({"networks": {"w": {"groups": [[4, 5]], "poling": "max"}}}, "unknown key 'networks.w.poling'"),
         ({"networks": {"w": {"groups": [[4, 5]] * 7}}}, "'networks.w': the groups leave none of a sheet's 256 pixels"),
         ({"networks": {"w": {"groups": []}}}, "'networks.w': a network has either groups or a backbone"),
+        ({"explore": {"mercury": ["wide"]}}, "explore.mercury names the network 'wide', and the networks are"),
+        ({"explore": {"ferns": ["table1"]}}, "explore names unknown data sets ['ferns']"),
+        (
+            {"networks": {"v": {"backbone": "vit_b_16"}}, "datasets": {"mercury": {"network": "v"}}},
+            "datasets.mercury.network is a vit_b_16, of which the audits can draw no maps",
+        ),
         ({"split": {"test": 0.3}}, "must add up to 1"),
         ({"split": {"seeds": [1, 1]}}, "different from each other"),
         ({"run": ["mercuri"]}, "known are ['lycophytes', 'mercury']"),

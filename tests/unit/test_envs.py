@@ -74,9 +74,9 @@ def imports(module: str, seen: set[str]) -> set[str]:
     ("environment", "modules"),
     [
         ("data", ["collection", "fetch.demo", "fetch.folder", "pack", "split"]),
-        ("evidence", ["evaluate", "packaging"]),
-        ("torch", ["answers", "train", "predict"]),
-        ("figures", ["figures", "report"]),
+        ("evidence", ["evaluate", "explore", "packaging"]),
+        ("torch", ["answers", "costs", "train", "predict"]),
+        ("figures", ["explore_figures", "figures", "report"]),
     ],
 )
 def test_an_environment_has_what_its_rules_import(environment, modules):

@@ -41,12 +41,13 @@ DATASETS = list(settings.chosen)
 PROTOCOLS = list(settings.split.protocols)
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
+EXPLORED = [name for name in DATASETS if name in settings.explore]
 RANKED = [name for name, collection in settings.predict.collections.items() if collection.hotspots]
 
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    network="|".join({dataset.network for dataset in settings.chosen.values()}),
+    network="|".join({network for name in DATASETS for network in settings.candidates(name)}),
     protocol="|".join(PROTOCOLS),
     seed="|".join(str(seed) for seed in SEEDS),
     shard=r"\d+",
@@ -223,6 +224,35 @@ def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
     ]
 
 
+def candidate_models(file):
+    """Input function: a file of every model of the networks that are compared on a data set."""
+
+    def models(wildcards):
+        return [
+            f"results/{wildcards.dataset}/models/{network}/{PROTOCOLS[0]}-{seed}/{file}"
+            for network in settings.candidates(wildcards.dataset)
+            for seed in SEEDS
+        ]
+
+    return models
+
+
+def candidate_costs(wildcards):
+    """Input: what each network costs that is compared on a data set."""
+    networks = settings.candidates(wildcards.dataset)
+    return [f"results/{wildcards.dataset}/explore/costs/{network}.json" for network in networks]
+
+
+def every_leaderboard(wildcards):
+    """Input: the leaderboard of each data set that other networks are tried on, with its figure."""
+    if not EXPLORED:
+        raise WorkflowError(
+            "there is nothing to explore: name networks in the config, such as config/explore.yaml does"
+        )
+    products = ["leaderboard.csv", "leaderboard.json", *(f"figure-costs.{ending}" for ending in ENDINGS)]
+    return [f"results/{name}/explore/{product}" for name in EXPLORED for product in products]
+
+
 def collection_model(wildcards):
     """Input: the package of the model that reads a collection, of the first protocol and seed."""
     name = settings.predict.collections[wildcards.collection].dataset
@@ -301,4 +331,6 @@ def hold_results():
 def note_hashes():
     """Note what was made, and name what somebody else changed since the last run."""
     for name in hashes.note(Path("results")):
-        print(f"results/{name} changed since the last run, and not by one: 'sheetlens check' says more", file=sys.stderr)
+        print(
+            f"results/{name} changed since the last run, and not by one: 'sheetlens check' says more", file=sys.stderr
+        )

@@ -1,5 +1,6 @@
 """Read the test part once per model: accuracy, confusion, and what setting aside the least sure brings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +110,9 @@ def evaluate_dataset(
         "sheets": files.read_table(first)["part"].value_counts()[["train", "validation", "test"]].to_dict(),
         "confidence": confidence,
         "set_aside_fraction": set_aside,
-        "accuracy": _over_seeds([model["accuracy"] for model in models], n, confidence),
-        "kept_accuracy": _over_seeds([model["kept_accuracy"] for model in models], kept, confidence),
-        "aside_error": _over_seeds([model["aside_error"] for model in models], n - kept, confidence),
+        "accuracy": over_seeds([model["accuracy"] for model in models], n, confidence),
+        "kept_accuracy": over_seeds([model["kept_accuracy"] for model in models], kept, confidence),
+        "aside_error": over_seeds([model["aside_error"] for model in models], n - kept, confidence),
         "majority": float(np.bincount(truth).max() / n),
         "confusion": np.sum([model["confusion"] for model in models], axis=0).tolist(),
         "rejection": {
@@ -125,7 +126,8 @@ def evaluate_dataset(
     }
 
 
-def _over_seeds(values: list[float | None], n: int, confidence: float) -> dict[str, float | None]:
+def over_seeds(values: Sequence[float | None], n: int, confidence: float) -> dict[str, float | None]:
+    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of n sheets."""
     known = [value for value in values if value is not None]
     if not known:
         return {"mean": None, "sd": None, "low": None, "high": None}

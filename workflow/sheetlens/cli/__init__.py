@@ -19,6 +19,7 @@ from sheetlens.cli.check import check
 from sheetlens.cli.document import crate, document, judge
 from sheetlens.cli.duplicates import find_duplicates
 from sheetlens.cli.evaluate import evaluate, tabulate
+from sheetlens.cli.explore import explore
 from sheetlens.cli.fetch import extract_records, fetch
 from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
@@ -57,6 +58,7 @@ COMMANDS = (
     explain,
     evaluate,
     tabulate,
+    explore,
     audit,
     judge,
     draw,

@@ -132,6 +132,9 @@ class Settings(Closed):
     predict: Predict = Field(default=Predict(), description="Trained models at work on other sheets.")
     audit: Audit = Field(default=Audit(), description="Audits of data and models.")
     figures: Figures = Field(default=Figures(), description="Figures of the paper and of the report.")
+    explore: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Networks to try on a data set beside its own, by data set."
+    )
 
     @model_validator(mode="after")
     def _names_are_usable(self) -> Self:
@@ -156,9 +159,12 @@ class Settings(Closed):
             raise ValueError(f"networks has another {' or '.join(PAPER_NETWORKS)}: those are the paper's")
         named = {f"datasets.{name}.network": dataset.network for name, dataset in self.datasets.items()}
         named |= {f"train.learning_rate.{name}": name for name in self.train.learning_rate}
-        for key, name in named.items():
+        tried = [(f"explore.{dataset}", name) for dataset, names in self.explore.items() for name in names]
+        for key, name in [*named.items(), *tried]:
             if name not in known:
                 raise ValueError(f"{key} names the network '{name}', and the networks are {known}")
+        if unknown := set(self.explore) - set(self.datasets):
+            raise ValueError(f"explore names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
         for name, dataset in self.datasets.items():
             definition = self.networks.get(dataset.network)
             if definition and definition.backbone == PLACELESS:
@@ -176,6 +182,10 @@ class Settings(Closed):
         if self.predict.collections and self.predict.risk not in self.evaluate.risks:
             raise ValueError(f"predict.risk is {self.predict.risk:g}, which is none of evaluate.risks")
         return self
+
+    def candidates(self, dataset: str) -> list[str]:
+        """The networks to compare on a data set, its own first."""
+        return list(dict.fromkeys([self.datasets[dataset].network, *self.explore.get(dataset, ())]))
 
     @property
     def chosen(self) -> dict[str, Dataset]:
