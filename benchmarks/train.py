@@ -68,7 +68,9 @@ def begin(network: str, settings: Train, steps: int, device: Device, folder: Pat
     net = build_network(network, 2, settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)
     optimiser, schedule = make_optimiser(net, RATE, steps, settings.recipe)
-    state = Progress(net, optimiser, schedule, folder, {"seed": 1, "normalisation": NORMALISATION})
+    state = Progress(
+        net, optimiser, schedule, folder, {"seed": 1, "classes": ["a", "b"], "normalisation": NORMALISATION}
+    )
     state.loss_sum = state.loss_sum.to(device.name)
     return state
 

@@ -19,7 +19,13 @@ from sheetlens.distributed import Team
 
 CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
 PROGRESS_SECONDS = 30
+APART = 1_000_000_007  # between the seed of a training and those of its restarts; torch looks at 32 bits of a seed
 log = logging.getLogger(__name__)
+
+
+def derived_seed(seed: int, restarts: int) -> int:
+    """The seed of a training after so many restarts; no other training of the study has it."""
+    return seed + APART * restarts
 
 
 @dataclass
@@ -29,7 +35,9 @@ class Progress:
     `checkpoint.pt` is the last saved state, `best-{epoch}.safetensors` the weights of the best epoch: on
     disk, because Table 2's take 300 MB of memory. `facts` say which training this is (data, settings,
     versions); a checkpoint of any other is not used. Of a team of processes one writes. `fallbacks` are the
-    steps whose batches did not fit into memory, each with the sheets that are read at a time from there on.
+    steps whose batches did not fit into memory, each with the sheets that are read at a time from there on. `collapsed`
+    are the epochs after which all validation sheets got one answer, `restarts` the attempts before this one and why
+    they failed.
     """
 
     network: torch.nn.Sequential
@@ -45,6 +53,13 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     saved_best: Path | None = None
     fallbacks: list[dict[str, int]] = field(default_factory=list)
+    collapsed: list[int] = field(default_factory=list)
+    restarts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def seed(self) -> int:
+        """What everything random hangs on: the training's own seed, or one derived from it after a restart."""
+        return derived_seed(self.facts["seed"], len(self.restarts))
 
     @property
     def micro_batch(self) -> int | None:
@@ -113,6 +128,8 @@ class Progress:
                     "loss_sum": self.loss_sum,
                     "history": self.history,
                     "fallbacks": self.fallbacks,
+                    "collapsed": self.collapsed,
+                    "restarts": self.restarts,
                 },
                 part,
             )
@@ -144,7 +161,8 @@ class Progress:
         torch.set_rng_state(saved["random"].clone())
         torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
         self.epoch, self.step = saved["epoch"], saved["step"]
-        self.fallbacks = saved.get("fallbacks", [])  # older ones have none
+        for name in ("fallbacks", "collapsed", "restarts"):
+            setattr(self, name, saved.get(name, []))  # older ones have none
         self.loss_sum = saved["loss_sum"].to(self.loss_sum.device)
         self.saved_best = self.best_path if self.history else None
         return True

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
 from sheetlens.backbones import IMAGENET, read_weights
-from sheetlens.checkpoint import Before, Progress, Watch
+from sheetlens.checkpoint import Before, Progress, Watch, derived_seed
 from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
@@ -25,6 +25,7 @@ from sheetlens.networks import build_network, fold
 from sheetlens.pack import open_pack
 from sheetlens.recipe import Augment, make_augmentation, make_average, make_optimiser
 
+DIVERGED = 10  # times the loss of one who guesses
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +60,9 @@ def train_network(
     bytes. SIGTERM and SIGINT write one before they stop the process. A batch that does not fit into memory is read in
     halves, or halves of these, whose gradients are added up; `did_not_fit` of `model.json` then says from which epoch
     and step (from 0) on how many sheets are read at a time, which are those that batch normalisation counts.
+    A training whose loss is no number or diverged, or that names all validation sheets the same, is begun again from
+    a derived seed, `settings.restarts` times at most; `restarts` of `model.json` then holds seed, epoch and reason of
+    each attempt given up.
     """
     team = join(settings.gpus, settings.device)
     device = choose_device(settings.device, settings.precision, settings.threads)
@@ -71,10 +75,14 @@ def train_network(
     mean, std = channel_statistics(pack, np.flatnonzero(parts == "train")) if weights is None else IMAGENET.values()
     images = torch.from_numpy(pack).to(device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
-    torch.manual_seed(seed)
-    net = team.spread(build_network(definition or network, len(classes), settings.dropout, weights))
-    net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rate = settings.rate(network)
+
+    def fresh(some_seed: int) -> torch.nn.Sequential:
+        torch.manual_seed(some_seed)
+        net = team.spread(build_network(definition or network, len(classes), settings.dropout, weights))
+        return net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    net = fresh(seed)
     facts: dict[str, Any] = {
         "network": network,
         "classes": classes,
@@ -83,7 +91,7 @@ def train_network(
         "policy": table["policy"].iloc[0],
         "normalisation": {"mean": mean, "std": std},
         "seed": seed,
-        "settings": settings.model_dump(exclude={"gpus"}) | {"learning_rate": rate},
+        "settings": settings.model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": rate},
         "device": device.name,
         "precision": device.precision,
         "parameters": sum(tensor.numel() for tensor in net.parameters()),
@@ -96,10 +104,25 @@ def train_network(
     if team.size > 1:
         facts["processes"] = team.size
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
-    optimiser, schedule = make_optimiser(net, rate, steps, settings.recipe)
-    state = Progress(net, optimiser, schedule, folder, facts, team, make_average(net, settings.recipe))
-    state.loss_sum = state.loss_sum.to(device.name)
-    _fit(state, training, validation, settings, device)
+
+    def begin(net: torch.nn.Sequential) -> Progress:
+        optimiser, schedule = make_optimiser(net, rate, steps, settings.recipe)
+        state = Progress(net, optimiser, schedule, folder, facts, team, make_average(net, settings.recipe))
+        state.loss_sum = state.loss_sum.to(device.name)
+        return state
+
+    state = begin(net)
+    if state.load():
+        log.info("continuing in epoch %d from the checkpoint", state.epoch)
+    while (why := _fit(state, training, validation, settings, device)) and len(state.restarts) < settings.restarts:
+        restarts = [*state.restarts, {"seed": state.seed, "epoch": len(state.history), "reason": why}]
+        told = (why, len(restarts), settings.restarts)
+        log.warning("%s: beginning again from another seed (restart %d of at most %d)", *told)
+        state = begin(fresh(derived_seed(seed, len(restarts))))
+        state.restarts = restarts
+        state.save()
+    if why:
+        log.warning("%s: the model is of no use (see train.restarts and the audit of the trainings)", why)
     leave()
     if team.leads:
         _write(state, facts, folder)
@@ -144,10 +167,8 @@ def _part(
     return Part(images, torch.from_numpy(rows).to(device), torch.from_numpy(labels).to(device))
 
 
-def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> None:
-    """Run epochs until the last one or until patience ends."""
-    if state.load():
-        log.info("continuing in epoch %d from the checkpoint", state.epoch)
+def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> str | None:
+    """Run epochs until the last one or until patience ends; say why the training failed, if it did."""
     network = state.team.synchronised(state.network)
     with Watch(state) as watch:
         arguments = (state, network, training, validation, settings, device, watch)
@@ -156,6 +177,7 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
             # The thread in which oneDNN once lacked memory for a kernel never gets a new one: another goes on.
             with ThreadPoolExecutor(1) as another:
                 ended = another.submit(_run_epochs, *arguments).result()
+    return _failure(state)
 
 
 def _run_epochs(
@@ -173,11 +195,14 @@ def _run_epochs(
             _train_epoch(state, network, training, settings, device, watch)
         except _DoesNotFitError:
             return False
-        loss, accuracy = _validate(state, validation)
+        loss, accuracy, alike = _validate(state, validation)
+        state.collapsed += [state.epoch] if alike else []
         train_loss = state.loss_sum.item() / len(training.rows)
         state.end_epoch(train_loss, loss, accuracy)
         told = (len(state.history), settings.epochs, train_loss, loss, 100 * accuracy)
         log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
+        if _no_number(state) and len(state.restarts) < settings.restarts:
+            break
     return True
 
 
@@ -185,11 +210,28 @@ def _out_of_patience(state: Progress, settings: Train) -> bool:
     return bool(state.history) and state.epoch - 1 - state.best["epoch"] >= settings.patience
 
 
+def _no_number(state: Progress) -> bool:
+    """Whether the loss of the last epoch is infinite or NaN, which no further one puts right."""
+    return not all(math.isfinite(state.history[-1][name]) for name in ("train_loss", "validation_loss"))
+
+
+def _failure(state: Progress) -> str | None:
+    """Why a finished training is of no use; None where nothing speaks against it."""
+    loss, epoch = state.history[-1]["train_loss"], len(state.history)
+    if _no_number(state):
+        return f"the loss is infinite or no number in epoch {epoch}"
+    if loss > DIVERGED * math.log(len(state.facts["classes"])):
+        return f"the loss diverged, to {loss:.3g} in epoch {epoch}"
+    if state.best["epoch"] in state.collapsed:
+        return "all validation sheets got the same answer"
+    return None
+
+
 def _train_epoch(
     state: Progress, network: torch.nn.Module, part: Part, settings: Train, device: Device, watch: Watch
 ) -> None:
     """One pass over the training part, from `state.step` on; the order hangs on seed and epoch alone."""
-    seed = 1_000_003 * state.facts["seed"] + state.epoch
+    seed = 1_000_003 * state.seed + state.epoch
     shuffle = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(part.rows), generator=shuffle).to(device.name)
     if state.step == 0:
@@ -278,12 +320,13 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(some in str(error) for some in words)
 
 
-def _validate(state: Progress, part: Part) -> tuple[float, float]:
-    """Mean loss and accuracy on a part, in float32."""
+def _validate(state: Progress, part: Part) -> tuple[float, float, bool]:
+    """Mean loss and accuracy on a part, in float32, and whether all its sheets got the same answer."""
     logits = predict_logits(state.judged, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
     logits = state.team.whole(logits, len(part.rows))
     loss = cross_entropy(logits.double(), part.labels).item()
-    return loss, (logits.argmax(1) == part.labels).double().mean().item()
+    answers = logits.argmax(1)
+    return loss, (answers == part.labels).double().mean().item(), len(answers.unique()) == 1
 
 
 def predict_logits(
@@ -311,5 +354,7 @@ def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
     }
     if state.fallbacks:
         chosen["did_not_fit"] = state.fallbacks
+    if state.restarts:
+        chosen["restarts"] = state.restarts
     files.write_json(folder / "model.json", facts | chosen)
     state.clear()

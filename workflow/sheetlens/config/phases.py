@@ -123,6 +123,11 @@ class Train(Closed):
         description="CPU threads. The order of sums, and so the last bit of the weights, depends on it.",
     )
 
+    restarts: int = Field(
+        default=0,
+        ge=0,
+        description="How often a training that broke or names every sheet the same is begun again, from another seed.",
+    )
     gpus: int = Field(
         default=1,
         ge=1,
