@@ -276,9 +276,17 @@ def study(correct: int, loss: list[float], confusion: list[list[int]] | None = N
     ],
 )
 def test_trainings_that_failed_are_named(evaluation, severity, word):
-    finding = audit_training(*evaluation)
+    finding = audit_training(*evaluation, {})
     assert finding.severity == severity
     assert word in finding.sentence
+
+
+def test_a_training_begun_again_is_no_secret():
+    attempts = [{"seed": 1, "epoch": 4, "reason": "all validation sheets got the same answer"}]
+    finding = audit_training(*study(90, [0.7, 0.4, 0.3, 0.28, 0.28]), {1: attempts})
+    assert (finding.severity, finding.numbers["seeds"]["1"]["restarts"]) == ("note", attempts)
+    assert "begun again from another seed with seed 1" in finding.sentence and "given up: 1" in finding.advice
+    assert audit_training(*study(54, [0.7, 0.69, 0.69, 0.69]), {1: attempts}).severity == "alarm"
 
 
 # Duplicates and leakage

@@ -121,6 +121,7 @@ rule audit_training:
     input:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], [wildcards.protocol]),
         histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], [wildcards.protocol]),
+        models=lambda wildcards: every_model("model.json", [wildcards.dataset], [wildcards.protocol]),
         modules=modules("audits.training"),
     output:
         finding="results/{dataset}/audits/training-{protocol}.json",

@@ -20,10 +20,13 @@ def collapsed(model: dict[str, Any], evaluation: dict[str, Any]) -> bool:
     return bool(model["low"] <= evaluation["majority"] or sum(count > 0 for count in answers) == 1)
 
 
-def audit_training(evaluation: dict[str, Any], histories: dict[int, pd.DataFrame]) -> Finding:
-    """Alarm for a training that broke or learnt nothing, a note for one that was still learning at its end.
+def audit_training(
+    evaluation: dict[str, Any], histories: dict[int, pd.DataFrame], restarts: dict[int, list[dict[str, Any]]]
+) -> Finding:
+    """Alarm for a training that broke or learnt nothing, a note for one begun again or still learning at its end.
 
-    `evaluation` is the evaluation of one network and protocol, `histories` the history of each seed.
+    `evaluation` is the evaluation of one network and protocol, `histories` the history of each seed, `restarts` what
+    `model.json` says of attempts given up, for the seeds that had some.
     """
     facts = {}
     for model in evaluation["models"]:
@@ -35,10 +38,12 @@ def audit_training(evaluation: dict[str, Any], histories: dict[int, pd.DataFrame
             "unfinished": _unfinished(history),
             "epochs": len(history),
         }
+    for seed, attempts in restarts.items():
+        facts[seed]["restarts"] = attempts
     numbers = {"majority": evaluation["majority"], "seeds": {str(seed): fact for seed, fact in facts.items()}}
 
     def those(what: str) -> str:
-        return ", ".join(str(seed) for seed, fact in facts.items() if fact[what])
+        return ", ".join(str(seed) for seed, fact in facts.items() if fact.get(what))
 
     if those("broken"):
         return Finding(
@@ -56,6 +61,15 @@ def audit_training(evaluation: dict[str, Any], histories: dict[int, pd.DataFrame
             f" ({100 * evaluation['majority']:.1f} % right).",
             "Do not use that model. Train with more sheets, more epochs or another learning rate; if every seed"
             " fails, the pictures may not hold the answer. A small test part alone can cause this, too.",
+            numbers,
+        )
+    if those("restarts"):
+        return Finding(
+            "training",
+            "note",
+            f"The training failed and was begun again from another seed with seed {those('restarts')}.",
+            f"Say so beside the accuracy (attempts given up: {sum(map(len, restarts.values()))}). If there are many,"
+            " lower train.learning_rate.",
             numbers,
         )
     if those("unfinished"):

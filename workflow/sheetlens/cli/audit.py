@@ -104,7 +104,9 @@ def check_training(evaluation: Path, output: Path) -> None:
     values = files.read_json(evaluation)
     paths = {model["seed"]: Path(model["directory"]) / "history.csv" for model in values["models"]}
     histories = {seed: files.read_table(path).astype(float) for seed, path in paths.items()}
-    finish(audit_training(values, histories), output, evaluation, *paths.values())
+    facts = {seed: files.read_json(path.with_name("model.json")) for seed, path in paths.items()}
+    restarts = {seed: one["restarts"] for seed, one in facts.items() if "restarts" in one}
+    finish(audit_training(values, histories, restarts), output, evaluation, *paths.values())
 
 
 @audit.command("maps")
