@@ -1,6 +1,7 @@
 """The rules without running them: the paper's chain, changed inputs, faults."""
 
 import re
+import shlex
 import shutil
 from collections import Counter
 
@@ -11,6 +12,7 @@ import yaml
 from PIL import Image
 
 from sheetlens import files
+from sheetlens.config import Settings
 from sheetlens.review.queue import open_run
 from sheetlens.review.server import MARK
 from tests.conftest import ROOT, digests, sheetlens, snakemake
@@ -223,6 +225,19 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path))
     assert nothing.returncode != 0
     assert "there is nothing to explore" in nothing.stdout + nothing.stderr
+
+
+def test_the_documents_are_told_what_a_data_sets_network_is(tmp_path, photographs):
+    config = own_config(tmp_path, networks={"wide": {"groups": [[32, 5], [64, 5]]}})
+    own = ("--config", 'datasets={"own": {"network": "wide"}}')
+    result = snakemake(tmp_path / "work", "--dry-run", "--printshellcmds", "--configfile", config, *own)
+    assert result.returncode == 0, result.stderr
+    commands = [
+        shlex.split(line) for line in (result.stdout + result.stderr).splitlines() if "sheetlens document" in line
+    ]
+    settings = [Settings.model_validate_json(words[words.index("--settings") + 1]) for words in commands]
+    assert [one.datasets["own"].network for one in settings] == ["wide"]
+    assert "results/own/models/wide/random-1/weights.safetensors" in result.stdout + result.stderr
 
 
 def test_the_workflow_ranks_cabinets_as_the_command(tmp_path):

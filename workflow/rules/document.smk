@@ -1,7 +1,7 @@
 # Document: verdict, audits, model card, datasheet, checklist of each data set, and the research object.
 # Reads: evaluations, models, findings, manifests. Writes: results/{dataset}/*.html, results/ro-crate-metadata.json.
 
-DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "split", "train"})
+DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "networks", "split", "train"})
 
 
 rule document_verdict:

@@ -60,9 +60,10 @@ class Network(Closed):
     def _can_be_built(self) -> Self:
         if bool(self.groups) == bool(self.backbone):
             raise ValueError("a network has either groups or a backbone")
-        if unfit := self.model_fields_set & (GROUPS if self.backbone else BACKBONE):
-            kind = "a backbone" if self.backbone else "groups"
-            raise ValueError(f"{sorted(unfit)[0]} does not go with {kind}")
+        kind, others = ("a backbone", GROUPS) if self.backbone else ("groups", BACKBONE)
+        for name in sorted(others):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} does not go with {kind}")
         if self.side < 1:
             raise ValueError(
                 f"the groups leave none of a sheet's {INPUT_SIZE} pixels: take fewer groups or smaller kernels"
