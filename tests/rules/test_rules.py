@@ -205,21 +205,25 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
 
 
 def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(tmp_path, photographs):
-    networks = {"wide": {"groups": [[32, 5], [64, 5]]}}
-    config = own_config(tmp_path, networks=networks, explore={"own": ["wide", "table2"]})
+    frozen = {"backbone": "resnet18", "weights": {"path": str(tmp_path / "weights.pth"), "sha256": 64 * "0"}}
+    networks = {"wide": {"groups": [[32, 5], [64, 5]]}, "frozen": frozen}
+    config = own_config(tmp_path, networks=networks, explore={"own": ["wide", "frozen"]})
     arguments = ("--dry-run", "--printshellcmds", "--configfile", config)
+    without = snakemake(tmp_path / "work", "explore", *arguments)
+    assert without.returncode != 0 and "weights.pth" in without.stdout + without.stderr, "weights are an input"
+    (tmp_path / "weights.pth").touch()
     result = snakemake(tmp_path / "work", "explore", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 9,
         "predict_parts": 9, "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
     }  # fmt: skip
-    (told,) = {
+    told = {
         line.split("--definition ")[1].split(" --seed")[0]
         for line in result.stdout.splitlines()
         if "--definition" in line
     }
-    assert told == """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'"""
+    assert len(told) == 2 and """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'""" in told
     study = snakemake(tmp_path / "work", *arguments)
     assert jobs(study.stdout + study.stderr)["train_network"] == 3
     nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path))

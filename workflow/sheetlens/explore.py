@@ -92,8 +92,9 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
                 "network": row["network"],
                 **{f"validation_{key}": row["validation"][key] for key in ("mean", "sd", "low", "high")},
                 **{f"test_{key}": row["test"][key] for key in ("mean", "sd", "low", "high")},
-                **{key: (row["gain"] or {}).get(key) for key in ("gain", "p", "p_adjusted")},
+                "gain": (row["gain"] or {}).get("gain"),
                 **{f"gain_{key}": (row["gain"] or {}).get(key) for key in ("low", "high")},
+                **{key: (row["gain"] or {}).get(key) for key in ("p", "p_adjusted")},
                 **{key: row[key] for key in ("seconds", *COSTS)},
             }
             for rank, row in enumerate(rows, start=1)

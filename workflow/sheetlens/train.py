@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -76,13 +77,8 @@ def train_network(
     images = torch.from_numpy(pack).to(device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     rate = settings.rate(network)
-
-    def fresh(some_seed: int) -> torch.nn.Sequential:
-        torch.manual_seed(some_seed)
-        net = team.spread(build_network(definition or network, len(classes), settings.dropout, weights))
-        return net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    net = fresh(seed)
+    with torch.device("meta"):
+        shapes = build_network(definition or network, len(classes))
     facts: dict[str, Any] = {
         "network": network,
         "classes": classes,
@@ -94,7 +90,7 @@ def train_network(
         "settings": settings.model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": rate},
         "device": device.name,
         "precision": device.precision,
-        "parameters": sum(tensor.numel() for tensor in net.parameters()),
+        "parameters": sum(tensor.numel() for tensor in shapes.parameters()),
         "sheets": {"train": len(training.rows), "validation": len(validation.rows)},
         "data": {"index_sha256": files.sha256(index), "split_sha256": files.sha256(split)},
         "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
@@ -105,24 +101,17 @@ def train_network(
         facts["processes"] = team.size
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
 
-    def begin(net: torch.nn.Sequential) -> Progress:
+    def begin(restarts: list[dict[str, Any]]) -> Progress:
+        torch.manual_seed(derived_seed(seed, len(restarts)))
+        net = team.spread(build_network(definition or network, len(classes), settings.dropout, weights))
+        net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser, schedule = make_optimiser(net, rate, steps, settings.recipe)
-        state = Progress(net, optimiser, schedule, folder, facts, team, make_average(net, settings.recipe))
+        average = make_average(net, settings.recipe)
+        state = Progress(net, optimiser, schedule, folder, facts, team, average, restarts=restarts)
         state.loss_sum = state.loss_sum.to(device.name)
         return state
 
-    state = begin(net)
-    if state.load():
-        log.info("continuing in epoch %d from the checkpoint", state.epoch)
-    while (why := _fit(state, training, validation, settings, device)) and len(state.restarts) < settings.restarts:
-        restarts = [*state.restarts, {"seed": state.seed, "epoch": len(state.history), "reason": why}]
-        told = (why, len(restarts), settings.restarts)
-        log.warning("%s: beginning again from another seed (restart %d of at most %d)", *told)
-        state = begin(fresh(derived_seed(seed, len(restarts))))
-        state.restarts = restarts
-        state.save()
-    if why:
-        log.warning("%s: the model is of no use (see train.restarts and the audit of the trainings)", why)
+    state = _fit_or_begin_again(begin, training, validation, settings, device)
     leave()
     if team.leads:
         _write(state, facts, folder)
@@ -165,6 +154,27 @@ def _part(
     rows = np.flatnonzero(parts == name)
     labels = pd.Categorical(table["label"].iloc[rows], categories=classes).codes.astype(np.int64)
     return Part(images, torch.from_numpy(rows).to(device), torch.from_numpy(labels).to(device))
+
+
+def _fit_or_begin_again(
+    begin: Callable[[list[dict[str, Any]]], Progress],
+    training: Part,
+    validation: Part,
+    settings: Train,
+    device: Device,
+) -> Progress:
+    """Train until an attempt succeeds or none is left; the last one. `begin` takes what is told of those before it."""
+    state = begin([])
+    if state.load():
+        log.info("continuing in epoch %d from the checkpoint", state.epoch)
+    while (why := _fit(state, training, validation, settings, device)) and len(state.restarts) < settings.restarts:
+        state = begin([*state.restarts, {"seed": state.seed, "epoch": len(state.history), "reason": why}])
+        state.save()
+        told = (why, len(state.restarts), settings.restarts)
+        log.warning("%s: beginning again from another seed (restart %d of at most %d)", *told)
+    if why:
+        log.warning("%s: the model is of no use (see train.restarts and the audit of the trainings)", why)
+    return state
 
 
 def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> str | None:
