@@ -69,9 +69,11 @@ def test_a_batch_that_does_not_fit_is_read_in_parts(short):
     assert sorted(path.name for path in folder.iterdir()) == sorted(PRODUCTS)
 
 
-def test_a_training_with_enough_memory_says_nothing_of_it(image_set, tmp_path):
+def test_a_training_with_enough_memory_says_nothing_of_it_and_leaves_nothing_but_its_products(image_set, tmp_path):
+    (tmp_path / ".tmpme8HM2").write_bytes(b"what a kill while safetensors wrote has left")
     train(image_set, tmp_path, SETTINGS.model_copy(update={"epochs": 1}))
     assert "did_not_fit" not in files.read_json(tmp_path / "model.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PRODUCTS)
 
 
 def test_after_a_kill_it_reads_the_same_parts_and_ends_in_the_same_bytes(image_set, short, tmp_path):

@@ -170,7 +170,8 @@ class Progress:
     def clear(self) -> None:
         """Remove all files but the products."""
         self.checkpoint.unlink(missing_ok=True)
-        for path in self.folder.glob("best-*"):
+        # The last are what safetensors writes to before it renames: a kill leaves them, of 300 MB for Table 2.
+        for path in (*self.folder.glob("best-*"), *self.folder.glob(".tmp*")):
             path.unlink()
 
     def _drop_former_bests(self) -> None:
