@@ -4,8 +4,8 @@ A server on the loopback interface offers SHEETS sheets, each a drawn picture wi
 read by a model and ranked: `python benchmarks/collection.py results/mercury/models/table1/random-1 [SHEETS]`, the
 model of a finished demo, whose evaluation lies beside it. One cabinet in eight is treated. A second run of the same
 is killed at random moments and must end in the same bytes. The limit is decoding and resizing the same files and
-nothing else, with as many workers, in rounds with predicting: for the drawn sheets, which are small, and for the same
-in the size of a museum's photographs. The last line is a JSON object.
+nothing else, with as many workers, in rounds with predicting, whose network takes its share of the same cores: for the
+drawn sheets, which are small, and for the same in the size of a museum's photographs. The last line is a JSON object.
 """
 
 import asyncio
@@ -30,8 +30,11 @@ from aiohttp import web
 from PIL import Image
 
 from sheetlens import files
+from sheetlens.classifier import Classifier
 from sheetlens.config import DemoSource, Limits
 from sheetlens.fetch import demo
+from sheetlens.images import SIZE
+from sheetlens.predict import BATCH
 from sheetlens.readers import Readers
 
 SHEETS, DRAWN, SEED = 20_000, 1_200, 77  # another seed than the demo's: sheets the model has not seen
@@ -214,6 +217,17 @@ def against_limit(folder: Path, model: Path, names: list[Path]) -> tuple[float, 
     return statistics.median(rates["limit"]), statistics.median(rates["predict"]), ratio
 
 
+def network_seconds(model: Path) -> float:
+    """Seconds of one core that the network takes for a sheet."""
+    classifier, pixels = Classifier(model, threads=1), np.zeros((BATCH, 3, SIZE, SIZE), np.uint8)
+    took = []
+    for _ in range(10):
+        start = time.perf_counter()
+        classifier.read(pixels)
+        took.append(time.perf_counter() - start)
+    return statistics.median(took) / BATCH
+
+
 def judge(folder: Path, sheets: pd.DataFrame) -> dict[str, float]:
     """How well the ranking tells treated cabinets, and how often the intervals hold the true share."""
     shares = pd.read_csv(folder / "hotspots/shares.csv").query("by == 'cabinet'")  # highest first
@@ -277,8 +291,14 @@ def measure(folder: Path, sheets: pd.DataFrame, port: int, model: Path) -> None:
     print(f"{'step':12}{'seconds':>9}{'sheets/s':>10}{'MB':>7}{'second half':>13}")
     for name, took in seconds.items():
         print(f"{name:12}{took:9.0f}{len(sheets) / took:10.0f}{peaks[name]:7.0f}{growth[name]:+10.0f} MB")
+    seconds_each, possible = network_seconds(model), {}
     for kind, (decoding, predicting, ratio) in rates.items():
-        print(f"{kind}: decoding alone {decoding:.1f}, predicting {predicting:.1f} sheets/s, ratio {ratio:.2f}")
+        both = 1 / (1 / decoding + seconds_each / WORKERS)
+        possible[kind] = predicting / both
+        print(
+            f"{kind}: decoding alone {decoding:.1f}, predicting {predicting:.1f} sheets/s, ratio {ratio:.2f};", end=" "
+        )
+        print(f"of what these cores can do, {both:.1f} sheets/s with the network: {possible[kind]:.2f}")
     print(f"{kills} kills, same bytes: {same}")
     print(", ".join(f"{key} {value}" for key, value in found.items()))
     facts = {
@@ -288,6 +308,7 @@ def measure(folder: Path, sheets: pd.DataFrame, port: int, model: Path) -> None:
         "kills": kills,
         "same": same,
     }
+    facts |= {f"ratio_possible_{kind}": round(value, 3) for kind, value in possible.items()}
     facts["ratio_drawn"] = round(rates["drawn"][2], 3)
     facts |= {f"{name}_seconds": round(took) for name, took in seconds.items()}
     facts |= {f"{name}_mb": round(peak) for name, peak in peaks.items()}
