@@ -77,8 +77,11 @@ def test_the_model_is_that_of_one_process(alone, together, image_set, tmp_path):
     assert (tables[0] - tables[1]).abs().to_numpy().max() <= PROBABILITY
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "kill",
+    [pytest.param(signal.SIGTERM, marks=pytest.mark.open), pytest.param(signal.SIGKILL, marks=pytest.mark.long)],
+    ids=["SIGTERM", "SIGKILL"],
+)
 def test_a_killed_team_continues_to_the_same_bytes(together, image_set, tmp_path, kill):
     """Only torchrun is killed: its processes must see that, agree on a step, and leave one checkpoint."""
     words = command(image_set, tmp_path)

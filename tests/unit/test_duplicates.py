@@ -55,9 +55,8 @@ def test_every_planted_duplicate_is_found_and_no_other(sheets):
     assert found(sheets) == planted(sheets)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("task", ["stain", "family"])
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.open)])
 def test_every_planted_duplicate_is_found_on_other_demos(tmp_path, task, seed):
     place = drawn(tmp_path, task, seed, 200)
     assert len(planted(place)) == 4

@@ -94,7 +94,7 @@ def test_a_loss_that_is_no_number_ends_an_attempt_at_once_and_restarts_are_count
     assert {path.name for path in tmp_path.iterdir()} == set(PRODUCTS)
 
 
-@pytest.mark.parametrize("kill", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
+@pytest.mark.parametrize("kill", [pytest.param(signal.SIGTERM, marks=pytest.mark.open), signal.SIGKILL])
 def test_a_kill_after_a_restart_ends_in_the_same_bytes(image_set, restarted, tmp_path, kill):
     command = [
         sys.executable, "-m", "sheetlens", "train", "--settings", SETTINGS.model_dump_json(), "--network", "dead",
