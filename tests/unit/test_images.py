@@ -1,5 +1,6 @@
 import hashlib
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -171,3 +172,13 @@ def test_pixels_are_the_same_on_any_machine(tmp_path):
     data = encode(sheet(1000, 1500), "JPEG", quality=90)
     digest = hashlib.sha256(data + read_sheet(data).pixels.tobytes()).hexdigest()
     assert digest == "33b44e02a8aeaa2996907382b8913c51cc326a60007285dd5bd1322882e41a66"
+
+
+def test_a_tiff_whose_place_of_pixels_is_a_fraction_is_refused():
+    """Pillow stumbles over it with a TypeError."""
+    buffer = io.BytesIO()
+    sheet(300, 400).save(buffer, "TIFF")
+    strips = struct.pack("<HH", 273, 4)  # StripOffsets, of the type LONG
+    assert strips in buffer.getvalue()
+    with pytest.raises(RefusedImageError, match="damaged"):
+        read_sheet(buffer.getvalue().replace(strips, struct.pack("<HH", 273, 5)))  # RATIONAL
