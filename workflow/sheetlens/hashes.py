@@ -31,8 +31,8 @@ def begin(results: Path) -> None:
     """Say that products may change from now on, until `note`: a run that is killed leaves this to the next one."""
     began = results.parent / BEGAN
     if not began.exists():
-        began.parent.mkdir(parents=True, exist_ok=True)
-        began.write_text(f"{time.time_ns()}\n")
+        with files.whole(began) as part:  # not half of it where the disk is full
+            part.write_text(f"{time.time_ns()}\n")
 
 
 def note(results: Path) -> list[str]:
