@@ -7,7 +7,8 @@ PEER_PYTHON. Ratios are medians over the rounds of ours over the peer's sheets a
 
 With `--whole`: 20 epochs with validation of each network on as many sheets as in the paper (fewer with `--sheets`),
 on the GPU where there is one, pixels drawn on the device; the share of the floor that the bytes of the layers set
-(two passes over activations, see `bytes_per_sheet`) at the bandwidth of a copy on the same device.
+(two passes over activations, see `bytes_per_sheet`) at the bandwidth of a copy on the same device; and the ratio to
+the reference loop, which reads JPEGs, there.
 
 The last line is a JSON object.
 """
@@ -28,20 +29,22 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sheetlens.batches import Part
 from sheetlens.checkpoint import Progress, Watch
-from sheetlens.config import Train
+from sheetlens.config import Network, Train
 from sheetlens.config.networks import HIDDEN, INPUT_SIZE
 from sheetlens.device import Device, choose_device
 from sheetlens.networks import TABLES, build_network
 from sheetlens.recipe import make_optimiser
-from sheetlens.train import Part, _fit, _train_epoch, predict_logits
+from sheetlens.train import _fit, _train_epoch, predict_logits
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 NORMALISATION = {"mean": [0.5] * 3, "std": [0.25] * 3}
 PAPER = {"table1": (10_888, 3_111), "table2": (12_872, 3_678)}  # sheets to train on and to validate with
 EPOCHS = 20
 BATCH = 64
-RATE = 1e-4
+RATE = 1e-4  # what the config has by default
+PEERS = [os.environ.get("PEER_PYTHON", sys.executable), str(Path(__file__).with_name("train_peers.py"))]
 
 
 def make_sheets(folder: Path, count: int) -> None:
@@ -62,14 +65,14 @@ def read_pixels(folder: Path) -> np.ndarray:
     return np.stack([np.asarray(Image.open(path)).transpose(2, 0, 1) for path in sorted(folder.rglob("*.jpg"))])
 
 
-def begin(network: str, settings: Train, steps: int, device: Device, folder: Path) -> Progress:
+def begin(network: str | Network, settings: Train, steps: int, device: Device, folder: Path, seed: int = 1) -> Progress:
     """A training before its first step, as `train_network` sets it up."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     net = build_network(network, 2, settings.dropout)
     net.to(device.name, memory_format=torch.channels_last)
-    optimiser, schedule = make_optimiser(net, RATE, steps, settings.recipe)
+    optimiser, schedule = make_optimiser(net, settings.rate(str(network)), steps, settings.recipe)
     state = Progress(
-        net, optimiser, schedule, folder, {"seed": 1, "classes": ["a", "b"], "normalisation": NORMALISATION}
+        net, optimiser, schedule, folder, {"seed": seed, "classes": ["a", "b"], "normalisation": NORMALISATION}
     )
     state.loss_sum = state.loss_sum.to(device.name)
     return state
@@ -107,8 +110,6 @@ def contend(command: list[str]) -> dict[str, float]:
 
 def compare(sheets: int, batch: int, rounds: int) -> dict[str, float]:
     """All contenders in turn; ratios of medians' pairs."""
-    python = os.environ.get("PEER_PYTHON", sys.executable)
-    peers = [python, str(Path(__file__).with_name("train_peers.py"))]
     results: dict[tuple[str, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, pack = Path(name) / "sheets", Path(name) / "pixels.npy"
@@ -118,7 +119,7 @@ def compare(sheets: int, batch: int, rounds: int) -> dict[str, float]:
             for network in TABLES:
                 for who in ("reference", "fp32", "bf16", "keras"):
                     ours = [sys.executable, __file__, "--ours", network, who, str(pack), "--batch", str(batch)]
-                    theirs = [*peers, who, network, str(folder), str(batch)]
+                    theirs = [*PEERS, who, network, str(folder), str(batch), str(RATE)]
                     rates = contend(ours if who in PRECISIONS else theirs)
                     results.setdefault((network, who), []).append(rates)
     print(f"{'sheets/s, medians':24}{'training':>10}{'reading':>10}")
@@ -201,6 +202,13 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int) -> dic
     }
 
 
+def reference(network: str, batch: int, sheets: int) -> float:
+    """Sheets a second of the reference loop on this machine, on its GPU if it has one."""
+    with tempfile.TemporaryDirectory() as name:
+        make_sheets(Path(name), sheets)
+        return contend([*PEERS, "reference", network, name, str(batch), str(RATE)])["train"]
+
+
 def arguments() -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -227,6 +235,9 @@ def main() -> None:
         for network, sheets in PAPER.items():
             few = (asked.sheets, max(1, asked.sheets * sheets[1] // sheets[0])) if asked.sheets else sheets
             facts |= whole(network, few, asked.epochs, asked.batch)
+            facts[f"ratio_reference_{network}"] = facts[f"sheets_per_second_{network}"] / reference(
+                network, asked.batch, min(few[0], 20 * asked.batch)
+            )
     else:
         facts |= compare(asked.sheets or 320, asked.batch, asked.rounds)
     print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))

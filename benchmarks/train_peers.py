@@ -1,21 +1,30 @@
-"""Other ways to train the networks, one process each: `python train_peers.py NAME NETWORK FOLDER BATCH [DEVICE]`.
+"""Other ways to train the networks, one process each: `python train_peers.py NAME NETWORK FOLDER BATCH RATE`.
 
-Two epochs over a folder of JPEGs, one sub-folder per class, the second on the clock; then the same sheets are read
-once to warm up and once on the clock. Prints sheets a second of both as JSON. Runs in any Python that has what the
-peer needs, and shares no code with the package.
+Two epochs over a folder of pictures, one sub-folder per class, the second on the clock; then the same sheets are read
+once to warm up and once on the clock. Prints sheets a second of both as JSON. With two further words, EPOCHS HELD_OUT,
+so many epochs and the share of a second folder's sheets that are then named rightly. Runs in any Python that has what
+the peer needs, and shares no code with the package.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 TABLES = {"table1": ((16, 5), (32, 5), (64, 5), (48, 3)), "table2": ((10, 5), (40, 5))}  # channels and kernels
-RATE = 1e-4
 
 
-def reference(network: str, folder: str, batch: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any], int]:
+class Peer(NamedTuple):
+    """What trains an epoch, reads all sheets, and judges another folder; the number of sheets."""
+
+    train: Callable[[], Any]
+    read: Callable[[], Any]
+    judge: Callable[[str], float]
+    sheets: int
+
+
+def reference(network: str, folder: str, batch: int, rate: float) -> Peer:
     """A plain loop as in torchvision's reference scripts: ImageFolder, two loader processes, NCHW, float32."""
     import torch
     from torch import nn
@@ -31,8 +40,9 @@ def reference(network: str, folder: str, batch: int, device: str) -> tuple[Calla
         layers += [nn.Conv2d(channels, width, kernel), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
         channels, size = width, (size - kernel + 1) // 2
     layers += [nn.Flatten(), nn.Dropout(), nn.Linear(channels * size * size, 500), nn.ReLU(), nn.Linear(500, 2)]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     net = nn.Sequential(*layers).to(device)
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
     criterion = nn.CrossEntropyLoss()
 
     def train() -> None:
@@ -50,10 +60,21 @@ def reference(network: str, folder: str, batch: int, device: str) -> tuple[Calla
             for images, _ in loader:
                 net(images.to(device)).argmax(1).cpu()
 
-    return train, read, len(sheets)
+    def judge(others: str) -> float:
+        net.eval()
+        loader = torch.utils.data.DataLoader(ImageFolder(others, steps), batch)
+        with torch.inference_mode():
+            return (
+                torch.cat([net(images.to(device)).argmax(1).cpu() == labels for images, labels in loader])
+                .double()
+                .mean()
+                .item()
+            )
+
+    return Peer(train, read, judge, len(sheets))
 
 
-def keras(network: str, folder: str, batch: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any], int]:
+def keras(network: str, folder: str, batch: int, rate: float) -> Peer:
     """Keras on TensorFlow, `image_dataset_from_directory` with cache and prefetch, `fit` and `predict`."""
     import tensorflow as tf  # type: ignore[import-not-found]
     from keras import Sequential, layers, optimizers, utils  # type: ignore[import-not-found]
@@ -66,23 +87,32 @@ def keras(network: str, folder: str, batch: int, device: str) -> tuple[Callable[
         stack += [layers.Conv2D(width, kernel), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(2)]
     stack += [layers.Flatten(), layers.Dropout(0.5), layers.Dense(500, "relu"), layers.Dense(2, "softmax")]
     net = Sequential(stack)
-    net.compile(optimizers.Adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.compile(optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     shuffled = sheets.unbatch().shuffle(count).batch(batch).prefetch(tf.data.AUTOTUNE)
     ready = sheets.prefetch(tf.data.AUTOTUNE)
-    return lambda: net.fit(shuffled, verbose=0), lambda: net.predict(ready, verbose=0), count
+
+    def judge(others: str) -> float:
+        return net.evaluate(utils.image_dataset_from_directory(others, **read_in), verbose=0)[1]
+
+    return Peer(lambda: net.fit(shuffled, verbose=0), lambda: net.predict(ready, verbose=0), judge, count)
 
 
 def main() -> None:
     """Run one peer."""
-    name, network, folder, batch, *device = sys.argv[1:]
-    make = {"reference": reference, "keras": keras}[name]
-    train, read, count = make(network, folder, int(batch), device[0] if device else "cpu")
+    name, network, folder, batch, rate, *judged = sys.argv[1:]
+    peer = {"reference": reference, "keras": keras}[name](network, folder, int(batch), float(rate))
     rates = {}
-    for key, work in (("train", train), ("inference", read)):
-        work()
-        start = time.perf_counter()
-        work()
-        rates[key] = count / (time.perf_counter() - start)
+    if judged:
+        epochs, held_out = judged
+        for _ in range(int(epochs)):
+            peer.train()
+        rates["accuracy"] = peer.judge(held_out)
+    else:
+        for key, work in (("train", peer.train), ("inference", peer.read)):
+            work()
+            start = time.perf_counter()
+            work()
+            rates[key] = peer.sheets / (time.perf_counter() - start)
     print(json.dumps(rates))
 
 

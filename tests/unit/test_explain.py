@@ -12,10 +12,10 @@ from PIL import Image
 
 from sheetlens import files
 from sheetlens.audits.saliency import GRID, parted, to_shares
+from sheetlens.batches import batch_images
 from sheetlens.collection import write_list
 from sheetlens.explain import METHODS, Explainer, lay_over, write_explanations
 from sheetlens.predict import BATCH
-from sheetlens.train import batch_images
 from tests.browser.runs import CLASSES, write_model
 from tests.conftest import digests, sheetlens
 from tests.unit.test_answers import jpeg, photograph

@@ -74,3 +74,10 @@ def test_a_product_that_is_gone_is_named(results):
 def test_without_notes_the_way_out_is_said(tmp_path):
     with pytest.raises(UserError, match="first run that ends well writes it"):
         hashes.changed(tmp_path / "results")
+
+
+@pytest.mark.parametrize("damaged", [b"results.csv\t11", b"a\tb\tc\td", b"\xff\xfe", b'"'])
+def test_damaged_notes_are_refused_in_words(results, damaged):
+    (results.parent / hashes.NOTES).write_bytes(damaged)
+    told = sheetlens("check", results)
+    assert told.returncode == 1 and "is damaged: delete it" in told.stderr and "Traceback" not in told.stderr

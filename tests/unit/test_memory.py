@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from sheetlens import files
+from sheetlens.batches import DoesNotFitError, Part, descend, descend_if_it_fits
 from sheetlens.checkpoint import Before, Progress
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.networks import build_network
-from sheetlens.train import Part, _descend, _descend_if_it_fits, _DoesNotFitError
 from tests.unit.test_train import PRODUCTS, SETTINGS, train
 
 # Loses memory in the midst of a batch of 24, really: the process may not grow while it asks oneDNN for a kernel. How
@@ -22,8 +22,9 @@ TRAIN = """
 import logging, resource, sys
 from pathlib import Path
 import torch
-from sheetlens import train
+from sheetlens import batches
 from sheetlens.config import Train
+from sheetlens.train import train_network
 
 def loss(logits, labels, **others):
     if len(logits) > 12:
@@ -39,9 +40,9 @@ images, folder, short = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "sh
 data = [images / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
 logging.basicConfig(level=logging.INFO)
 if short:
-    train.cross_entropy, cross_entropy = loss, train.cross_entropy
+    batches.cross_entropy, cross_entropy = loss, batches.cross_entropy
 settings = Train(epochs=3, batch_size=24, device="cpu", precision="float32")
-train.train_network(*data, "table1", 1, settings, folder / "model")
+train_network(*data, "table1", 1, settings, folder / "model")
 """
 
 
@@ -109,7 +110,7 @@ def test_the_gradients_of_parts_add_up_to_those_of_the_batch(part, tmp_path):
     network = build_network("table1", 3).eval()
     state, device, found = progress(network, tmp_path), choose_device("cpu", "float32"), []
     for size in (7, 3):
-        loss = _descend(state, network, part, part.rows, size, None, device)
+        loss = descend(state, network, part, part.rows, size, None, device)
         found.append([loss, *(weights.grad.clone() for weights in network.parameters())])
     for whole, parts in zip(*found, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
@@ -129,10 +130,10 @@ def test_where_not_even_one_sheet_fits_one_sentence_says_so_and_nothing_is_chang
     state, random = progress(network, tmp_path), torch.get_rng_state()
     arguments = (state, network, part, part.rows, None, Before(network), choose_device("cpu", "float32"))
     for _ in range(3):
-        with pytest.raises(_DoesNotFitError):
-            _descend_if_it_fits(*arguments)
+        with pytest.raises(DoesNotFitError):
+            descend_if_it_fits(*arguments)
     with pytest.raises(UserError, match=r"^not even one sheet of a batch fits into memory \(") as refused:
-        _descend_if_it_fits(*arguments)
+        descend_if_it_fits(*arguments)
     assert "\n" not in str(refused.value)
     assert [step["sheets"] for step in state.fallbacks] == [4, 2, 1]
     saved = torch.load(tmp_path / "checkpoint.pt")

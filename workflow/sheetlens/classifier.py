@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from sheetlens import files, likeness
+from sheetlens.batches import batch_images
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.images import SIZE
 from sheetlens.networks import fold
 from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
-from sheetlens.train import batch_images
 
 # What becomes of odd values in a model's JSON, and of tensors that do not fit.
 FAULTS = (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)

@@ -21,6 +21,7 @@ from sheetlens import __version__, files
 from sheetlens.answers import Row, full_batch, growing_journal, read_row, unlike
 from sheetlens.audits.regions import SANE
 from sheetlens.audits.saliency import Maps, evidence_map, margin, parted, to_shares
+from sheetlens.batches import batch_images
 from sheetlens.classifier import Classifier
 from sheetlens.config import Limits
 from sheetlens.device import choose_device
@@ -29,7 +30,6 @@ from sheetlens.networks import fold, rebuild
 from sheetlens.predict import BATCH, load_network
 from sheetlens.readers import Readers, Reading
 from sheetlens.shards import AHEAD, in_order
-from sheetlens.train import batch_images
 
 METHODS = ("integrated-gradients", "grad-cam", "occlusion")
 WINDOW, STRIDE = 48, 24  # pixels of 256 that are covered at a time, and between two places: a leaf or a stain

@@ -94,5 +94,9 @@ def _read(results: Path) -> dict[str, Note]:
     path = results.parent / NOTES
     if not path.exists():
         return {}
-    with path.open(newline="") as file:
-        return {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in csv.reader(file, "excel-tab")}
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.reader(file, "excel-tab"))
+        return {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
+    except (ValueError, csv.Error):
+        raise UserError(f"{path} is damaged: delete it, and the next run that ends well writes it anew") from None

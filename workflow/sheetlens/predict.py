@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from sheetlens import files, likeness
 from sheetlens.backbones import Features
+from sheetlens.batches import batch_images
 from sheetlens.device import choose_device
 from sheetlens.networks import fold, rebuild
 from sheetlens.pack import open_pack
-from sheetlens.train import batch_images
 
 BATCH = 32  # sheets that are read together
 

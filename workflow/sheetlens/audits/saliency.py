@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from sheetlens import files
+from sheetlens.batches import batch_images
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.networks import rebuild
 from sheetlens.pack import open_pack
 from sheetlens.predict import load_network
-from sheetlens.train import batch_images
 
 GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
 STEPS = 8  # of the integral, which only has the last linear layers to follow

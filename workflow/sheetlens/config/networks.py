@@ -13,6 +13,7 @@ HIDDEN = 500  # width of the linear layer before the output, Tables 1 and 2
 PLACELESS = "vit_b_16"  # its answer comes from a token that stands for no place of the sheet
 
 Count = Annotated[int, Field(ge=1)]
+Backbone = Literal["resnet18", "resnet50", "efficientnet_v2_s", "convnext_tiny", "vit_b_16", "swin_t"]
 GROUPS, BACKBONE = {"groups", "pooling", "hidden"}, {"backbone", "weights", "train"}  # the keys of the two kinds
 
 
@@ -43,9 +44,7 @@ class Network(Closed):
     )
     pooling: Literal["max", "average"] = Field(default="max", description="What the 2x2 pooling of a group keeps.")
     hidden: Count = Field(default=HIDDEN, description="Width of the linear layer before the output, behind groups.")
-    backbone: Literal["resnet18", "resnet50", "efficientnet_v2_s", "convnext_tiny", "vit_b_16", "swin_t"] | None = (
-        Field(default=None, description="A network of torchvision, in place of groups.")
-    )
+    backbone: Backbone | None = Field(default=None, description="A network of torchvision, in place of groups.")
     weights: Weights | None = Field(default=None, description="What a backbone starts from; none: random weights.")
     train: Literal["all", "head"] = Field(
         default="all", description="What of a backbone is trained: all of it, or the last linear layer alone."

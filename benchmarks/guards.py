@@ -1,0 +1,92 @@
+"""Each guard of SECURITY.md taken out of a copy of the code, one by one: a test must fail for each.
+
+`python -m benchmarks.guards [WORD]` (only those with WORD in their name). In a copy of the package and the tests the
+text of a guard (guards.tsv) is replaced by what does not guard, then the tests run that are to notice. Before that,
+the same tests pass with nothing taken out. The last line is a JSON object.
+"""
+
+import csv
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "workflow/sheetlens"
+COPIED = ("Snakefile", "benchmarks", "config", "docs", "envs", "pyproject.toml", "README.md", "tests", "workflow")
+LONGEST = 600  # seconds for a guard's tests: one without its guard may wait for ever
+
+
+class Guard(NamedTuple):
+    """What guards, in which file of the package, its text, what takes its place, and the tests that must notice."""
+
+    name: str
+    file: str
+    text: str
+    without: str
+    tests: tuple[str, ...]
+
+
+def read_guards() -> list[Guard]:
+    """The guards of guards.tsv. Tests are named by what stands between `test_` and `.py`, or by their path."""
+    with Path(__file__).with_suffix(".tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [Guard(**row | {"tests": tuple(_path(test) for test in row["tests"].split())}) for row in rows]
+
+
+def _path(test: str) -> str:
+    return test if "/" in test else f"tests/unit/test_{test}.py"
+
+
+def copy(folder: Path) -> None:
+    """Copy what the tests need."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+
+
+def passes(folder: Path, tests: tuple[str, ...]) -> bool:
+    """Whether the tests pass in the copy; one that never ends does not."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    surroundings = os.environ | {"PYTHONPATH": str(folder / "workflow"), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        run = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, timeout=LONGEST)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    if run.returncode not in (0, 1):
+        raise RuntimeError(run.stdout.decode() + run.stderr.decode())
+    return run.returncode == 0
+
+
+def main() -> None:
+    """Take out each guard, print the table and the JSON object."""
+    word = sys.argv[1] if sys.argv[1:] else ""
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    asked, unnoticed = [guard for guard in read_guards() if word in guard.name], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy(folder)
+        tests = tuple(sorted({test for guard in asked for test in guard.tests}))
+        if not passes(folder, tests):
+            sys.exit("the tests fail with all guards in place: nothing can be said")
+        for guard in asked:
+            path = folder / PACKAGE / guard.file
+            whole = path.read_text()
+            path.write_text(whole.replace(guard.text, guard.without))
+            noticed = not passes(folder, guard.tests)
+            path.write_text(whole)
+            print(f"{guard.name:40}{'a test fails' if noticed else 'NOTHING NOTICED'}", flush=True)
+            unnoticed += [] if noticed else [guard.name]
+    print(json.dumps({"benchmark": "guards", "guards": len(asked), "unnoticed": unnoticed}))
+
+
+if __name__ == "__main__":
+    main()

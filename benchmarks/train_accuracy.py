@@ -1,0 +1,107 @@
+"""Accuracy of the engine in both precisions, and of its peers, on the same splits.
+
+`python -m benchmarks.train_accuracy IMAGES:NETWORK ...`, IMAGES being the folder of an image set (of the demo, say
+results/mercury/images). For each of SEEDS its sheets are split anew, SHARE to train on, the others to be judged by.
+All contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
+throughout, half the values dropped, nothing else; the weights are those of the end. Peers as in `train.py`, in
+PEER_PYTHON. `ratio_...` is the mean accuracy over the peer's. The last line is a JSON object.
+"""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks.recipe import SETTINGS, VARIANTS
+from benchmarks.train import BATCH, NORMALISATION, PEERS, PRECISIONS, begin, contend
+from PIL import Image
+
+from sheetlens import files
+from sheetlens.batches import Part
+from sheetlens.checkpoint import Watch
+from sheetlens.config import Train
+from sheetlens.device import choose_device
+from sheetlens.pack import open_pack
+from sheetlens.split import split_random
+from sheetlens.train import _train_epoch, predict_logits
+
+SEEDS, SHARE = (1, 2, 3, 4, 5), 0.7
+PARTS = ("train", "test")
+
+
+def write_pictures(images: Path, split: Path, folder: Path) -> None:
+    """The parts of a split as folders of PNGs, one sub-folder per class."""
+    table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
+    pixels = open_pack(images / "pixels.npy")
+    for row, (name, label) in enumerate(zip(table["image_id"], table["label"], strict=True)):
+        place = folder / parts[name] / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[row].transpose(1, 2, 0)).save(place / f"{row:05}.png")
+
+
+def run_ours(images: Path, split: Path, network: str, precision: str, seed: int) -> float:
+    """Train with the engine; the share of the other part that is named rightly."""
+    device = choose_device("cpu", PRECISIONS[precision])
+    settings = Train.model_validate(SETTINGS | {"batch_size": BATCH, "recipe": VARIANTS["paper"]})
+    table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
+    pixels = torch.from_numpy(open_pack(images / "pixels.npy"))
+    rows = {part: torch.from_numpy(np.flatnonzero(parts.reindex(table["image_id"]) == part)) for part in PARTS}
+    labels = torch.from_numpy(table["label"].astype("category").cat.codes.to_numpy(np.int64))
+    training = Part(pixels, rows["train"], labels[rows["train"]])
+    with tempfile.TemporaryDirectory() as name:
+        state = begin(network, settings, 1, device, Path(name), seed)
+        with Watch(state) as watch:
+            for _ in range(settings.epochs):
+                _train_epoch(state, state.network, training, settings, device, watch)
+                state.epoch, state.step = state.epoch + 1, 0
+        logits = predict_logits(state.network, pixels, rows["test"], NORMALISATION)
+    return (logits.argmax(1) == labels[rows["test"]]).double().mean().item()
+
+
+def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[tuple[str, float]]:
+    """The accuracy of each with one split."""
+    split, batch, epochs = folder / "split.tsv", str(BATCH), str(SETTINGS["epochs"])
+    rate = str(Train.model_validate(SETTINGS).rate(network))
+    files.write_table(split, split_random(files.read_table(images / "index.parquet"), (SHARE, 0, 1 - SHARE), seed))
+    write_pictures(images, split, folder)
+    for precision in PRECISIONS:
+        yield precision, run_ours(images, split, network, precision, seed)
+    for peer in ("reference", "keras"):
+        yield (
+            peer,
+            contend([*PEERS, peer, network, str(folder / "train"), batch, rate, epochs, str(folder / "test")])[
+                "accuracy"
+            ],
+        )
+
+
+def main() -> None:
+    """Train all, print the table and the JSON object."""
+    print(f"{platform.platform()}, {os.cpu_count()} cores, torch {torch.__version__}, {len(SEEDS)} seeds")
+    facts: dict[str, str | float] = {"benchmark": "train_accuracy"}
+    for word in sys.argv[1:]:
+        images, _, network = word.rpartition(":")
+        found: dict[str, list[float]] = {}
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory() as name:
+                for who, accuracy in contenders(Path(images), network, seed, Path(name)):
+                    found.setdefault(who, []).append(accuracy)
+        means = {who: statistics.mean(accuracies) for who, accuracies in found.items()}
+        print(f"\n{Path(images).parent.name}, {network}")
+        for who, accuracies in found.items():
+            each = " ".join(f"{100 * accuracy:5.1f}" for accuracy in accuracies)
+            print(f"{who:12}{100 * means[who]:6.1f} ±{100 * statistics.stdev(accuracies):4.1f} %   {each}", flush=True)
+        for precision in PRECISIONS:
+            for peer in ("reference", "keras"):
+                facts[f"ratio_{peer}_{network}_{precision}"] = round(means[precision] / means[peer], 4)
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()
