@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from sheetlens.config import Network
-from sheetlens.networks import TABLES, Dropout, build_network, fold
+from sheetlens.layers import Dropout
+from sheetlens.networks import TABLES, build_network, fold
 
 # Tables 1 and 2 of the paper: the output of every layer for one sheet. The tables rectify before they
 # pool; the code pools first (see networks.py), so the rectified shape is the pooled one.

@@ -15,7 +15,7 @@ from sheetlens.batches import batch_images
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.images import SIZE
-from sheetlens.networks import fold
+from sheetlens.networks import quicken
 from sheetlens.package import AGAIN, read_package
 from sheetlens.predict import BATCH, load_network, read_batch
 
@@ -48,7 +48,7 @@ class Classifier:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
             self._where = choose_device(device, "float32", threads or model["settings"]["threads"])
-            self._net = fold(net)
+            self._net = quicken(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
             self._check(model["classes"])

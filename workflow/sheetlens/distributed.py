@@ -13,7 +13,7 @@ import torch
 from torch import distributed, nn
 
 from sheetlens.errors import UserError
-from sheetlens.networks import Dropout
+from sheetlens.layers import BatchNorm2d, Dropout
 
 BACKEND = "cpu:gloo,cuda:nccl"  # the processes agree on the CPU and compute on the GPU
 
@@ -160,4 +160,8 @@ class SharedDropout(Dropout):
         return features * self.team.share(super().forward(ones))
 
 
-SHARED: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: SharedBatchNorm, Dropout: SharedDropout}
+SHARED: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm2d: SharedBatchNorm,
+    BatchNorm2d: SharedBatchNorm,
+    Dropout: SharedDropout,
+}

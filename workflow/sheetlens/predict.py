@@ -13,7 +13,7 @@ from sheetlens import files, likeness
 from sheetlens.backbones import Features
 from sheetlens.batches import batch_images
 from sheetlens.device import choose_device
-from sheetlens.networks import fold, rebuild
+from sheetlens.networks import quicken, rebuild
 from sheetlens.pack import open_pack
 
 BATCH = 32  # sheets that are read together
@@ -57,7 +57,7 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
     """
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
-    net = fold(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = quicken(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.from_numpy(open_pack(pixels)).to(device.name)
     logits, features = _read_all(net, images, facts["normalisation"])
     probabilities = logits.double().softmax(1).float().numpy()

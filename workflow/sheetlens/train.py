@@ -21,7 +21,7 @@ from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
 from sheetlens.images import SIZE
-from sheetlens.networks import build_network, fold
+from sheetlens.networks import build_network, quicken
 from sheetlens.pack import open_pack
 from sheetlens.recipe import make_augmentation, make_average, make_optimiser
 
@@ -245,10 +245,10 @@ def predict_logits(
     pixels: torch.Tensor,
     rows: torch.Tensor,
     normalisation: dict[str, list[float]],
-    batch_size: int = 32,
+    batch_size: int = 64,
 ) -> torch.Tensor:
     """Logits of a network for rows of an image set: float32, shape (n, classes), always in float32."""
-    reader = fold(net)
+    reader = quicken(net)
     with torch.inference_mode():
         return torch.cat([reader(batch_images(pixels, some, normalisation)) for some in rows.split(batch_size)])
 
