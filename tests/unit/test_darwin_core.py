@@ -182,3 +182,15 @@ def test_memory_does_not_grow_with_rows_or_lines(tmp_path, quote):
     tracemalloc.stop()
     assert count >= 10_000
     assert peak < 12e6
+
+
+def test_a_descriptor_that_would_fill_the_memory_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(darwin_core, "DESCRIPTOR_LIMIT", 2000)
+    table = occurrences(ROWS).xml("core")
+    for padding, fits in ((0, True), (2000, False)):
+        path = write_archive(tmp_path / "a.zip", occurrences(ROWS), meta=f"<archive>{table}{' ' * padding}</archive>")
+        if fits:
+            assert len(read(path)) == len(ROWS)
+        else:
+            with pytest.raises(UserError, match=r"archive a\.zip cannot be used"):
+                read(path)

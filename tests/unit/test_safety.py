@@ -4,7 +4,7 @@ import pytest
 
 from sheetlens.fetch import Request
 from sheetlens.fetch.faults import RefusedError
-from sheetlens.fetch.safety import check_url, guard, place, text
+from sheetlens.fetch.safety import check_name, check_url, guard, place, text
 from tests.services.fetching import bring
 from tests.services.plain import picture
 
@@ -25,6 +25,11 @@ def test_a_harmless_name_is_a_path_below_the_folder(tmp_path, name):
 def test_a_name_that_leads_astray_is_refused(tmp_path, name):
     with pytest.raises(RefusedError):
         place(tmp_path, name)
+
+
+def test_the_root_is_no_name():
+    with pytest.raises(RefusedError, match="lead out"):
+        check_name("/")
 
 
 def test_a_link_does_not_lead_out(tmp_path):

@@ -56,3 +56,8 @@ def test_credentials_stay_with_the_host_they_are_for(services, name):
     assert name.lower() not in ask(services.settings(), url, "json", headers={name: "s3cret"})
     url = services.url(f"/redirect?to={services.url('/headers')}")
     assert ask(services.settings(), url, "json", headers={name: "s3cret"})[name.lower()] == "s3cret"
+
+
+def test_a_body_that_never_ends_is_not_read_to_its_end(services):
+    with pytest.raises(RefusedError, match="larger than the limit of 1,000 bytes"):
+        ask(services.settings(), services.url("/images/a.jpg"), limit=1000)

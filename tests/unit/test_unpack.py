@@ -94,6 +94,14 @@ def test_what_unpacks_beyond_bounds_is_stopped(tmp_path, write, monkeypatch):
         run(path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("write", [tar, zipped])
+def test_an_archive_of_endlessly_many_members_is_stopped(tmp_path, write, monkeypatch):
+    monkeypatch.setattr(unpacking, "MEMBERS", 3)
+    path = write(tmp_path / "archive", [(f"{number}.txt", b"") for number in range(4)])
+    with pytest.raises(UserError, match="more than 3 members"):
+        run(path, tmp_path / "out")
+
+
 def test_a_header_of_absurd_size_is_not_read(tmp_path):
     path = tar(tmp_path / "tar", [("header", bytes(2**21), ("type", tarfile.XHDTYPE))])
     with pytest.raises(UserError, match="a header of absurd size"):
