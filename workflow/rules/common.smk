@@ -14,7 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens import hashes
+from sheetlens import hashes, stopping
 from sheetlens.config import read_settings
 from sheetlens.errors import UserError
 from sheetlens.fetch import folder
@@ -71,6 +71,7 @@ def surroundings():
 
 
 shell.prefix(surroundings())
+stopping.install()
 
 
 def from_source(*sources):
