@@ -1,11 +1,15 @@
 import asyncio
 import io
+import logging
+import re
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
 from sheetlens import files
+from sheetlens.errors import UserError
+from sheetlens.review import server
 from sheetlens.review.evidence import Evidence
 from sheetlens.review.journal import NAME, Journal
 from sheetlens.review.queue import REASONS, open_run
@@ -15,17 +19,22 @@ from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
 
 
-def ask(run, method, path, token="", **options):
-    """One request to a server of the run: its status."""
+def answer(run, method, path, token="", **options):
+    """One request to a server of the run: its answer, without the body."""
 
-    async def once() -> int:
+    async def once():
         journal = Journal(run / NAME)
         async with TestClient(TestServer(make_app(open_run(run), journal, token))) as client:
-            answer = await client.request(method, path, **options)
+            given = await client.request(method, path, **options)
             journal.close()
-            return answer.status
+            return given
 
     return asyncio.run(once())
+
+
+def ask(*arguments, **options):
+    """The status of `answer`."""
+    return answer(*arguments, **options).status
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +60,48 @@ def test_other_machines_need_the_token(run, path, status):
     assert ask(run, "GET", path, token="right") == status
 
 
+def test_what_is_no_json_is_taken_from_no_page(run):
+    headers = {MARK: "1", "Content-Type": "text/plain"}
+    assert ask(run, "POST", "/decisions", headers=headers, data="[]") == 403
+
+
+@pytest.mark.parametrize(("host", "status"), [("192.168.1.7:8000", 200), ("localhost", 200), ("evil.example", 403)])
+def test_the_token_is_for_those_who_name_an_address(run, host, status):
+    assert ask(run, "GET", "/?token=right", token="right", headers={"Host": host}) == status
+
+
+def test_the_token_becomes_a_cookie_for_this_page_alone(run):
+    cookie = answer(run, "GET", "/?token=right", token="right").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+
+
+@pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("here", True)])
+def test_whoever_is_served_beyond_this_machine_needs_a_token(run, host, asked, monkeypatch, caplog):
+    monkeypatch.setattr(server.web, "run_app", lambda *_, **__: None)
+    with caplog.at_level(logging.INFO):
+        server.serve(open_run(run), host, 8000, None)
+    assert bool(re.search(r"\?token=[\w-]{32}", caplog.text)) == asked
+
+
+def test_a_decision_that_does_not_exist_is_refused(run):
+    key, label = open_run(run).sheets["key"].iloc[0], open_run(run).classes[0]
+    facts = {"id": "1", "reviewer": "Ada", "time": "2026-11-28T10:00:00Z", "undoes": "", "key": key, "label": ""}
+    for decision, status in (("class", 200), ("unsure", 200), ("delete", 400)):
+        entry = facts | {"id": decision, "decision": decision, "label": label if decision == "class" else ""}
+        assert ask(run, "POST", "/decisions", headers={MARK: "1"}, json=[entry]) == status
+
+
 def test_what_is_no_decision_is_refused(run):
     assert ask(run, "POST", "/decisions", headers={MARK: "1"}, json=[{"key": "x"}]) == 400
     assert ask(run, "GET", "/pictures/x.jpg") == 404
     assert ask(run, "GET", "/server.py") == 404
+
+
+def test_a_second_server_of_a_run_is_refused(run):
+    first = Journal(run / NAME)
+    with pytest.raises(UserError, match="another process is writing"):
+        Journal(run / NAME)
+    first.close()
 
 
 def test_refused_files_stand_behind_the_doubtful_in_the_queue_with_their_reason(tmp_path):
