@@ -25,6 +25,7 @@ import psutil
 from tests.conftest import ROOT, digests, tiny_demo
 
 KINDS = ("SIGTERM to Snakemake", "SIGKILL to Snakemake", "SIGKILL to all")
+STOPPED = 600  # seconds in which a run that was asked to stop must end its jobs; later it hangs, which is an error
 LONGEST = 14.0  # seconds a run is left alone at most: the start, and a few steps of the small demo
 
 
@@ -62,7 +63,7 @@ def kill(process: subprocess.Popen[str], kind: str) -> None:
                 one.kill()
             except psutil.NoSuchProcess:
                 continue
-    process.wait()
+    process.wait(STOPPED)
     left = psutil.wait_procs(family, timeout=120)[1]
     if left:
         raise RuntimeError(f"still running two minutes after {kind}: {left}")
