@@ -27,6 +27,7 @@ from sheetlens.batches import Part, descend, lacks_memory
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, Backbone
 from sheetlens.device import choose_device
+from sheetlens.networks import pool_first
 
 SMALLEST, STEPS = 8, 5
 
@@ -41,11 +42,11 @@ def measure(name: str, batch: int) -> tuple[float, float] | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             state = begin(network, settings, STEPS + 1, device, Path(folder))
-            state.network.train()
+            network_at_work = pool_first(state.network).train()
             for _ in range(STEPS + 1):
                 wait(device.name)
                 start = time.perf_counter()
-                descend(state, state.network, part, rows, batch, None, device)
+                descend(state, network_at_work, part, rows, batch, None, device)
                 state.optimiser.step()
                 wait(device.name)
                 seconds.append(time.perf_counter() - start)

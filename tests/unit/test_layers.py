@@ -4,30 +4,32 @@ import pytest
 import torch
 from torch import nn
 
-from sheetlens.layers import BatchNorm2d, MaximaOf2x2
+from sheetlens.layers import MaximaOf2x2, NormalisedMaxima, scale_channels
 
 
 def trained(kind, images, gradient):
-    """What a training step makes of images: normalised, gradients, statistics."""
+    """What a training step makes of images: normalised and pooled, gradients, statistics."""
     torch.manual_seed(1)
-    layer = kind(images.shape[1])
-    nn.init.normal_(layer.weight)
-    nn.init.normal_(layer.bias)
+    normalisation = nn.BatchNorm2d(images.shape[1])
+    nn.init.uniform_(normalisation.weight, 0.5, 2)
+    nn.init.normal_(normalisation.bias)
     images = images.clone().requires_grad_()
-    layer = layer.to(torch.promote_types(images.dtype, torch.float32))
-    layer(images).backward(gradient)
-    statistics = [layer.running_mean, layer.running_var, layer.num_batches_tracked]
-    return [layer(images).detach(), images.grad, layer.weight.grad, layer.bias.grad, *statistics]
+    layer = kind(normalisation.to(torch.promote_types(images.dtype, torch.float32)))
+    pooled = layer(images)
+    pooled.backward(gradient)
+    statistics = [normalisation.running_mean, normalisation.running_var, normalisation.num_batches_tracked]
+    return [pooled.detach(), images.grad, normalisation.weight.grad, normalisation.bias.grad, *statistics]
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
-@pytest.mark.parametrize("far", [0, 100])
-def test_normalisation_in_training(dtype, close, far):
-    """Against torch's in double precision; also where the mean is a hundred times the deviation."""
-    images, gradient = (torch.randn(5, 10, 33, 21) + shift for shift in (far, 0))
+@pytest.mark.parametrize(("sheets", "channels", "far"), [(5, 10, 0), (16, 40, 0), (16, 10, 100)])
+def test_normalised_maxima_in_training(dtype, close, sheets, channels, far):
+    """Against torch's layers in double precision; also where the mean is a hundred times the deviation."""
+    torch.manual_seed(0)
+    images, gradient = torch.randn(sheets, channels, 33, 21) + far, torch.randn(sheets, channels, 16, 10)
     images, gradient = (some.to(dtype).contiguous(memory_format=torch.channels_last) for some in (images, gradient))
-    ours = trained(BatchNorm2d, images, gradient)
-    theirs = trained(nn.BatchNorm2d, images.double(), gradient.double())
+    ours = trained(NormalisedMaxima, images, gradient)
+    theirs = trained(lambda layer: nn.Sequential(layer, nn.MaxPool2d(2)), images.double(), gradient.double())
     for found, expected in zip(ours, theirs, strict=True):
         scale = expected.abs().max().item()
         torch.testing.assert_close(found.to(expected), expected, rtol=0, atol=close * scale * (1 + far / 10))
@@ -35,11 +37,22 @@ def test_normalisation_in_training(dtype, close, far):
     assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_normalisation_is_our_own_in_training_alone():
-    images = torch.randn(2, 10, 8, 8).contiguous(memory_format=torch.channels_last)
-    layer = BatchNorm2d(10)
-    assert "_Normalise" in type(layer(images).grad_fn).__name__
-    assert "_Normalise" not in type(layer.eval()(images).grad_fn).__name__
+@pytest.mark.parametrize(("channels", "sign", "ours"), [(10, 1, True), (10, -1, False), (16, 1, False)])
+def test_maxima_are_found_first_where_it_is_faster_and_no_factor_turns_the_order(channels, sign, ours):
+    images = torch.randn(3, channels, 8, 8).contiguous(memory_format=torch.channels_last)
+    layer = nn.BatchNorm2d(channels)
+    nn.init.constant_(layer.weight[:1].detach(), sign)
+    pooled = NormalisedMaxima(layer)(images)
+    torch.testing.assert_close(pooled, nn.functional.max_pool2d(layer(images), 2))
+    assert ("_NormalisedMaxima" in type(pooled.grad_fn).__name__) is ours
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_each_channel_gets_its_own_scale(dtype):
+    images = (100 * torch.rand(2, 3, 6, 5)).to(dtype).contiguous(memory_format=torch.channels_last)
+    slope, offset = torch.rand(2, 3)
+    expected = images * slope.view(1, 3, 1, 1) + offset.view(1, 3, 1, 1)
+    torch.testing.assert_close(scale_channels(images, slope, offset), expected)
 
 
 @pytest.mark.parametrize("side", [8, 9])

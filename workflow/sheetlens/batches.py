@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from sheetlens.checkpoint import Before, Progress
 from sheetlens.device import Device
 from sheetlens.errors import UserError
+from sheetlens.layers import scale_channels
 from sheetlens.recipe import Augment
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,11 @@ def batch_images(
     augment: Augment | None = None,
 ) -> torch.Tensor:
     """Pick rows of an image set: float32, shape (n, 3, 256, 256), channels last, normalised by channel."""
-    mean, std = (torch.tensor(normalisation[key], device=pixels.device).view(1, 3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(normalisation[key], device=pixels.device) for key in ("mean", "std"))
     images = pixels.index_select(0, rows)
     if augment:
         images = augment(images)
-    images = images.to(torch.float32, memory_format=torch.channels_last)
-    return images.div_(255).sub_(mean).div_(std)
+    return scale_channels(images.contiguous(memory_format=torch.channels_last), 1 / (255 * std), -mean / std)
 
 
 class DoesNotFitError(Exception):

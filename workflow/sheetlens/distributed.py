@@ -13,7 +13,7 @@ import torch
 from torch import distributed, nn
 
 from sheetlens.errors import UserError
-from sheetlens.layers import BatchNorm2d, Dropout
+from sheetlens.layers import Dropout
 
 BACKEND = "cpu:gloo,cuda:nccl"  # the processes agree on the CPU and compute on the GPU
 
@@ -162,6 +162,5 @@ class SharedDropout(Dropout):
 
 SHARED: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: SharedBatchNorm,
-    BatchNorm2d: SharedBatchNorm,
     Dropout: SharedDropout,
 }

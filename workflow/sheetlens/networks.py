@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sheetlens.backbones import State, build_backbone
 from sheetlens.config import Network
-from sheetlens.layers import BatchNorm2d, Dropout, MaximaOf2x2
+from sheetlens.layers import Dropout, MaximaOf2x2, NormalisedMaxima
 
 # One pair for each group "convolution, batch normalisation, ReLU, 2x2 pooling": output channels and
 # kernel width. The kernels follow from the output shapes the tables print (no padding, stride 1).
@@ -43,6 +43,18 @@ def quicken(network: nn.Sequential) -> nn.Sequential:
     )
 
 
+def pool_first(network: nn.Sequential) -> nn.Sequential:
+    """The same network for training, with the same layers: what is pooled after its normalisation is pooled before."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, layer in network.named_children():
+        name_before, before = next(reversed(layers.items()), ("", network))
+        if isinstance(layer, nn.MaxPool2d) and type(before) is nn.BatchNorm2d:
+            layers[name_before] = NormalisedMaxima(before)
+        else:
+            layers[name] = layer
+    return nn.Sequential(layers)
+
+
 def build_network(
     network: str | Network, classes: int, dropout: float = 0.5, weights: State | None = None
 ) -> nn.Sequential:
@@ -64,7 +76,7 @@ def build_network(
     layers, channels = OrderedDict(), 3
     for number, (width, kernel) in enumerate(definition.groups, start=1):
         layers[f"convolution{number}"] = nn.Conv2d(channels, width, kernel)
-        layers[f"normalisation{number}"] = BatchNorm2d(width)
+        layers[f"normalisation{number}"] = nn.BatchNorm2d(width)
         if definition.pooling == "max":
             # The tables pool after the ReLU. Both orders give the same numbers (the maximum of
             # rectified values is the rectified maximum); this one rectifies a quarter as many.
