@@ -1,10 +1,11 @@
 """What each part of the training recipe brings, over seeds: `python benchmarks/recipe.py IMAGES:NETWORK ...`.
 
 IMAGES is the folder of an image set (results/mercury/images of the demo, say), NETWORK one of the config. Each variant
-is trained once for each of SEEDS, on the seed's own random split, with the demo's settings. A variant is judged on the
-validation parts (where a recipe is chosen) and, beside it, on the test parts (where it is reported): the mean
-difference to the plain recipe, seed by seed, and its standard deviation. What is trained already in FOLDER
-(environment variable, a temporary one by default) is not trained again. The last line is a JSON object.
+is trained once for each of SEEDS, on the seed's own random split, with the demo's settings. Of an image set with more
+sheets than the demo has as many go to training and validation as there, all others to the test. A variant is judged on
+the validation parts (where a recipe is chosen) and, beside it, on the test parts (where it is reported): the mean
+difference to the plain recipe, seed by seed, and its standard deviation. What is trained already in FOLDER (environment
+variable, a temporary one by default) is not trained again. The last line is a JSON object.
 """
 
 import json
@@ -26,16 +27,18 @@ from sheetlens.predict import load_network
 from sheetlens.split import split_random
 from sheetlens.train import predict_logits, train_network
 
-SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.2, 0.1)
+SEEDS, SHARES, SHEETS = (1, 2, 3, 4, 5), (0.7, 0.2), 520
 SETTINGS = {"epochs": 5, "learning_rate": {"table1": 1e-3, "table2": 3e-4}}  # config/demo.yaml
-VARIANTS = {
-    "paper": {"schedule": "constant"},
-    "one_cycle": {},
-    "weight_decay": {"weight_decay": 0.05},
-    "average": {"average": 0.95},
-    "flip": {"flip": True},
-    "shift": {"shift": 0.03, "rotate": 2},
-    "colour": {"colour": 0.1},
+PLAIN = {"schedule": "constant"}
+VARIANTS: dict[str, tuple[float, dict[str, object]]] = {  # factor of the learning rate, and the recipe
+    "paper": (1, PLAIN),
+    "average": (1, PLAIN | {"average": 0.9}),
+    "one_cycle": (1, {}),
+    "one_cycle_3": (3, {}),
+    "weight_decay": (3, {"weight_decay": 0.05}),
+    "flip": (3, {"flip": True}),
+    "shift": (3, {"shift": 0.03, "rotate": 2}),
+    "colour": (3, {"colour": 0.1}),
 }
 
 
@@ -59,8 +62,12 @@ def run(images: Path, network: str, name: str, seed: int, folder: Path) -> dict[
     result = model / "result.json"
     if not result.exists():
         model.mkdir(parents=True, exist_ok=True)
-        files.write_table(split, split_random(files.read_table(images / "index.parquet"), SHARES, seed))
-        settings = Train.model_validate(SETTINGS | {"recipe": Recipe.model_validate(VARIANTS[name])})
+        table = files.read_table(images / "index.parquet")
+        training, validation = (share * min(1, SHEETS / len(table)) for share in SHARES)
+        files.write_table(split, split_random(table, (training, validation, 1 - training - validation), seed))
+        factor, recipe = VARIANTS[name]
+        rates = {network: factor * SETTINGS["learning_rate"][network]}
+        settings = Train.model_validate(SETTINGS | {"learning_rate": rates, "recipe": Recipe.model_validate(recipe)})
         start = time.perf_counter()
         train_network(images / "pixels.npy", images / "index.parquet", split, network, seed, settings, model)
         seconds = time.perf_counter() - start

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.recipe import SETTINGS, VARIANTS
+from benchmarks.recipe import PLAIN, SETTINGS
 from benchmarks.train import BATCH, NORMALISATION, PEERS, PRECISIONS, begin, contend
 from PIL import Image
 
@@ -49,7 +49,7 @@ def write_pictures(images: Path, split: Path, folder: Path) -> None:
 def run_ours(images: Path, split: Path, network: str, precision: str, seed: int) -> float:
     """Train with the engine; the share of the other part that is named rightly."""
     device = choose_device("cpu", PRECISIONS[precision])
-    settings = Train.model_validate(SETTINGS | {"batch_size": BATCH, "recipe": VARIANTS["paper"]})
+    settings = Train.model_validate(SETTINGS | {"batch_size": BATCH, "recipe": PLAIN})
     table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
     pixels = torch.from_numpy(open_pack(images / "pixels.npy"))
     rows = {part: torch.from_numpy(np.flatnonzero(parts.reindex(table["image_id"]) == part)) for part in PARTS}
