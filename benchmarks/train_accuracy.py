@@ -1,8 +1,8 @@
 """Accuracy of the engine in both precisions, and of its peers, on the same splits.
 
 `python -m benchmarks.train_accuracy IMAGES:NETWORK ...`, IMAGES being the folder of an image set (of the demo, say
-results/mercury/images). For each of SEEDS its sheets are split anew, SHARE to train on, the others to be judged by.
-All contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
+results/mercury/images). For each of SEEDS its sheets are split anew by SHARES; the validation
+part is not used. All contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
 throughout, half the values dropped, nothing else; the weights are those of the end. Peers as in `train.py`, in
 PEER_PYTHON. `ratio_...` is the mean accuracy over the peer's. The last line is a JSON object.
 """
@@ -32,7 +32,7 @@ from sheetlens.pack import open_pack
 from sheetlens.split import split_random
 from sheetlens.train import _train_epoch, predict_logits
 
-SEEDS, SHARE = (1, 2, 3, 4, 5), 0.7
+SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1, 0.2)
 PARTS = ("train", "test")
 
 
@@ -69,7 +69,7 @@ def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[
     """The accuracy of each with one split."""
     split, batch, epochs = folder / "split.tsv", str(BATCH), str(SETTINGS["epochs"])
     rate = str(Train.model_validate(SETTINGS).rate(network))
-    files.write_table(split, split_random(files.read_table(images / "index.parquet"), (SHARE, 0, 1 - SHARE), seed))
+    files.write_table(split, split_random(files.read_table(images / "index.parquet"), SHARES, seed))
     write_pictures(images, split, folder)
     for precision in PRECISIONS:
         yield precision, run_ours(images, split, network, precision, seed)
