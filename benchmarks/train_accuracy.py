@@ -1,8 +1,8 @@
 """Accuracy of the engine in both precisions, and of its peers, on the same splits.
 
 `python -m benchmarks.train_accuracy IMAGES:NETWORK ...`, IMAGES being the folder of an image set (of the demo, say
-results/mercury/images). For each of SEEDS its sheets are split anew by SHARES; the validation
-part is not used. All contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
+results/mercury/images). For each of SEEDS its sheets are split anew by SHARES; the validation part is not used. All
+contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
 throughout, half the values dropped, nothing else; the weights are those of the end. Peers as in `train.py`, in
 PEER_PYTHON. `ratio_...` is the mean accuracy over the peer's. The last line is a JSON object.
 """
