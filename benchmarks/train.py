@@ -193,13 +193,14 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int) -> dic
             wait(device.name)
             seconds = time.perf_counter() - start
     floor = sheets[0] * epochs * bytes_per_sheet(network, batch) / bandwidth(device.name)
-    memory = torch.cuda.max_memory_allocated() / 1e9 if device.name == "cuda" else 0.0
-    return {
+    found = {
         f"seconds_{network}": seconds,
         f"sheets_per_second_{network}": sheets[0] * epochs / seconds,
         f"share_of_floor_{network}": floor / seconds,
-        f"gigabytes_{network}": memory,
     }
+    if device.name == "cuda":
+        found[f"gigabytes_{network}"] = torch.cuda.max_memory_allocated() / 1e9
+    return found
 
 
 def reference(network: str, batch: int, sheets: int) -> float:
@@ -238,6 +239,8 @@ def main() -> None:
             facts[f"ratio_reference_{network}"] = facts[f"sheets_per_second_{network}"] / reference(
                 network, asked.batch, min(few[0], 20 * asked.batch)
             )
+            for key in (key for key in facts if key.endswith(network)):
+                print(f"{key:32}{facts[key]:10.2f}", flush=True)
     else:
         facts |= compare(asked.sheets or 320, asked.batch, asked.rounds)
     print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))
