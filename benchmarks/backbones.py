@@ -27,7 +27,7 @@ from sheetlens.batches import Part, descend, lacks_memory
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, Backbone
 from sheetlens.device import choose_device
-from sheetlens.networks import pool_first
+from sheetlens.networks import lighten
 
 SMALLEST, STEPS = 8, 5
 
@@ -42,7 +42,7 @@ def measure(name: str, batch: int) -> tuple[float, float] | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             state = begin(network, settings, STEPS + 1, device, Path(folder))
-            network_at_work = pool_first(state.network).train()
+            network_at_work = lighten(state.network).train()
             for _ in range(STEPS + 1):
                 wait(device.name)
                 start = time.perf_counter()

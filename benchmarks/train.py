@@ -34,7 +34,7 @@ from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import HIDDEN, INPUT_SIZE
 from sheetlens.device import Device, choose_device
-from sheetlens.networks import TABLES, build_network, pool_first
+from sheetlens.networks import TABLES, build_network, lighten
 from sheetlens.recipe import make_optimiser
 from sheetlens.train import _fit, _train_epoch, predict_logits
 
@@ -91,7 +91,7 @@ def run_ours(network: str, precision: str, pack: Path, batch: int) -> dict[str, 
         with Watch(state) as watch:
             for _ in range(2):
                 start = time.perf_counter()
-                _train_epoch(state, pool_first(state.network), part, settings, device, watch)
+                _train_epoch(state, lighten(state.network), part, settings, device, watch)
                 rates["train"] = count / (time.perf_counter() - start)
                 state.epoch, state.step = state.epoch + 1, 0
     for _ in range(2):

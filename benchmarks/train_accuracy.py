@@ -27,7 +27,7 @@ from sheetlens.batches import Part
 from sheetlens.checkpoint import Watch
 from sheetlens.config import Train
 from sheetlens.device import choose_device
-from sheetlens.networks import pool_first
+from sheetlens.networks import lighten
 from sheetlens.pack import open_pack
 from sheetlens.split import split_random
 from sheetlens.train import _train_epoch, predict_logits
@@ -59,7 +59,7 @@ def run_ours(images: Path, split: Path, network: str, precision: str, seed: int)
         state = begin(network, settings, 1, device, Path(name), seed)
         with Watch(state) as watch:
             for _ in range(settings.epochs):
-                _train_epoch(state, pool_first(state.network), training, settings, device, watch)
+                _train_epoch(state, lighten(state.network), training, settings, device, watch)
                 state.epoch, state.step = state.epoch + 1, 0
         logits = predict_logits(state.network, pixels, rows["test"], NORMALISATION)
     return (logits.argmax(1) == labels[rows["test"]]).double().mean().item()

@@ -37,9 +37,17 @@ def test_normalised_maxima_in_training(dtype, close, sheets, channels, far):
     assert ours[0].is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(("channels", "sign", "ours"), [(10, 1, True), (10, -1, False), (16, 1, False)])
-def test_maxima_are_found_first_where_it_is_faster_and_no_factor_turns_the_order(channels, sign, ours):
-    images = torch.randn(3, channels, 8, 8).contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize(
+    ("channels", "dtype", "sign", "ours"),
+    [
+        (10, torch.bfloat16, 1, True),
+        (10, torch.bfloat16, -1, False),
+        (16, torch.bfloat16, 1, False),
+        (16, torch.float32, 1, True),
+    ],
+)
+def test_maxima_are_found_first_where_it_is_faster_and_no_factor_turns_the_order(channels, dtype, sign, ours):
+    images = torch.randn(3, channels, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
     layer = nn.BatchNorm2d(channels)
     nn.init.constant_(layer.weight[:1].detach(), sign)
     pooled = NormalisedMaxima(layer)(images)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-VECTOR = 16  # channels: torch's normalisation is fast where they are a multiple of what a processor adds up at once
+VECTOR = 16  # channels: torch's normalisation of bfloat16 is fast where they are a multiple of what is added up at once
 TOGETHER = 16  # pixels whose channels are counted as so many channels of one: torch sums few of them slowly
 
 
@@ -51,8 +51,8 @@ class NormalisedMaxima(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalise and pool images, shape (n, channels, height, width); the last line of an odd number is left out."""
         layer, last = self.normalisation, images.is_contiguous(memory_format=torch.channels_last)
-        slow = images.device.type == "cpu" and last and layer.num_features % VECTOR
-        if not (self.training and slow and layer.weight.min() > 0):
+        slow = images.dtype == torch.float32 or layer.num_features % VECTOR
+        if not (self.training and images.device.type == "cpu" and last and slow and layer.weight.min() > 0):
             return nn.functional.max_pool2d(layer(images), 2)
         maxima, mean, variance = _NormalisedMaxima.apply(images, layer.weight, layer.bias, layer.eps)
         count = images.numel() // layer.num_features

@@ -43,11 +43,17 @@ def quicken(network: nn.Sequential) -> nn.Sequential:
     )
 
 
-def pool_first(network: nn.Sequential) -> nn.Sequential:
-    """The same network for training, with the same layers: what is pooled after its normalisation is pooled before."""
+def lighten(network: nn.Sequential) -> nn.Sequential:
+    """The same network for training, with the same layers, without work that brings nothing.
+
+    What is pooled after its normalisation is pooled before. The bias of a convolution that is normalised stays what it
+    is: normalising takes it away again, so that its gradient would be the noise of rounding, summed over all pixels.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for name, layer in network.named_children():
         name_before, before = next(reversed(layers.items()), ("", network))
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d) and before.bias is not None:
+            before.bias.requires_grad_(False)
         if isinstance(layer, nn.MaxPool2d) and type(before) is nn.BatchNorm2d:
             layers[name_before] = NormalisedMaxima(before)
         else:

@@ -21,7 +21,7 @@ from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
 from sheetlens.images import SIZE
-from sheetlens.networks import build_network, pool_first, quicken
+from sheetlens.networks import build_network, lighten, quicken
 from sheetlens.pack import open_pack
 from sheetlens.recipe import make_augmentation, make_average, make_optimiser
 
@@ -150,7 +150,7 @@ def _fit_or_begin_again(
 
 def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> str | None:
     """Run epochs until the last one or until patience ends; say why the training failed, if it did."""
-    network = state.team.synchronised(pool_first(state.network))
+    network = state.team.synchronised(lighten(state.network))
     with Watch(state) as watch:
         arguments = (state, network, training, validation, settings, device, watch)
         ended = _run_epochs(*arguments)
