@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sheetlens.layers import MaximaOf2x2, NormalisedMaxima, scale_channels
+from sheetlens.layers import Linear, MaximaOf2x2, NormalisedMaxima, scale_channels
 
 
 def trained(kind, images, gradient):
@@ -67,3 +67,20 @@ def test_each_channel_gets_its_own_scale(dtype):
 def test_maxima_are_those_of_max_pooling(side):
     images = torch.randn(2, 3, side, side + 1).contiguous(memory_format=torch.channels_last)
     assert torch.equal(MaximaOf2x2()(images), nn.functional.max_pool2d(images, 2))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_linear_layer_by_onednn_learns_as_torchs(autocast):
+    torch.manual_seed(0)
+    layer, features, gradient = nn.Linear(300, 7), torch.randn(5, 300), torch.randn(5, 7)
+    learnt = []
+    for kind in (Linear, lambda layer: layer):
+        layer.zero_grad()
+        given = features.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            found = kind(layer)(given)
+        found.backward(gradient.to(found.dtype))
+        learnt.append([found.detach(), given.grad, layer.weight.grad, layer.bias.grad])
+    assert learnt[0][0].dtype == (torch.bfloat16 if autocast else torch.float32)
+    for ours, theirs in zip(*learnt, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -35,6 +35,22 @@ class MaximaOf2x2(nn.Module):
         return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
 
 
+class Linear(nn.Module):
+    """A linear layer by oneDNN in float32, too: torch leaves that to MKL, half as fast on processors of AMD."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        """Take weights and bias of a layer, which go on belonging to it."""
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Combine features, shape (n, features)."""
+        elsewhere = features.device.type != "cpu" or not torch.backends.mkldnn.is_available()
+        if elsewhere or features.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+            return self.layer(features)
+        return nn.functional.linear(features.to_mkldnn(), self.layer.weight, self.layer.bias).to_dense()
+
+
 class NormalisedMaxima(nn.Module):
     """Batch normalisation and 2x2 max pooling for training: the largest of four is found before it is normalised.
 

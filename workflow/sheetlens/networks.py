@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sheetlens.backbones import State, build_backbone
 from sheetlens.config import Network
-from sheetlens.layers import Dropout, MaximaOf2x2, NormalisedMaxima
+from sheetlens.layers import Dropout, Linear, MaximaOf2x2, NormalisedMaxima
 
 # One pair for each group "convolution, batch normalisation, ReLU, 2x2 pooling": output channels and
 # kernel width. The kernels follow from the output shapes the tables print (no padding, stride 1).
@@ -37,10 +37,13 @@ def fold(network: nn.Sequential) -> nn.Sequential:
 
 def quicken(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading many sheets: folded, and without what only a gradient needs."""
-    layers = fold(network).named_children()
-    return nn.Sequential(
-        OrderedDict((name, MaximaOf2x2() if isinstance(layer, nn.MaxPool2d) else layer) for name, layer in layers)
-    )
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, layer in fold(network).named_children():
+        if isinstance(layer, nn.MaxPool2d):
+            layers[name] = MaximaOf2x2()
+        else:
+            layers[name] = Linear(layer) if isinstance(layer, nn.Linear) else layer
+    return nn.Sequential(layers)
 
 
 def lighten(network: nn.Sequential) -> nn.Sequential:
@@ -57,7 +60,7 @@ def lighten(network: nn.Sequential) -> nn.Sequential:
         if isinstance(layer, nn.MaxPool2d) and type(before) is nn.BatchNorm2d:
             layers[name_before] = NormalisedMaxima(before)
         else:
-            layers[name] = layer
+            layers[name] = Linear(layer) if isinstance(layer, nn.Linear) else layer
     return nn.Sequential(layers)
 
 
