@@ -23,7 +23,7 @@ from typing import get_args
 import torch
 from benchmarks.train import begin, wait
 
-from sheetlens.batches import Part, descend, lacks_memory
+from sheetlens.batches import descend, lacks_memory
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, Backbone
 from sheetlens.device import choose_device
@@ -36,9 +36,8 @@ def measure(name: str, batch: int) -> tuple[float, float] | None:
     """Sheets a second and GB of one training; None where the batch does not fit."""
     device, settings = choose_device("auto", "auto"), Train(batch_size=batch)
     network = name if name == "table1" else Network.model_validate({"backbone": name})
-    pixels = torch.randint(0, 256, (batch, 3, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, device=device.name)
-    rows = torch.arange(batch, device=device.name)
-    part, seconds = Part(pixels, rows, rows % 2), []
+    images = torch.randint(0, 256, (batch, 3, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, device=device.name)
+    labels, seconds = torch.arange(batch, device=device.name) % 2, []
     try:
         with tempfile.TemporaryDirectory() as folder:
             state = begin(network, settings, STEPS + 1, device, Path(folder))
@@ -46,7 +45,7 @@ def measure(name: str, batch: int) -> tuple[float, float] | None:
             for _ in range(STEPS + 1):
                 wait(device.name)
                 start = time.perf_counter()
-                descend(state, network_at_work, part, rows, batch, None, device)
+                descend(state, network_at_work, images, labels, batch, None, device)
                 state.optimiser.step()
                 wait(device.name)
                 seconds.append(time.perf_counter() - start)

@@ -55,7 +55,7 @@ def test_grad_cam_shows_the_features_that_speak_for_the_class(model):
     explainer = Explainer(model, "grad-cam")
     pixels = np.zeros((BATCH, 3, 256, 256), np.uint8)
     pixels[0] = np.asarray(photograph(90, 3, (256, 256))).transpose(2, 0, 1)
-    image = batch_images(torch.from_numpy(pixels), torch.tensor([0]), explainer._normalisation)
+    image = batch_images(torch.from_numpy(pixels[:1]), explainer._normalisation)
     activations, weights = parted(explainer._trained)[0](image), explainer._trained.hidden.weight.clone()
     compared = 0
     for channel in range(8):

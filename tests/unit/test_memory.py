@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from sheetlens import files
-from sheetlens.batches import DoesNotFitError, Part, descend, descend_if_it_fits
+from sheetlens.batches import DoesNotFitError, descend, descend_if_it_fits
 from sheetlens.checkpoint import Before, Progress
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
@@ -101,8 +101,7 @@ def progress(network, folder):
 
 @pytest.fixture
 def part():
-    rows = torch.arange(7)
-    return Part(torch.randint(0, 256, (7, 3, 256, 256), dtype=torch.uint8), rows, rows % 3)
+    return torch.randint(0, 256, (7, 3, 256, 256), dtype=torch.uint8), torch.arange(7) % 3
 
 
 def test_the_gradients_of_parts_add_up_to_those_of_the_batch(part, tmp_path):
@@ -110,7 +109,7 @@ def test_the_gradients_of_parts_add_up_to_those_of_the_batch(part, tmp_path):
     network = build_network("table1", 3).eval()
     state, device, found = progress(network, tmp_path), choose_device("cpu", "float32"), []
     for size in (7, 3):
-        loss = descend(state, network, part, part.rows, size, None, device)
+        loss = descend(state, network, *part, size, None, device)
         found.append([loss, *(weights.grad.clone() for weights in network.parameters())])
     for whole, parts in zip(*found, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
@@ -128,7 +127,7 @@ def test_where_not_even_one_sheet_fits_one_sentence_says_so_and_nothing_is_chang
     network = Endless(1, 1)
     network.register_buffer("passes", torch.zeros(()))
     state, random = progress(network, tmp_path), torch.get_rng_state()
-    arguments = (state, network, part, part.rows, None, Before(network), choose_device("cpu", "float32"))
+    arguments = (state, network, *part, None, Before(network), choose_device("cpu", "float32"))
     for _ in range(3):
         with pytest.raises(DoesNotFitError):
             descend_if_it_fits(*arguments)

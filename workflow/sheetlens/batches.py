@@ -1,6 +1,8 @@
 """Sheets of an image set as batches on the device, and the gradients of one, in parts where it does not fit."""
 
 import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -12,15 +14,16 @@ from sheetlens.errors import UserError
 from sheetlens.layers import scale_channels
 from sheetlens.recipe import Augment
 
+SHARE = 0.5  # of a GPU's free memory that an image set may take; a training needs the rest
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Part:
-    """Images and labels of one part on the device.
+    """Images and labels of one part.
 
-    `pixels` is the whole image set, uint8, shape (N, 3, 256, 256); `rows` int64, shape (n,), points into
-    it; `labels` int64, shape (n,), counts classes in alphabetical order.
+    `pixels` is the whole image set, uint8, shape (N, 3, 256, 256), where `place` put it; `rows` int64, shape (n,),
+    points into it and lies beside it; `labels` int64, shape (n,), on the device, counts classes in alphabetical order.
     """
 
     pixels: torch.Tensor
@@ -28,15 +31,40 @@ class Part:
     labels: torch.Tensor
 
 
+def place(pixels: torch.Tensor, device: str) -> torch.Tensor:
+    """An image set on the device; left where it is if it would take more than a SHARE of what is free on a GPU."""
+    if device == "cuda" and pixels.nbytes > SHARE * torch.cuda.mem_get_info()[0]:
+        log.info("the image set (%.1f GB) does not fit into the GPU's memory: it is read ahead", pixels.nbytes / 1e9)
+        return pixels
+    return pixels.to(device)
+
+
+def read_ahead(pixels: torch.Tensor, batches: Sequence[torch.Tensor], device: str) -> Iterator[torch.Tensor]:
+    """The sheets of one batch of rows after the other, uint8, shape (n, 3, 256, 256), on the device.
+
+    From an image set that is not in a GPU's memory, the next ones are read while the last are computed with.
+    """
+    if pixels.is_cuda:
+        yield from (pixels.index_select(0, rows) for rows in batches)
+        return
+
+    def read(rows: torch.Tensor) -> torch.Tensor:
+        images = pixels.index_select(0, rows)
+        return images.pin_memory() if device == "cuda" else images
+
+    with ThreadPoolExecutor(1) as reader:
+        coming = [reader.submit(read, rows) for rows in batches[:1]]
+        for number in range(len(batches)):
+            images = coming.pop().result()
+            coming += [reader.submit(read, rows) for rows in batches[number + 1 : number + 2]]
+            yield images.to(device, non_blocking=True)
+
+
 def batch_images(
-    pixels: torch.Tensor,
-    rows: torch.Tensor,
-    normalisation: dict[str, list[float]],
-    augment: Augment | None = None,
+    images: torch.Tensor, normalisation: dict[str, list[float]], augment: Augment | None = None
 ) -> torch.Tensor:
-    """Pick rows of an image set: float32, shape (n, 3, 256, 256), channels last, normalised by channel."""
-    mean, std = (torch.tensor(normalisation[key], device=pixels.device) for key in ("mean", "std"))
-    images = pixels.index_select(0, rows)
+    """Sheets, uint8, shape (n, 3, 256, 256), as a network reads them: float32, channels last, normalised by channel."""
+    mean, std = (torch.tensor(normalisation[key], device=images.device) for key in ("mean", "std"))
     if augment:
         images = augment(images)
     return scale_channels(images.contiguous(memory_format=torch.channels_last), 1 / (255 * std), -mean / std)
@@ -49,8 +77,8 @@ class DoesNotFitError(Exception):
 def descend_if_it_fits(
     state: Progress,
     network: torch.nn.Module,
-    part: Part,
-    batch: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
     augment: Augment | None,
     before: Before,
     device: Device,
@@ -61,9 +89,9 @@ def descend_if_it_fits(
     says so: a continued training takes the same. Raises DoesNotFitError then, UserError where not even one sheet fits.
     """
     before.keep()
-    size = state.micro_batch or len(batch)
+    size = state.micro_batch or len(images)
     try:
-        return descend(state, network, part, batch, size, augment, device)
+        return descend(state, network, images, labels, size, augment, device)
     except (RuntimeError, MemoryError) as error:
         if not lacks_memory(error):
             raise
@@ -75,10 +103,10 @@ def descend_if_it_fits(
         raise UserError(f"not even one sheet of a batch fits into memory ({why}): free some, or use a larger machine")
     before.restore()
     torch.cuda.empty_cache()
-    half = -(-min(size, len(batch)) // 2)
+    half = -(-min(size, len(images)) // 2)
     state.fallbacks.append({"epoch": state.epoch, "step": state.step, "sheets": half})
     log.info("%d sheets do not fit into memory (%s)", size, why)
-    told = (state.epoch, len(batch), half)
+    told = (state.epoch, len(images), half)
     log.info("from epoch %d on, batches of %d are read %d at a time; so batch normalisation counts these", *told)
     state.save()
     raise DoesNotFitError
@@ -87,8 +115,8 @@ def descend_if_it_fits(
 def descend(
     state: Progress,
     network: torch.nn.Module,
-    part: Part,
-    batch: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
     size: int,
     augment: Augment | None,
     device: Device,
@@ -96,11 +124,12 @@ def descend(
     """Add up the gradients of a batch, `size` sheets at a time; its mean loss, float64, without those of the team."""
     state.optimiser.zero_grad(set_to_none=True)
     losses = []
-    for share in state.team.share(batch).split(size):
-        images = batch_images(part.pixels, part.rows[share], state.facts["normalisation"], augment)
+    shares = (state.team.share(whole).split(size) for whole in (images, labels))
+    for some, expected in zip(*shares, strict=True):
+        ready = batch_images(some, state.facts["normalisation"], augment)
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
-            logits = network(images)
-        loss = cross_entropy(logits.float(), part.labels[share], reduction="sum") / len(batch)
+            logits = network(ready)
+        loss = cross_entropy(logits.float(), expected, reduction="sum") / len(images)
         (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
         losses.append(loss.detach().double())
     return torch.stack(losses).sum()

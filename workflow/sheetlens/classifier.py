@@ -86,7 +86,6 @@ class Classifier:
         """
         images = torch.from_numpy(pixels).to(self._where.name)
         with torch.inference_mode():
-            rows = torch.arange(len(pixels), device=images.device)
-            logits, features = read_batch(self._net, batch_images(images, rows, self._normalisation))
+            logits, features = read_batch(self._net, batch_images(images, self._normalisation))
         probabilities = (logits.double() / self.facts["temperature"]).softmax(1).cpu().numpy()
         return Answers(probabilities, likeness.distance(features.cpu().numpy(), self._known) / self.facts["limit"])

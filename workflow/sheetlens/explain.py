@@ -82,8 +82,8 @@ class Explainer:
         answers = self.classifier.read(pixels)
         for number in wanted:
             target = int(answers.probabilities[number].argmax())
-            image = batch_images(torch.from_numpy(pixels), torch.tensor([number]), self._normalisation)
-            image = image.to(self._device)
+            sheet = torch.from_numpy(pixels[number : number + 1]).to(self._device)
+            image = batch_images(sheet, self._normalisation)
             trained = self._map(self._trained, self._usual, image, target)
             untrained = self._map(self._untrained, None, image, target)
             probability, distance = float(answers.probabilities[number, target]), float(answers.distances[number])

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sheetlens import files, likeness
 from sheetlens.backbones import Features
-from sheetlens.batches import batch_images
+from sheetlens.batches import batch_images, place, read_ahead
 from sheetlens.device import choose_device
 from sheetlens.networks import quicken, rebuild
 from sheetlens.pack import open_pack
@@ -58,8 +58,8 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
     net = quicken(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.from_numpy(open_pack(pixels)).to(device.name)
-    logits, features = _read_all(net, images, facts["normalisation"])
+    images = place(torch.from_numpy(open_pack(pixels)), device.name)
+    logits, features = _read_all(net, images, facts["normalisation"], device.name)
     probabilities = logits.double().softmax(1).float().numpy()
     table = files.read_table(index)[["image_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
@@ -75,10 +75,11 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
 
 
 def _read_all(
-    net: torch.nn.Sequential, images: torch.Tensor, normalisation: dict[str, list[float]]
+    net: torch.nn.Sequential, pixels: torch.Tensor, normalisation: dict[str, list[float]], device: str
 ) -> tuple[torch.Tensor, NDArray[np.float32]]:
-    rows = torch.arange(len(images), device=images.device)
+    rows = torch.arange(len(pixels), device=pixels.device)
     with torch.inference_mode():
-        read = [read_batch(net, batch_images(images, some, normalisation)) for some in rows.split(BATCH)]
+        batches = read_ahead(pixels, rows.split(BATCH), device)
+        read = [read_batch(net, batch_images(images, normalisation)) for images in batches]
     logits, features = (torch.cat(column).cpu() for column in zip(*read, strict=True))
     return logits, features.numpy()

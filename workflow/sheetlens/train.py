@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from sheetlens import __version__, files
 from sheetlens.backbones import IMAGENET, read_weights
-from sheetlens.batches import DoesNotFitError, Part, batch_images, descend_if_it_fits
+from sheetlens.batches import DoesNotFitError, Part, batch_images, descend_if_it_fits, place, read_ahead
 from sheetlens.checkpoint import Before, Progress, Watch, derived_seed
 from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
@@ -60,7 +60,7 @@ def train_network(
     pack = open_pack(pixels)
     weights = read_weights(definition) if definition else None
     mean, std = channel_statistics(pack, np.flatnonzero(parts == "train")) if weights is None else IMAGENET.values()
-    images = torch.from_numpy(pack).to(device.name)
+    images = place(torch.from_numpy(pack), device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     rate = settings.rate(network)
     with torch.device("meta"):
@@ -124,7 +124,7 @@ def _part(
 ) -> Part:
     rows = np.flatnonzero(parts == name)
     labels = pd.Categorical(table["label"].iloc[rows], categories=classes).codes.astype(np.int64)
-    return Part(images, torch.from_numpy(rows).to(device), torch.from_numpy(labels).to(device))
+    return Part(images, torch.from_numpy(rows).to(images.device), torch.from_numpy(labels).to(device))
 
 
 def _fit_or_begin_again(
@@ -214,14 +214,16 @@ def _train_epoch(
     """One pass over the training part, from `state.step` on; the order hangs on seed and epoch alone."""
     seed = 1_000_003 * state.seed + state.epoch
     shuffle = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(part.rows), generator=shuffle).to(device.name)
+    order = torch.randperm(len(part.rows), generator=shuffle).to(part.rows.device)
     if state.step == 0:
         torch.manual_seed(seed)  # dropout and augmentation
     network.train()
     augment = make_augmentation(settings.recipe)
     batches, before = order.split(settings.batch_size), Before(state.network)
-    for batch in batches[state.step :]:
-        loss = descend_if_it_fits(state, network, part, batch, augment, before, device)
+    left = batches[state.step :]
+    pictures = read_ahead(part.pixels, [part.rows[batch] for batch in left], device.name)
+    for batch, images in zip(left, pictures, strict=True):
+        loss = descend_if_it_fits(state, network, images, part.labels[batch], augment, before, device)
         state.optimiser.step()
         state.schedule.step()
         if state.average:
@@ -248,9 +250,10 @@ def predict_logits(
     batch_size: int = 64,
 ) -> torch.Tensor:
     """Logits of a network for rows of an image set: float32, shape (n, classes), always in float32."""
-    reader = quicken(net)
+    reader, device = quicken(net), next(net.parameters()).device.type
     with torch.inference_mode():
-        return torch.cat([reader(batch_images(pixels, some, normalisation)) for some in rows.split(batch_size)])
+        batches = read_ahead(pixels, rows.split(batch_size), device)
+        return torch.cat([reader(batch_images(images, normalisation)) for images in batches])
 
 
 def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:

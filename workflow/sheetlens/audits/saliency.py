@@ -44,7 +44,7 @@ def explain_sheets(
     images = torch.from_numpy(open_pack(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
     targets = [facts["classes"].index(answer) for answer in table["answer"]]
-    pictures = [batch_images(images, torch.tensor([row]), facts["normalisation"]).to(device.name) for row in rows]
+    pictures = [batch_images(images[row : row + 1], facts["normalisation"]).to(device.name) for row in rows]
     maps: dict[str, list[Maps]] = {}
     for name, network in (("map", net), ("random", untrained)):
         network.eval().requires_grad_(False).to(device.name)
