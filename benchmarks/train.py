@@ -8,7 +8,7 @@ PEER_PYTHON. Ratios are medians over the rounds of ours over the peer's sheets a
 With `--whole`: 20 epochs with validation of each network on as many sheets as in the paper (fewer with `--sheets`),
 on the GPU where there is one, pixels drawn on the device; the share of the floor that the bytes of the layers set
 (two passes over activations, see `bytes_per_sheet`) at the bandwidth of a copy on the same device; and the ratio to
-the reference loop, which reads JPEGs, there.
+the reference loop, which reads JPEGs, there. What a first epoch on two batches takes, with compiling, stands beside it.
 
 The last line is a JSON object.
 """
@@ -36,7 +36,7 @@ from sheetlens.config.networks import HIDDEN, INPUT_SIZE
 from sheetlens.device import Device, choose_device
 from sheetlens.networks import TABLES, build_network, lighten
 from sheetlens.recipe import make_optimiser
-from sheetlens.train import _fit, _train_epoch, predict_logits
+from sheetlens.train import _run_epochs, _train_epoch, at_work, predict_logits
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 NORMALISATION = {"mean": [0.5] * 3, "std": [0.25] * 3}
@@ -174,27 +174,30 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int) -> dict[str, float]:
+def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int, way: dict[str, bool]) -> dict[str, float]:
     """Train with validation at the size of a data set: seconds, sheets a second, share of the bytes floor, GB."""
-    device = choose_device("auto", "auto")
+    settings = Train(epochs=epochs, patience=epochs, batch_size=batch, **way)
+    device = choose_device("auto", "auto", deterministic=settings.deterministic)
     count = sum(sheets)
     pixels = torch.randint(0, 256, (count, 3, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, device=device.name)
     rows = torch.arange(count, device=device.name)
     training, validation = (Part(pixels, some, some % 2) for some in rows.split(sheets))
-    settings = Train(epochs=epochs, patience=epochs, batch_size=batch)
+    few = Part(pixels, rows[: batch + sheets[0] % batch], training.labels[: batch + sheets[0] % batch])
+    start_up, seconds = 0.0, 0.0
     with tempfile.TemporaryDirectory() as name:
-        for first in (True, False):  # once to warm up, on little
-            few = Part(pixels, rows[: 2 * batch], rows[: 2 * batch] % 2)
-            state = begin(network, settings, epochs * (sheets[0] // batch + 1), device, Path(name))
-            wait(device.name)
-            start = time.perf_counter()
-            asked = settings.model_copy(update={"epochs": 1}) if first else settings
-            _fit(state, few if first else training, few if first else validation, asked, device)
-            wait(device.name)
-            seconds = time.perf_counter() - start
+        state = begin(network, settings, (epochs + 1) * (sheets[0] // batch + 1), device, Path(name))
+        net = at_work(state, settings)
+        with Watch(state) as watch:
+            for some, asked in ((few, settings.model_copy(update={"epochs": 1})), (training, settings)):
+                start_up, start = seconds, time.perf_counter()
+                _run_epochs(state, net, some, few if some is few else validation, asked, device, watch)
+                wait(device.name)
+                seconds = time.perf_counter() - start
+                state.epoch, state.history = 1, []
     floor = sheets[0] * epochs * bytes_per_sheet(network, batch) / bandwidth(device.name)
     found = {
         f"seconds_{network}": seconds,
+        f"seconds_to_start_{network}": start_up,
         f"sheets_per_second_{network}": sheets[0] * epochs / seconds,
         f"share_of_floor_{network}": floor / seconds,
     }
@@ -216,6 +219,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--whole", action="store_true", help="Train at a data set's size.")
     parser.add_argument("--sheets", type=int, help="Sheets to train on.")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="With --whole.")
+    parser.add_argument("--compile", action="store_true", help="With --whole: compile the network.")
+    parser.add_argument("--any-order", action="store_true", help="With --whole: not deterministic.")
     parser.add_argument("--batch", type=int, default=BATCH, help="Sheets in one step.")
     parser.add_argument("--rounds", type=int, default=3, help="Rounds of the comparison.")
     parser.add_argument("--ours", nargs=3, help=argparse.SUPPRESS)
@@ -233,9 +238,11 @@ def main() -> None:
     facts: dict[str, Any] = {"benchmark": "train"}
     if asked.whole:
         print(choose_device("auto", "auto").reason)
+        way = {"compile": asked.compile, "deterministic": not asked.any_order}
+        facts |= way
         for network, sheets in PAPER.items():
             few = (asked.sheets, max(1, asked.sheets * sheets[1] // sheets[0])) if asked.sheets else sheets
-            facts |= whole(network, few, asked.epochs, asked.batch)
+            facts |= whole(network, few, asked.epochs, asked.batch, way)
             facts[f"ratio_reference_{network}"] = facts[f"sheets_per_second_{network}"] / reference(
                 network, asked.batch, min(few[0], 20 * asked.batch)
             )

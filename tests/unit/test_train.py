@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sheetlens import files
 from sheetlens.config import Network, Train
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
+from sheetlens.networks import build_network
 from sheetlens.predict import load_network, predict_sheets
 from sheetlens.train import channel_statistics, train_network
 
@@ -168,10 +170,32 @@ def test_normalisation_is_that_of_the_training_part():
     assert std == pytest.approx(chosen.std(axis=(0, 2, 3)), abs=1e-6)
 
 
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
+@pytest.mark.parametrize(("precision", "close"), [("float32", 0.01), ("bfloat16", 0.6)])
+def test_a_compiled_network_learns_the_same(image_set, tmp_path, precision, close):
+    network = ("small", Network(groups=[(6, 5), (8, 3)], hidden=10))
+    settings = SETTINGS.model_copy(update={"precision": precision, "dropout": 0.0, "batch_size": 9})  # 24: 9, 9, 6
+    for name, change in (("plain", {}), ("compiled", {"compile": True})):
+        train(image_set, tmp_path / name, settings.model_copy(update=change), network=network)
+    plain, compiled = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "compiled"))
+    assert list(plain) == list(compiled)
+    torch.manual_seed(1)
+    begun = build_network(network[1], 3).state_dict()
+    for key, weights in plain.items():
+        apart, moved = ((some[key] - weights).double().norm() for some in (compiled, begun))
+        assert apart <= close * moved, key
+        assert moved > 0 or (key.startswith("convolution") and key.endswith("bias"))
+
+
 def test_device_is_chosen_with_a_reason():
     device = choose_device("cpu", "float32", 2)
     assert device.name == "cpu"
     assert "asked for" in device.reason
+    assert "not deterministic" not in device.reason
+    assert torch.are_deterministic_algorithms_enabled()
+    assert "not deterministic" in choose_device("cpu", deterministic=False).reason
+    assert not torch.are_deterministic_algorithms_enabled()
     assert choose_device("auto", "auto", 2).precision in ("float32", "bfloat16")
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no GPU here"):

@@ -28,16 +28,20 @@ class Device:
         return self.precision == "bfloat16"
 
 
-def choose_device(device: str = "auto", precision: str = "auto", threads: int = 2) -> Device:
-    """Choose the device and the arithmetic, and set torch to it, deterministically.
+def choose_device(
+    device: str = "auto", precision: str = "auto", threads: int = 2, deterministic: bool = True
+) -> Device:
+    """Choose the device and the arithmetic, and set torch to it.
 
     `device` is "auto", "cpu" or "cuda"; `precision` "auto", "float32" or "bfloat16"; `threads` counts CPU
-    threads. Raises UserError when a GPU is asked for and none is there.
+    threads; without `deterministic` a GPU may try which algorithms are the fastest. Raises UserError when a GPU is
+    asked for and none is there.
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
     # Torch would then also fill each new tensor before it is written: a third of a training's time, for nothing
     # unless an operator reads what nobody wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -46,6 +50,7 @@ def choose_device(device: str = "auto", precision: str = "auto", threads: int = 
         raise UserError("train.device is 'cuda', but torch finds no GPU here: use 'auto' or 'cpu'")
     name = "cuda" if gpu and device != "cpu" else "cpu"
     where = torch.cuda.get_device_name() if name == "cuda" else f"CPU with {threads} threads"
+    where += "" if deterministic else ", not deterministic"
     why = "asked for" if device != "auto" else "a GPU is there" if gpu else "no GPU is there"
     able = torch.cuda.is_bf16_supported() if name == "cuda" else torch.cpu._is_avx512_bf16_supported()
     if precision != "auto":

@@ -10,12 +10,17 @@ VECTOR = 16  # channels: torch's normalisation of bfloat16 is fast where they ar
 TOGETHER = 16  # pixels whose channels are counted as so many channels of one: torch sums few of them slowly
 
 
+def ours(tensor: torch.Tensor) -> bool:
+    """Whether our own way is taken: on the CPU, where `torch.compile` is not to find its own."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 class Dropout(nn.Dropout):
     """Dropout that on the CPU draws one random bit a feature where that is enough, at 0.5: 60 times faster."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Drop features, any shape."""
-        if not self.training or self.p != 0.5 or features.device.type != "cpu":
+        if not self.training or self.p != 0.5 or not ours(features):
             return super().forward(features)
         words = torch.empty(-(-features.numel() // 64), dtype=torch.int64).random_(-(2**63), None)
         octets = words.view(torch.uint8)
@@ -28,7 +33,7 @@ class MaximaOf2x2(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Pool images, shape (n, channels, height, width); the last line of an odd number is left out."""
-        if images.device.type != "cpu":
+        if not ours(images):
             return nn.functional.max_pool2d(images, 2)
         height, width = (side // 2 * 2 for side in images.shape[2:])
         rows = torch.maximum(images[:, :, 0:height:2], images[:, :, 1:height:2])
@@ -45,8 +50,8 @@ class Linear(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Combine features, shape (n, features)."""
-        elsewhere = features.device.type != "cpu" or not torch.backends.mkldnn.is_available()
-        if elsewhere or features.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        by_onednn = ours(features) and torch.backends.mkldnn.is_available()
+        if not by_onednn or features.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return self.layer(features)
         return nn.functional.linear(features.to_mkldnn(), self.layer.weight, self.layer.bias).to_dense()
 
@@ -68,7 +73,7 @@ class NormalisedMaxima(nn.Module):
         """Normalise and pool images, shape (n, channels, height, width); the last line of an odd number is left out."""
         layer, last = self.normalisation, images.is_contiguous(memory_format=torch.channels_last)
         slow = images.dtype == torch.float32 or layer.num_features % VECTOR
-        if not (self.training and images.device.type == "cpu" and last and slow and layer.weight.min() > 0):
+        if not (self.training and ours(images) and last and slow and layer.weight.min() > 0):
             return nn.functional.max_pool2d(layer(images), 2)
         maxima, mean, variance = _NormalisedMaxima.apply(images, layer.weight, layer.bias, layer.eps)
         count = images.numel() // layer.num_features

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ def train_network(
     each attempt given up.
     """
     team = join(settings.gpus, settings.device)
-    device = choose_device(settings.device, settings.precision, settings.threads)
+    device = choose_device(settings.device, settings.precision, settings.threads, settings.deterministic)
     log.info(device.reason)
     table = files.read_table(index)
     parts = files.read_table(split).set_index("image_id")["part"].reindex(table["image_id"])
@@ -150,15 +150,20 @@ def _fit_or_begin_again(
 
 def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> str | None:
     """Run epochs until the last one or until patience ends; say why the training failed, if it did."""
-    network = state.team.synchronised(lighten(state.network))
     with Watch(state) as watch:
-        arguments = (state, network, training, validation, settings, device, watch)
+        arguments = (state, at_work(state, settings), training, validation, settings, device, watch)
         ended = _run_epochs(*arguments)
         while not ended:
             # The thread in which oneDNN once lacked memory for a kernel never gets a new one: another goes on.
             with ThreadPoolExecutor(1) as another:
                 ended = another.submit(_run_epochs, *arguments).result()
     return _failure(state)
+
+
+def at_work(state: Progress, settings: Train) -> torch.nn.Module:
+    """The network of a training as it computes."""
+    network = state.team.synchronised(lighten(state.network))
+    return cast(torch.nn.Module, torch.compile(network)) if settings.compile else network
 
 
 def _run_epochs(

@@ -122,7 +122,12 @@ class Train(Closed):
         ge=1,
         description="CPU threads. The order of sums, and so the last bit of the weights, depends on it.",
     )
-
+    deterministic: bool = Field(
+        default=True, description="The same bits for the same seed. false: a GPU may take faster algorithms."
+    )
+    compile: bool = Field(
+        default=False, description="Compile the network first: for long trainings on a GPU. Takes a C++ compiler."
+    )
     restarts: int = Field(
         default=0,
         ge=0,
