@@ -1,7 +1,8 @@
 """Accuracy of the engine in both precisions, and of its peers, on the same splits.
 
 `python -m benchmarks.train_accuracy IMAGES:NETWORK ...`, IMAGES being the folder of an image set (of the demo, say
-results/mercury/images). For each of SEEDS its sheets are split anew by SHARES; the validation part is not used. All
+results/mercury/images). For each of SEEDS its sheets are split anew by SHARES; the validation part is not used. Of an
+image set with more sheets than the demo has as many go to training as there, all others to the test. All
 contenders train the same network on the same sheets for the same epochs: Adam, the rate of config/demo.yaml
 throughout, half the values dropped, nothing else; the weights are those of the end. Peers as in `train.py`, in
 PEER_PYTHON. `ratio_...` is the mean accuracy over the peer's. The last line is a JSON object.
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.recipe import PLAIN, SETTINGS
+from benchmarks.recipe import PLAIN, SETTINGS, SHEETS
 from benchmarks.train import BATCH, NORMALISATION, PEERS, PRECISIONS, begin, contend
 from PIL import Image
 
@@ -32,7 +33,7 @@ from sheetlens.pack import open_pack
 from sheetlens.split import split_random
 from sheetlens.train import _train_epoch, predict_logits
 
-SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1, 0.2)
+SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1)
 PARTS = ("train", "test")
 
 
@@ -69,7 +70,9 @@ def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[
     """The accuracy of each with one split."""
     split, batch, epochs = folder / "split.tsv", str(BATCH), str(SETTINGS["epochs"])
     rate = str(Train.model_validate(SETTINGS).rate(network))
-    files.write_table(split, split_random(files.read_table(images / "index.parquet"), SHARES, seed))
+    table = files.read_table(images / "index.parquet")
+    training, validation = (share * min(1, SHEETS / len(table)) for share in SHARES)
+    files.write_table(split, split_random(table, (training, validation, 1 - training - validation), seed))
     write_pictures(images, split, folder)
     for precision in PRECISIONS:
         yield precision, run_ours(images, split, network, precision, seed)
