@@ -172,10 +172,9 @@ def test_normalisation_is_that_of_the_training_part():
 
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
-@pytest.mark.parametrize(("precision", "close"), [("float32", 0.01), ("bfloat16", 0.6)])
-def test_a_compiled_network_learns_the_same(image_set, tmp_path, precision, close):
+def test_a_compiled_network_learns_the_same(image_set, tmp_path):
     network = ("small", Network(groups=[(6, 5), (8, 3)], hidden=10))
-    settings = SETTINGS.model_copy(update={"precision": precision, "dropout": 0.0, "batch_size": 9})  # 24: 9, 9, 6
+    settings = SETTINGS.model_copy(update={"precision": "float32", "dropout": 0.0, "batch_size": 9})  # 24: 9, 9, 6
     for name, change in (("plain", {}), ("compiled", {"compile": True})):
         train(image_set, tmp_path / name, settings.model_copy(update=change), network=network)
     plain, compiled = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "compiled"))
@@ -184,7 +183,7 @@ def test_a_compiled_network_learns_the_same(image_set, tmp_path, precision, clos
     begun = build_network(network[1], 3).state_dict()
     for key, weights in plain.items():
         apart, moved = ((some[key] - weights).double().norm() for some in (compiled, begun))
-        assert apart <= close * moved, key
+        assert apart <= 0.01 * moved, key
         assert moved > 0 or (key.startswith("convolution") and key.endswith("bias"))
 
 
