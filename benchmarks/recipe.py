@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sheetlens import files
@@ -42,6 +43,12 @@ VARIANTS: dict[str, tuple[float, dict[str, object]]] = {  # factor of the learni
 }
 
 
+def split_as_the_demo(table: pd.DataFrame, shares: tuple[float, float], seed: int) -> pd.DataFrame:
+    """As many sheets for training and validation as the demo has by these shares, all others for the test."""
+    training, validation = (share * min(1, SHEETS / len(table)) for share in shares)
+    return split_random(table, (training, validation, 1 - training - validation), seed)
+
+
 def judge(images: Path, split: Path, model: Path) -> dict[str, float]:
     """Accuracy in the validation and the test part, and cross-entropy there."""
     net, facts = load_network(model)
@@ -63,8 +70,7 @@ def run(images: Path, network: str, name: str, seed: int, folder: Path) -> dict[
     if not result.exists():
         model.mkdir(parents=True, exist_ok=True)
         table = files.read_table(images / "index.parquet")
-        training, validation = (share * min(1, SHEETS / len(table)) for share in SHARES)
-        files.write_table(split, split_random(table, (training, validation, 1 - training - validation), seed))
+        files.write_table(split, split_as_the_demo(table, SHARES, seed))
         factor, recipe = VARIANTS[name]
         rates = {network: factor * SETTINGS["learning_rate"][network]}
         settings = Train.model_validate(SETTINGS | {"learning_rate": rates, "recipe": Recipe.model_validate(recipe)})

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.recipe import PLAIN, SETTINGS, SHEETS
+from benchmarks.recipe import PLAIN, SETTINGS, split_as_the_demo
 from benchmarks.train import BATCH, NORMALISATION, PEERS, PRECISIONS, begin, contend
 from PIL import Image
 
@@ -30,7 +30,6 @@ from sheetlens.config import Train
 from sheetlens.device import choose_device
 from sheetlens.networks import lighten
 from sheetlens.pack import open_pack
-from sheetlens.split import split_random
 from sheetlens.train import _train_epoch, predict_logits
 
 SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1)
@@ -71,8 +70,7 @@ def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[
     split, batch, epochs = folder / "split.tsv", str(BATCH), str(SETTINGS["epochs"])
     rate = str(Train.model_validate(SETTINGS).rate(network))
     table = files.read_table(images / "index.parquet")
-    training, validation = (share * min(1, SHEETS / len(table)) for share in SHARES)
-    files.write_table(split, split_random(table, (training, validation, 1 - training - validation), seed))
+    files.write_table(split, split_as_the_demo(table, SHARES, seed))
     write_pictures(images, split, folder)
     for precision in PRECISIONS:
         yield precision, run_ours(images, split, network, precision, seed)

@@ -79,6 +79,7 @@ def test_a_linear_layer_by_onednn_learns_as_torchs(autocast):
         given = features.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             found = kind(layer)(given)
+        assert ("Dense" in type(found.grad_fn).__name__) is (kind is Linear and not autocast)
         found.backward(gradient.to(found.dtype))
         learnt.append([found.detach(), given.grad, layer.weight.grad, layer.bias.grad])
     assert learnt[0][0].dtype == (torch.bfloat16 if autocast else torch.float32)
