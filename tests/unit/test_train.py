@@ -187,6 +187,13 @@ def test_a_compiled_network_learns_the_same(image_set, tmp_path):
         assert moved > 0 or (key.startswith("convolution") and key.endswith("bias"))
 
 
+def test_where_nothing_can_compile_it_says_so(image_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-compiler",))
+    torch.compiler.reset()
+    with pytest.raises(UserError, match="torch cannot compile the network .*compiler.*: set train.compile to false"):
+        train(image_set, tmp_path, SETTINGS.model_copy(update={"compile": True}))
+
+
 def test_device_is_chosen_with_a_reason():
     device = choose_device("cpu", "float32", 2)
     assert device.name == "cpu"

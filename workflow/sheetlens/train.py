@@ -20,6 +20,7 @@ from sheetlens.checkpoint import Before, Progress, Watch, derived_seed
 from sheetlens.config import Network, Train
 from sheetlens.device import Device, choose_device
 from sheetlens.distributed import join, leave
+from sheetlens.errors import UserError
 from sheetlens.images import SIZE
 from sheetlens.networks import build_network, lighten, quicken
 from sheetlens.pack import open_pack
@@ -149,14 +150,21 @@ def _fit_or_begin_again(
 
 
 def _fit(state: Progress, training: Part, validation: Part, settings: Train, device: Device) -> str | None:
-    """Run epochs until the last one or until patience ends; say why the training failed, if it did."""
+    """Run epochs until the last one or until patience ends; say why the training failed, if it did.
+
+    Raises UserError where the network is to be compiled and cannot be.
+    """
     with Watch(state) as watch:
         arguments = (state, at_work(state, settings), training, validation, settings, device, watch)
-        ended = _run_epochs(*arguments)
-        while not ended:
-            # The thread in which oneDNN once lacked memory for a kernel never gets a new one: another goes on.
-            with ThreadPoolExecutor(1) as another:
-                ended = another.submit(_run_epochs, *arguments).result()
+        try:
+            ended = _run_epochs(*arguments)
+            while not ended:
+                # The thread in which oneDNN once lacked memory for a kernel never gets a new one: another goes on.
+                with ThreadPoolExecutor(1) as another:
+                    ended = another.submit(_run_epochs, *arguments).result()
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            why = str(error).split("\n")[0]
+            raise UserError(f"torch cannot compile the network ({why}): set train.compile to false") from None
     return _failure(state)
 
 
