@@ -190,7 +190,7 @@ def test_a_compiled_network_learns_the_same(image_set, tmp_path):
 def test_where_nothing_can_compile_it_says_so(image_set, tmp_path, monkeypatch):
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-compiler",))
     torch.compiler.reset()
-    with pytest.raises(UserError, match="torch cannot compile the network .*compiler.*: set train.compile to false"):
+    with pytest.raises(UserError, match=r"torch cannot compile the network .*compiler.*: set train.compile to false"):
         train(image_set, tmp_path, SETTINGS.model_copy(update={"compile": True}))
 
 
