@@ -11,7 +11,7 @@ help:
 	@echo "make test               all tests but the long ones"
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
-	@echo "make pull, make push    the stored products of STUDY=paper (or demo), through DVC"
+	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
 	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
 
 demo: .venv/installed
@@ -57,7 +57,7 @@ vulnerabilities:
 	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
-	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 or newer."; exit 1; }
+	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 to 3.13."; exit 1; }
 	@"$(PYTHON)" envs/install.py
 	@touch $@
 
