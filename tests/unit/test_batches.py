@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from sheetlens.batches import place, read_ahead
+from sheetlens.batches import lacks_memory, place, read_ahead
 
 
 class Pack:
@@ -47,3 +47,16 @@ def test_an_image_set_goes_to_a_gpu_that_has_room_for_it(monkeypatch, caplog):
     if not torch.cuda.is_available():
         with pytest.raises((AssertionError, RuntimeError)):  # it tries
             place(pixels, "cuda")
+
+
+@pytest.mark.parametrize(
+    ("words", "lacks"),
+    [
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: out of memory", True),
+        ("could not create a primitive", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_what_says_that_memory_is_lacking(words, lacks):
+    assert lacks_memory(RuntimeError(words)) is lacks

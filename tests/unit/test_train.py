@@ -200,6 +200,7 @@ def test_device_is_chosen_with_a_reason():
     assert "asked for" in device.reason
     assert "not deterministic" not in device.reason
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.allow_tf32
     assert "not deterministic" in choose_device("cpu", deterministic=False).reason
     assert not torch.are_deterministic_algorithms_enabled()
     assert choose_device("auto", "auto", 2).precision in ("float32", "bfloat16")

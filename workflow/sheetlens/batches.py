@@ -66,10 +66,12 @@ def batch_images(
     images: torch.Tensor, normalisation: dict[str, list[float]], augment: Augment | None = None
 ) -> torch.Tensor:
     """Sheets, uint8, shape (n, 3, 256, 256), as a network reads them: float32, channels last, normalised by channel."""
-    mean, std = (torch.tensor(normalisation[key], device=images.device) for key in ("mean", "std"))
+    mean, std = (torch.tensor(normalisation[key]) for key in ("mean", "std"))
+    # Not blocking: otherwise the processor would wait in each step until a GPU has done all it was given.
+    scale = (some.to(images.device, non_blocking=True) for some in (1 / (255 * std), -mean / std))
     if augment:
         images = augment(images)
-    return scale_channels(images.contiguous(memory_format=torch.channels_last), 1 / (255 * std), -mean / std)
+    return scale_channels(images.contiguous(memory_format=torch.channels_last), *scale)
 
 
 class DoesNotFitError(Exception):
@@ -138,6 +140,7 @@ def descend(
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether it says so: for the CPU neither torch nor oneDNN has a class of error, but words."""
-    words = ("you tried to allocate", "could not create a primitive", "could not create a memory")
+    """Whether it says so: torch has a class of error for its own memory of a GPU, the others only have words."""
+    of_torch, of_cuda = ("you tried to allocate",), ("CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+    words = (*of_torch, *of_cuda, "could not create a primitive", "could not create a memory")  # the last are oneDNN's
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(some in str(error) for some in words)

@@ -28,6 +28,11 @@ def derived_seed(seed: int, restarts: int) -> int:
     return seed + APART * restarts
 
 
+def _random_of_gpu(device: torch.device) -> list[torch.Tensor]:
+    """The random state of the GPU that computes, if one does: another machine may see more of them, or fewer."""
+    return [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+
+
 @dataclass
 class Progress:
     """The state of a training, with its files in `folder`.
@@ -122,7 +127,7 @@ class Progress:
                     "optimiser": self.optimiser.state_dict(),
                     "schedule": self.schedule.state_dict(),
                     "random": torch.get_rng_state(),
-                    "random_gpu": torch.cuda.get_rng_state_all(),
+                    "random_gpu": _random_of_gpu(self.loss_sum.device),
                     "epoch": self.epoch,
                     "step": self.step,
                     "loss_sum": self.loss_sum,
@@ -159,7 +164,8 @@ class Progress:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"].clone())
-        torch.cuda.set_rng_state_all([state.clone() for state in saved["random_gpu"]])
+        for random in saved["random_gpu"]:
+            torch.cuda.set_rng_state(random.clone())
         self.epoch, self.step = saved["epoch"], saved["step"]
         for name in ("fallbacks", "collapsed", "restarts"):
             setattr(self, name, saved.get(name, []))  # older ones have none
@@ -190,17 +196,19 @@ class Before:
         kinds = {buffer.dtype for buffer in buffers}  # one copy for all tensors of a type
         self.now = [[buffer for buffer in buffers if buffer.dtype == kind] for kind in kinds]
         self.kept = [[buffer.clone() for buffer in some] for some in self.now]
+        self.device = next(network.parameters()).device
 
     def keep(self) -> None:
         """Keep what is."""
-        self.random, self.random_gpu = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+        self.random, self.random_gpu = torch.get_rng_state(), _random_of_gpu(self.device)
         for now, kept in zip(self.now, self.kept, strict=True):
             torch._foreach_copy_(kept, now)
 
     def restore(self) -> None:
         """Bring back what was kept."""
         torch.set_rng_state(self.random)
-        torch.cuda.set_rng_state_all(self.random_gpu)
+        for random in self.random_gpu:
+            torch.cuda.set_rng_state(random)
         for now, kept in zip(self.now, self.kept, strict=True):
             torch._foreach_copy_(now, kept)
 

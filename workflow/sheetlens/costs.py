@@ -19,7 +19,7 @@ def measure_costs(model: Path) -> dict[str, Any]:
     """What the network of a model folder costs.
 
     `parameters`, and `trained` of them; `flops` of reading one sheet, a multiplication and an addition being two;
-    `gpu_memory`, bytes that a training step takes on the GPU, without the image set: None where no GPU was trained on
+    `gpu_memory`, bytes that a training step takes on each GPU, without the image set: None where no GPU was trained on
     or is here; `device` and `precision` of the training.
     """
     facts = files.read_json(model / "model.json")
@@ -43,8 +43,10 @@ def measure_costs(model: Path) -> dict[str, Any]:
 
 def _gpu_memory(facts: dict[str, Any]) -> int:
     """Peak of the second of two steps of a training: with the optimiser's state."""
-    device, settings = choose_device("cuda", facts["precision"]), facts["settings"]
+    settings = facts["settings"]
+    device = choose_device("cuda", facts["precision"], deterministic=settings["deterministic"])
     sheets = facts["did_not_fit"][-1]["sheets"] if "did_not_fit" in facts else settings["batch_size"]
+    sheets = -(-sheets // facts.get("processes", 1))
     network = rebuild(facts).train().to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser, _ = make_optimiser(network, 1e-4, 2, Recipe.model_validate(settings["recipe"]))
     images = torch.rand(sheets, 3, SIZE, SIZE, device=device.name).contiguous(memory_format=torch.channels_last)

@@ -45,6 +45,8 @@ def choose_device(
     # Torch would then also fill each new tensor before it is written: a third of a training's time, for nothing
     # unless an operator reads what nobody wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # TF32 has ten bits of a fraction: enough to choose an epoch by, not for numbers that are to be float32.
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
     gpu = torch.cuda.is_available()
     if device == "cuda" and not gpu:
         raise UserError("train.device is 'cuda', but torch finds no GPU here: use 'auto' or 'cpu'")
@@ -52,7 +54,8 @@ def choose_device(
     where = torch.cuda.get_device_name() if name == "cuda" else f"CPU with {threads} threads"
     where += "" if deterministic else ", not deterministic"
     why = "asked for" if device != "auto" else "a GPU is there" if gpu else "no GPU is there"
-    able = torch.cuda.is_bf16_supported() if name == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    on_gpu = name == "cuda"
+    able = torch.cuda.is_bf16_supported(False) if on_gpu else torch.cpu._is_avx512_bf16_supported()  # not emulated
     if precision != "auto":
         return Device(name, precision, f"{where} ({why}), {precision} (asked for)")
     if able:

@@ -247,7 +247,7 @@ def _train_epoch(
 
 
 def _validate(state: Progress, part: Part) -> tuple[float, float, bool]:
-    """Mean loss and accuracy on a part, in float32, and whether all its sheets got the same answer."""
+    """Mean loss and accuracy on a part, and whether all its sheets got the same answer."""
     logits = predict_logits(state.judged, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
     logits = state.team.whole(logits, len(part.rows))
     loss = cross_entropy(logits.double(), part.labels).item()
@@ -262,7 +262,7 @@ def predict_logits(
     normalisation: dict[str, list[float]],
     batch_size: int = 64,
 ) -> torch.Tensor:
-    """Logits of a network for rows of an image set: float32, shape (n, classes), always in float32."""
+    """Logits of a network for rows of an image set: float32, shape (n, classes)."""
     reader, device = quicken(net), next(net.parameters()).device.type
     with torch.inference_mode():
         batches = read_ahead(pixels, rows.split(batch_size), device)
