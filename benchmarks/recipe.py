@@ -65,7 +65,7 @@ def judge(images: Path, split: Path, model: Path) -> dict[str, float]:
 
 def run(images: Path, network: str, name: str, seed: int, folder: Path) -> dict[str, float]:
     """Train one variant with one seed, unless that was done, and judge it."""
-    split, model = folder / f"{seed}.tsv", folder / name / str(seed)
+    split, model = folder / f"{seed}.tsv", folder / network / name / str(seed)
     result = model / "result.json"
     if not result.exists():
         model.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def compare(images: Path, network: str, folder: Path) -> dict[str, dict[str, flo
             f"{means['test_loss']:9.3f}{means['seconds']:6.0f}",
             flush=True,
         )
-        found[f"{label}_{name}"] = {"validation": means["validation"], "test": means["test"], "gain": better}
+        found[f"{label}_{network}_{name}"] = {"validation": means["validation"], "test": means["test"], "gain": better}
     return found
 
 

@@ -104,7 +104,9 @@ def run_ours(network: str, precision: str, pack: Path, batch: int) -> dict[str, 
 
 def contend(command: list[str]) -> dict[str, float]:
     """Run a contender and read its rates."""
-    run = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+    run = subprocess.run(command, text=True, capture_output=True)  # noqa: S603
+    if run.returncode:
+        raise SystemExit(f"{run.stderr}\n{' '.join(command)} ended with {run.returncode}")
     return json.loads(run.stdout.splitlines()[-1])
 
 
@@ -156,8 +158,8 @@ def bytes_per_sheet(network: str, batch: int) -> float:
 
 
 def bandwidth(device: str) -> float:
-    """Bytes a second that a copy reads and writes."""
-    source = torch.empty(2**28 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
+    """Bytes a second that a copy reads and writes; of a GPU one so large that its start does not count."""
+    source = torch.empty(2**31 if device == "cuda" else 2**26, dtype=torch.uint8, device=device)
     target, seconds = torch.empty_like(source), []
     for _ in range(10):
         wait(device)
@@ -178,11 +180,14 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int, way: d
     """Train with validation at the size of a data set: seconds, sheets a second, share of the bytes floor, GB."""
     settings = Train(epochs=epochs, patience=epochs, batch_size=batch, **way)
     device = choose_device("auto", "auto", deterministic=settings.deterministic)
+    if device.name == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     count = sum(sheets)
     pixels = torch.randint(0, 256, (count, 3, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, device=device.name)
     rows = torch.arange(count, device=device.name)
     training, validation = (Part(pixels, some, some % 2) for some in rows.split(sheets))
-    few = Part(pixels, rows[: batch + sheets[0] % batch], training.labels[: batch + sheets[0] % batch])
+    some_batches = batch + sheets[0] % batch  # a whole one, and the last
+    few = Part(pixels, training.rows[:some_batches], training.labels[:some_batches])
     start_up, seconds = 0.0, 0.0
     with tempfile.TemporaryDirectory() as name:
         state = begin(network, settings, (epochs + 1) * (sheets[0] // batch + 1), device, Path(name))
@@ -190,10 +195,13 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int, way: d
         with Watch(state) as watch:
             for some, asked in ((few, settings.model_copy(update={"epochs": 1})), (training, settings)):
                 start_up, start = seconds, time.perf_counter()
-                _run_epochs(state, net, some, few if some is few else validation, asked, device, watch)
+                held_out = few if some is few else validation
+                if not _run_epochs(state, net, some, held_out, asked, device, watch):
+                    raise SystemExit(f"batches of {batch} do not fit into memory: set a smaller --batch")
                 wait(device.name)
                 seconds = time.perf_counter() - start
                 state.epoch, state.history = 1, []
+    memory = torch.cuda.max_memory_allocated() if device.name == "cuda" else None
     floor = sheets[0] * epochs * bytes_per_sheet(network, batch) / bandwidth(device.name)
     found = {
         f"seconds_{network}": seconds,
@@ -201,8 +209,8 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int, way: d
         f"sheets_per_second_{network}": sheets[0] * epochs / seconds,
         f"share_of_floor_{network}": floor / seconds,
     }
-    if device.name == "cuda":
-        found[f"gigabytes_{network}"] = torch.cuda.max_memory_allocated() / 1e9
+    if memory:
+        found[f"gigabytes_{network}"] = memory / 1e9
     return found
 
 
@@ -210,7 +218,10 @@ def reference(network: str, batch: int, sheets: int) -> float:
     """Sheets a second of the reference loop on this machine, on its GPU if it has one."""
     with tempfile.TemporaryDirectory() as name:
         make_sheets(Path(name), sheets)
-        return contend([*PEERS, "reference", network, name, str(batch), str(RATE)])["train"]
+        found = contend([*PEERS, "reference", network, name, str(batch), str(RATE)])
+    if found["gpu"] != torch.cuda.is_available():
+        raise SystemExit("the torch of PEER_PYTHON does not see the GPU that is here")
+    return found["train"]
 
 
 def arguments() -> argparse.Namespace:
@@ -242,12 +253,13 @@ def main() -> None:
         facts |= way
         for network, sheets in PAPER.items():
             few = (asked.sheets, max(1, asked.sheets * sheets[1] // sheets[0])) if asked.sheets else sheets
-            facts |= whole(network, few, asked.epochs, asked.batch, way)
-            facts[f"ratio_reference_{network}"] = facts[f"sheets_per_second_{network}"] / reference(
-                network, asked.batch, min(few[0], 20 * asked.batch)
-            )
-            for key in (key for key in facts if key.endswith(network)):
-                print(f"{key:32}{facts[key]:10.2f}", flush=True)
+            found = whole(network, few, asked.epochs, asked.batch, way)
+            for key, value in found.items():
+                print(f"{key:32}{value:10.2f}", flush=True)
+            rate = reference(network, asked.batch, min(few[0], 20 * asked.batch))
+            found[f"ratio_reference_{network}"] = found[f"sheets_per_second_{network}"] / rate
+            print(f"{f'ratio_reference_{network}':32}{found[f'ratio_reference_{network}']:10.2f}", flush=True)
+            facts |= found
     else:
         facts |= compare(asked.sheets or 320, asked.batch, asked.rounds)
     print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))

@@ -99,7 +99,8 @@ def main() -> None:
             print(f"{who:12}{100 * means[who]:6.1f} ±{100 * statistics.stdev(accuracies):4.1f} %   {each}", flush=True)
         for precision in PRECISIONS:
             for peer in ("reference", "keras"):
-                facts[f"ratio_{peer}_{network}_{precision}"] = round(means[precision] / means[peer], 4)
+                ratio = means[precision] / means[peer]
+                facts[f"ratio_{peer}_{Path(images).parent.name}_{network}_{precision}"] = round(ratio, 4)
     print(json.dumps(facts))
 
 

@@ -1,9 +1,9 @@
 """Other ways to train the networks, one process each: `python train_peers.py NAME NETWORK FOLDER BATCH RATE`.
 
 Two epochs over a folder of pictures, one sub-folder per class, the second on the clock; then the same sheets are read
-once to warm up and once on the clock. Prints sheets a second of both as JSON. With two further words, EPOCHS HELD_OUT,
-so many epochs and the share of a second folder's sheets that are then named rightly. Runs in any Python that has what
-the peer needs, and shares no code with the package.
+once to warm up and once on the clock. Prints sheets a second of both as JSON, and whether on a GPU. With two further
+words, EPOCHS HELD_OUT, so many epochs and the share of a second folder's sheets that are then named rightly. Runs in
+any Python that has what the peer needs, and shares no code with the package.
 """
 
 import json
@@ -16,12 +16,13 @@ TABLES = {"table1": ((16, 5), (32, 5), (64, 5), (48, 3)), "table2": ((10, 5), (4
 
 
 class Peer(NamedTuple):
-    """What trains an epoch, reads all sheets, and judges another folder; the number of sheets."""
+    """What trains an epoch, reads all sheets, and judges another folder; the number of sheets; if on a GPU."""
 
     train: Callable[[], Any]
     read: Callable[[], Any]
     judge: Callable[[str], float]
     sheets: int
+    gpu: bool
 
 
 def reference(network: str, folder: str, batch: int, rate: float) -> Peer:
@@ -71,7 +72,7 @@ def reference(network: str, folder: str, batch: int, rate: float) -> Peer:
                 .item()
             )
 
-    return Peer(train, read, judge, len(sheets))
+    return Peer(train, read, judge, len(sheets), device == "cuda")
 
 
 def keras(network: str, folder: str, batch: int, rate: float) -> Peer:
@@ -94,14 +95,15 @@ def keras(network: str, folder: str, batch: int, rate: float) -> Peer:
     def judge(others: str) -> float:
         return net.evaluate(utils.image_dataset_from_directory(others, **read_in), verbose=0)[1]
 
-    return Peer(lambda: net.fit(shuffled, verbose=0), lambda: net.predict(ready, verbose=0), judge, count)
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    return Peer(lambda: net.fit(shuffled, verbose=0), lambda: net.predict(ready, verbose=0), judge, count, gpu)
 
 
 def main() -> None:
     """Run one peer."""
     name, network, folder, batch, rate, *judged = sys.argv[1:]
     peer = {"reference": reference, "keras": keras}[name](network, folder, int(batch), float(rate))
-    rates = {}
+    rates: dict[str, float] = {"gpu": peer.gpu}
     if judged:
         epochs, held_out = judged
         for _ in range(int(epochs)):
