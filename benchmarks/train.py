@@ -224,6 +224,12 @@ def reference(network: str, batch: int, sheets: int) -> float:
     return found["train"]
 
 
+def show(found: dict[str, float]) -> None:
+    """Print a line for each number, at once: what comes next may fail."""
+    for key, value in found.items():
+        print(f"{key:32}{value:10.2f}", flush=True)
+
+
 def arguments() -> argparse.Namespace:
     """What to measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -254,12 +260,11 @@ def main() -> None:
         for network, sheets in PAPER.items():
             few = (asked.sheets, max(1, asked.sheets * sheets[1] // sheets[0])) if asked.sheets else sheets
             found = whole(network, few, asked.epochs, asked.batch, way)
-            for key, value in found.items():
-                print(f"{key:32}{value:10.2f}", flush=True)
+            show(found)
             rate = reference(network, asked.batch, min(few[0], 20 * asked.batch))
-            found[f"ratio_reference_{network}"] = found[f"sheets_per_second_{network}"] / rate
-            print(f"{f'ratio_reference_{network}':32}{found[f'ratio_reference_{network}']:10.2f}", flush=True)
-            facts |= found
+            ratio = {f"ratio_reference_{network}": found[f"sheets_per_second_{network}"] / rate}
+            show(ratio)
+            facts |= found | ratio
     else:
         facts |= compare(asked.sheets or 320, asked.batch, asked.rounds)
     print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))
