@@ -111,6 +111,16 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory, rows):
     assert read_back(path)["Identification"] == short(rows)
 
 
+@pytest.mark.parametrize(
+    ("kind", "classes"), [("flags", ["Lycopodiaceae", "Selaginellaceae"]), ("determinations", ["stained", "unstained"])]
+)
+def test_a_kind_that_does_not_fit_the_classes_is_refused(tmp_path, kind, classes):
+    write_answers(tmp_path, classes, [("1.jpg", "0001", classes[0], "0.9", "0.1")])
+    with pytest.raises(UserError, match=f"are no {kind}"):
+        write_annotations(tmp_path / "answers.csv", tmp_path, kind, DAY, tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+
+
 @pytest.mark.parametrize("text", ["nul\0", "half \ud83d", "x" * 100_001])
 def test_what_no_reader_takes_is_not_written(tmp_path, text):
     with pytest.raises(UserError, match="cannot be written"):

@@ -21,11 +21,11 @@ from sheetlens.answers import bounds, merge, write_part
 from sheetlens.classifier import Classifier
 from sheetlens.collection import write_list
 from sheetlens.config import Evaluate, Predict
-from sheetlens.credits import safe_cell
 from sheetlens.errors import UserError
 from sheetlens.package import PARTS
 from sheetlens.packaging import write_package
 from sheetlens.predict import BATCH
+from sheetlens.tables import safe_cell
 from tests.conftest import sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
 

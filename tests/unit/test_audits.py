@@ -13,7 +13,10 @@ from sheetlens.audits.leakage import audit_duplicates, audit_leakage
 from sheetlens.audits.shortcuts import audit_setup, audit_shortcuts
 from sheetlens.audits.training import audit_training
 from sheetlens.config import Audit
+from sheetlens.files import read_table
 from sheetlens.split import split_random
+from sheetlens.tables import plain_cell
+from tests.conftest import sheetlens
 
 SETTINGS = Audit()
 
@@ -249,6 +252,21 @@ def test_the_order_of_the_sheets_does_not_matter():
     tables, _ = read_sheets(200, 3)
     turned = [table.iloc[::-1].reset_index(drop=True) for table in tables]
     pd.testing.assert_frame_equal(rank_labels(tables), rank_labels(turned))
+
+
+def test_the_list_of_labels_holds_no_formula(tmp_path):
+    tables, _ = read_sheets(200, 3, seeds=1)
+    tables[0]["image_id"] = "=" + tables[0]["image_id"]
+    tables[0].to_parquet(tmp_path / "predictions.parquet")
+    settings = SETTINGS.model_dump_json(include={"level"})
+    result = sheetlens(
+        "audit", "labels", "--settings", settings, "--table", "labels.csv", "--output", "labels.json",
+        "predictions.parquet", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    listed = read_table(tmp_path / "labels.csv")
+    assert listed["image_id"].str.startswith("'=").all()
+    assert set(listed["image_id"].map(plain_cell)) <= set(tables[0]["image_id"])
 
 
 # Training

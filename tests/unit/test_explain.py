@@ -78,7 +78,7 @@ def test_a_command_writes_a_row_and_a_picture_for_each_sheet(model, photographs,
         seen.append(digests(tmp_path / "maps"))
     assert seen[0] == seen[1]
     rows = list(csv.DictReader((tmp_path / "maps/explanations.csv").open(newline="")))
-    assert [row["image_id"] for row in rows] == ["=1+1.jpg", "fern/1.jpg", "moss/two\nlines.jpg", "page.jpg"]
+    assert [row["image_id"] for row in rows] == ["'=1+1.jpg", "fern/1.jpg", "moss/two\nlines.jpg", "page.jpg"]
     assert rows[3]["reason"].startswith("not a JPEG") and not rows[3]["picture"]
     for row in rows[:3]:
         assert row["answer"] in CLASSES and 0 < float(row["probability"]) <= 1

@@ -4,6 +4,7 @@ import pytest
 
 from sheetlens import hashes
 from sheetlens.errors import UserError
+from sheetlens.review.journal import NAME
 from tests.conftest import sheetlens
 
 
@@ -64,6 +65,18 @@ def test_what_a_run_makes_anew_is_noted_even_if_a_kill_came_between(results):
     hashes.begin(results)  # of the run after the kill
     assert hashes.note(results) == []
     assert hashes.changed(results) == []
+
+
+def test_decisions_of_reviewers_are_no_product(results):
+    (results / "own/review").mkdir(parents=True)
+    for decisions in ("one\n", "one\ntwo\n"):
+        (results / "own" / NAME).write_text(decisions)
+        assert hashes.changed(results) == []
+        hashes.begin(results)
+        assert hashes.note(results) == []
+    damage(results / "own" / NAME, "ONE\nTWO\n")
+    assert sheetlens("check", "--remove", results).returncode == 0
+    assert (results / "own" / NAME).read_text() == "ONE\nTWO\n"
 
 
 def test_a_product_that_is_gone_is_named(results):

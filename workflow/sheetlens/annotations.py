@@ -27,6 +27,7 @@ from sheetlens.standards import AC, DATES, DCTERMS, DWC, FACT, IDENTIFICATION, O
 from sheetlens.tables import read_rows
 
 LONGEST = 100_000  # characters of a cell: more than the reader takes for a cell is a quote that never ends
+STAINED = "stained"  # the class of treated sheets, as the paper calls it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip, so that the same tables are the same bytes
 BOX = ("xFrac", "yFrac", "widthFrac", "heightFrac")
 Row = dict[str, str]
@@ -48,9 +49,16 @@ def write_annotations(
 
     `kind` is "determinations" (classes are taxa; sheets for review get none) or "flags". `model` is a folder with
     model.json, `day` the day of the answers. `boxes` is a table with image_id and BOX (shares of the picture's width
-    and height). Images without a barcode are left out. Raises UserError for what does not fit the standards.
+    and height). Images without a barcode are left out. Raises UserError for what does not fit the standards, and for a
+    kind that does not fit the model's classes.
     """
     facts = read_json(model / "model.json")
+    if (kind == "flags") != (STAINED in facts["classes"]):
+        others = {"flags": "determinations", "determinations": "flags"}
+        raise UserError(
+            f"the model tells {' from '.join(facts['classes'])}: its answers are no {kind}; 'annotate {others[kind]}'"
+            f" is for them (a model whose class is '{STAINED}' makes flags, one of taxa determinations)"
+        )
     by = f"Sheetlens {__version__}, network {facts['network']} ({facts['weights_sha256'][:12]})"
     answers = list(_answers(predictions, facts["classes"]))
     make = {"determinations": _determination, "flags": _flags}[kind]

@@ -24,13 +24,13 @@ from sheetlens import __version__, files
 from sheetlens.barcodes import normalise
 from sheetlens.classifier import Classifier
 from sheetlens.config import Limits
-from sheetlens.credits import safe_cell
 from sheetlens.errors import UserError
 from sheetlens.images import POLICY, SIZE
 from sheetlens.package import REVIEW
 from sheetlens.predict import BATCH
 from sheetlens.readers import Readers, Reading
 from sheetlens.shards import AHEAD, in_order
+from sheetlens.tables import safe_cell
 
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
@@ -201,7 +201,7 @@ def merge(model: Classifier, listing: Path, stems: list[Path], risk: float, tabl
         to_csv.writeheader()
         while some := list(islice(lines, files.ROWS)):
             writer.write_table(pa.Table.from_pylist(some, schema))
-            to_csv.writerows(map(_safe, some))
+            to_csv.writerows({name: safe_cell(value) for name, value in line.items()} for line in some)
             decisions.update(line["decision"] for line in some if not line["unlike"])
             reasons.update(line["reason"] for line in some if line["status"] != "ok")
     answered = {name: decisions[name] for name in model.facts["classes"]}
@@ -215,11 +215,6 @@ def merge(model: Classifier, listing: Path, stems: list[Path], risk: float, tabl
     values["version"] = __version__
     files.write_json(summary, values)
     return values
-
-
-def _safe(line: dict[str, Any]) -> dict[str, Any]:
-    """A line for people: no text in it is taken for a formula by a spreadsheet."""
-    return {name: safe_cell(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _lines(stem: Path, head: bytes) -> Iterator[Row]:

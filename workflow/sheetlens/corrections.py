@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sheetlens.credits import FORMULA
 from sheetlens.errors import UserError
-from sheetlens.tables import read_rows
+from sheetlens.tables import plain_cell, read_rows
 
 COLUMNS = ("image_id", "barcode", "label_before", "label_after", "decision", "reviewer", "time", "reason")
 DECISIONS = ("accepted", "changed", "unsure", "disagreement")
@@ -21,7 +20,7 @@ def read_corrections(path: Path) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for row in read_rows(path, {name: name for name in NEEDED}):
-        row = {name: _plain(value) for name, value in row.items()}
+        row = {name: plain_cell(value) for name, value in row.items()}
         image_id = row["image_id"]
         if row["decision"] not in DECISIONS or (row["decision"] in ("accepted", "changed")) != bool(row["label_after"]):
             raise UserError(
@@ -32,10 +31,6 @@ def read_corrections(path: Path) -> dict[str, dict[str, str]]:
         if any(before[name] != row[name] for name in ("decision", "label_after")):
             raise UserError(f"two lines of {path} contradict each other about '{image_id}': keep one of them")
     return found
-
-
-def _plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 class Corrector:

@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from sheetlens.files import whole
+from sheetlens.tables import safe_cell
 
 COLUMNS = (
     "image_id", "label", "specimen_id", "scientificName", "institutionCode", "catalogNumber", "licence",
     "licence_asserted", "rights_holder", "creator", "source_url", "route",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell (OWASP, CSV injection)
 SHOWN = 12  # licences and rights holders named in the report
 SAME = 0.05  # shares of a route in two classes that differ by no more than this are the same
 
@@ -28,7 +28,7 @@ def write_credits(manifest: Path, output: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in _used(manifest):
-            writer.writerow([safe_cell(row.get(column)) for column in COLUMNS])
+            writer.writerow([safe_cell(_text(row.get(column))) for column in COLUMNS])
 
 
 def _used(manifest: Path) -> Iterator[dict[str, Any]]:
@@ -38,12 +38,10 @@ def _used(manifest: Path) -> Iterator[dict[str, Any]]:
             yield from (row for row in batch.to_pylist() if row["status"] == "ok")
 
 
-def safe_cell(value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return "" if value is None else str(value)
 
 
 def count_licences(manifest: pd.DataFrame) -> dict[str, Any]:

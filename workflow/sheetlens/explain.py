@@ -30,6 +30,7 @@ from sheetlens.networks import fold, rebuild
 from sheetlens.predict import BATCH, load_network
 from sheetlens.readers import Readers, Reading
 from sheetlens.shards import AHEAD, in_order
+from sheetlens.tables import safe_cell
 
 METHODS = ("integrated-gradients", "grad-cam", "occlusion")
 WINDOW, STRIDE = 48, 24  # pixels of 256 that are covered at a time, and between two places: a leaf or a stain
@@ -187,7 +188,7 @@ def _write_table(lines: Iterator[Row], path: Path) -> Row:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         for line in lines:
-            writer.writerow(line)
+            writer.writerow({name: safe_cell(value) for name, value in line.items()})
             rows, explained = rows + 1, explained + ("picture" in line)
             correlations += [line["random"]] if line.get("random") is not None else []
     random = float(np.mean(correlations)) if correlations else None

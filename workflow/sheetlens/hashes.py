@@ -1,8 +1,8 @@
 """The hash of every product, noted when a run ends: what changes behind the workflow's back is found by it.
 
 Snakemake and its user go by the times of files; a flipped bit has none. Originals are left out: their hashes stand in
-the listing, and whoever reads them compares. The notes lie with the logs, because they hold times, which no two runs
-share.
+the listing, and whoever reads them compares. So are the decisions of reviewers, which no run makes. The notes lie with
+the logs, because they hold times, which no two runs share.
 """
 
 import csv
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sheetlens import files
 from sheetlens.errors import UserError
 
+DECISIONS = "review/*.jsonl"  # what people decided (sheetlens.review.journal)
 NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
 
 
@@ -86,7 +87,7 @@ def _products(results: Path) -> Iterator[tuple[str, Path]]:
         subfolders[:] = sorted(name for name in subfolders if name != "originals")
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix != ".part":
+            if not name.startswith(".") and path.suffix != ".part" and not path.match(DECISIONS):
                 yield path.relative_to(results).as_posix(), path
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 from sheetlens import hotspot_figures as figures
 from sheetlens.barcodes import normalise
 from sheetlens.config import Records
-from sheetlens.credits import safe_cell
 from sheetlens.drawing import save_figure
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING
@@ -24,7 +23,7 @@ from sheetlens.pages import UNSAFE, embed_figure, write_page
 from sheetlens.prevalence import Counts, adjust_prior, corrected_prevalence
 from sheetlens.records import join
 from sheetlens.shares import fit_shares
-from sheetlens.tables import read_rows
+from sheetlens.tables import read_rows, safe_cell
 
 CONFIDENCE = 0.9  # of the intervals
 TREATED = 0.2  # a cabinet counts as treated from this share of treated sheets
@@ -59,9 +58,9 @@ def write_hotspots(
     shares = {by: estimate_shares(sheets[by], sheets["named"], known) for by in GROUPINGS}
     plan = plan_tests(shares["cabinet"], budget)
     hazards = list_hazards(sheets, shares["cabinet"], facts, label, known)
-    write_table(output / "shares.csv", _safe(pd.concat([table.assign(by=by) for by, table in shares.items()])))
-    write_table(output / "plan.csv", _safe(plan))
-    write_table(output / "hazards.csv", _safe(hazards))
+    every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
+    for name, table in (("shares", every_share), ("plan", plan), ("hazards", hazards)):
+        write_table(output / f"{name}.csv", table.map(safe_cell))
     figures.write_labels(plan, hazards, output / "labels.pdf")
     charts = {}
     for by, table in shares.items():
@@ -233,8 +232,3 @@ def list_hazards(
     )
     likely = sheets["named"] | (probabilities[:, own] >= 0.5) | (here >= 0.5)
     return table[likely].sort_values(["storageLocation", "barcode", "image_id"], ignore_index=True)
-
-
-def _safe(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with no text that a spreadsheet would take for a formula."""
-    return table.map(lambda value: safe_cell(value) if isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""Read tables that people bring (CSV, TSV, Parquet), row by row, under our names of the columns."""
+"""Tables that people bring (CSV, TSV, Parquet), row by row under our names of the columns; cells safe for people."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from sheetlens.errors import UserError
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell (OWASP, CSV injection)
 
 
 def read_rows(
@@ -50,6 +51,16 @@ def _parquet(path: Path) -> Iterator[Any]:
         yield file.schema_arrow.names
         for batch in file.iter_batches(BATCH):
             yield from batch.to_pylist()
+
+
+def safe_cell(value: Any) -> Any:
+    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def plain_cell(value: str) -> str:
+    """What `safe_cell` was given."""
+    return value[1:] if value.startswith("'") and value[1:].startswith(FORMULA) else value
 
 
 def _value(value: Any) -> str:

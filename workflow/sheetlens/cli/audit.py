@@ -11,6 +11,7 @@ from sheetlens.audits import Finding
 from sheetlens.cli.options import FILE, FOLDER, PATH, Section, figures_option
 from sheetlens.config import Audit
 from sheetlens.progress import reporter
+from sheetlens.tables import safe_cell
 
 log = logging.getLogger(__name__)
 SETTINGS = click.option("--settings", type=Section(Audit), required=True, help="The config's section `audit`.")
@@ -90,7 +91,7 @@ def check_labels(settings: Audit, table: Path, output: Path, predictions: tuple[
 
     tables = [files.read_table(path) for path in predictions]
     ranked = rank_labels(tables)
-    files.write_table(table, ranked)
+    files.write_table(table, ranked.map(safe_cell))
     finish(audit_labels(ranked, surprises(tables), len(tables[0]), settings.level), output, table, *predictions)
 
 

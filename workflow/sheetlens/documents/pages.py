@@ -8,7 +8,9 @@ import pandas as pd
 from sheetlens import __version__
 from sheetlens.documents import Study
 from sheetlens.documents.reforms import answer_items
+from sheetlens.files import read_table
 from sheetlens.pages import embed_figure, interval, write_page
+from sheetlens.tables import plain_cell
 
 FIGURES = ("shortcuts", "saliency", "mistakes", "unsure")
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
@@ -34,7 +36,7 @@ def write_documents(study: Study, folder: Path) -> None:
 def _audits(study: Study) -> dict[str, Any]:
     order = list(SEVERITIES)
     findings = sorted(study.findings, key=lambda pair: (order.index(pair[1].severity), pair[0]))
-    labels = pd.read_csv(study.outcome.folder / "audits" / "labels.csv")
+    labels = read_table(study.outcome.folder / "audits" / "labels.csv").map(plain_cell).astype({"probability": float})
     figures = {name: embed_figure(study.outcome.folder / "figures" / f"figure-{name}") for name in FIGURES}
     return {
         "findings": findings,

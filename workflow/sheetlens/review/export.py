@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sheetlens.corrections import COLUMNS, DECISIONS
-from sheetlens.credits import safe_cell
 from sheetlens.files import whole
 from sheetlens.review.journal import Entry, standing
+from sheetlens.tables import safe_cell
 
 
 def write_corrections(entries: Iterable[Entry], barcodes: dict[str, str], output: Path) -> dict[str, int]:

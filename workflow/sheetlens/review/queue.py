@@ -13,6 +13,7 @@ from sheetlens.audits import class_names
 from sheetlens.barcodes import normalise
 from sheetlens.errors import UserError
 from sheetlens.package import REVIEW
+from sheetlens.tables import plain_cell
 
 REASONS = {  # in the order of the queue
     "suspect": "label suspect",
@@ -177,7 +178,7 @@ def _suspects(folder: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
     table = files.read_table(path).query("suspect == 'True'")
-    return dict(zip(table["image_id"], table["rank"].astype(int), strict=True))
+    return dict(zip(table["image_id"].map(plain_cell), table["rank"].astype(int), strict=True))
 
 
 def _queue(
