@@ -19,6 +19,6 @@ def image_set(tmp_path_factory):
     np.save(folder / "pixels.npy", pixels)
     names = [f"{number:02}" for number in range(40)]
     index = pd.DataFrame({"image_id": names, "specimen_id": names, "label": labels})
-    files.write_table(folder / "index.parquet", index.assign(fit="squash", policy="test"))
+    files.write_table(folder / "index.parquet", index.assign(row=range(40), fit="squash", policy="test"))
     files.write_table(folder / "split.tsv", split_random(index, (0.6, 0.2, 0.2), 1))
     return folder

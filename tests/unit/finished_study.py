@@ -14,6 +14,7 @@ from sheetlens.config import Evaluate
 from sheetlens.evidence import describe
 from sheetlens.groups import relate
 from sheetlens.leakage import measure_leakage
+from sheetlens.reading import read_model
 
 PAPER = {
     "accuracy": 0.90,
@@ -61,7 +62,9 @@ def make_study(root: Path, made_up: MadeUp) -> Path:
     path = folder / "evaluation" / f"{made_up.network}-random.json"
     path.parent.mkdir(parents=True)
     predictions = [root / model["directory"] / "predictions.parquet" for model in models]
-    values = _pool(made_up, models) | describe(predictions, sorted(made_up.classes), Evaluate())
+    classes = sorted(made_up.classes)
+    reads = [read_model(model, classes) for model in predictions]
+    values = _pool(made_up, models) | describe(reads, classes, Evaluate())
     path.write_text(json.dumps(values, indent=2))
     _write_leakage(folder, made_up.seeds)
     return path
@@ -208,6 +211,7 @@ def _evaluate(truth: np.ndarray, probabilities: np.ndarray, seed: int) -> dict[s
         "aside": aside,
         "aside_error": float(1 - right[order][:aside].mean()) if aside else None,
         "validation_accuracy": 0.93,
+        "majority": float(confusion.sum(axis=1).max() / n),
         "confusion": confusion.tolist(),
         "curve": [float(right[order][round(fraction * n) :].mean()) for fraction in fractions],
     }

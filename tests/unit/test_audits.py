@@ -277,9 +277,9 @@ def study(correct: int, loss: list[float], confusion: list[list[int]] | None = N
 
     low, high = wilson_interval(correct / 100, 100, 0.95)
     table = confusion or [[correct // 2, 50 - correct // 2], [50 - correct // 2, correct // 2]]
-    model = {"seed": 1, "accuracy": correct / 100, "low": low, "high": high, "confusion": table}
+    model = {"seed": 1, "accuracy": correct / 100, "low": low, "high": high, "majority": 0.5, "confusion": table}
     history = pd.DataFrame({"train_loss": loss, "validation_loss": loss, "epoch": range(1, len(loss) + 1)})
-    return {"majority": 0.5, "models": [model]}, {1: history}
+    return {"models": [model]}, {1: history}
 
 
 @pytest.mark.parametrize(
@@ -297,6 +297,15 @@ def test_trainings_that_failed_are_named(evaluation, severity, word):
     finding = audit_training(*evaluation, {})
     assert finding.severity == severity
     assert word in finding.sentence
+
+
+def test_each_seed_is_held_against_its_own_test_part():
+    """With a source held out, the seeds are tested on other sheets."""
+    (evaluation, histories), (other, more) = study(88, [0.7, 0.3, 0.4]), study(90, [0.7, 0.3, 0.4])
+    evaluation["models"] += [model | {"seed": 2, "majority": 0.9} for model in other["models"]]
+    finding = audit_training(evaluation, histories | {2: more[1]}, {})
+    assert [finding.numbers["seeds"][seed]["collapsed"] for seed in ("1", "2")] == [False, True]
+    assert "seed 2 cannot be told from always naming the commonest class (90.0 % right)" in finding.sentence
 
 
 def test_a_training_begun_again_is_no_secret():

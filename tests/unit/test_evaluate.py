@@ -13,6 +13,7 @@ from sheetlens.evaluate import (
     results_table,
     wilson_interval,
 )
+from sheetlens.reading import Read, read_model
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 7), (7, 7), (54, 60), (1400, 1555)])
@@ -55,9 +56,16 @@ def write_model(folder, seed, n=50, classes=("stained", "unstained"), sharp=3.0)
     return folder / "predictions.parquet", table
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_an_interval_holds_its_share_also_where_it_is_rounded(share):
+    for n in range(1, 2000):
+        low, high = wilson_interval(share, n, 0.95)
+        assert low <= share <= high
+
+
 def test_a_model_is_judged_on_its_test_part_alone(tmp_path):
     path, table = write_model(tmp_path, 1)
-    values = evaluate_model(path, 1, 0.1, 0.95)
+    values = evaluate_model(read_model(path, ["stained", "unstained"]).test, 0.1, 0.95)
     test = table[table["part"] == "test"]
     stained = test["probability_stained"] > 0.5
     right = stained == (test["label"] == "stained")
@@ -70,10 +78,19 @@ def test_a_model_is_judged_on_its_test_part_alone(tmp_path):
 
 
 def test_rejection_curve_against_brute_force():
-    correct = np.random.default_rng(0).random(37) < 0.8
+    random = np.random.default_rng(0)
+    correct, stained = random.random(37) < 0.8, random.random(37)
+    truth = np.where(correct, stained < 0.5, stained >= 0.5).astype(int)
+    surest_first = correct[np.argsort(-np.abs(stained - 0.5))]
     fractions = np.linspace(0, 0.9, 19)
-    expected = [correct[: 37 - int(np.floor(fraction * 37 + 0.5))].mean() for fraction in fractions]
-    assert rejection_curve(correct, fractions) == pytest.approx(expected)
+    expected = [surest_first[: 37 - int(np.floor(fraction * 37 + 0.5))].mean() for fraction in fractions]
+    assert rejection_curve(Read(truth, np.stack([stained, 1 - stained], 1)), fractions) == pytest.approx(expected)
+
+
+def test_of_sheets_that_are_equally_sure_none_is_preferred():
+    read = Read(np.repeat([0, 1], 50), np.full((100, 2), [0.6, 0.4]))  # all are called the first class
+    assert rejection_curve(read, np.array([0, 0.1, 0.5, 0.9])) == pytest.approx([0.5] * 4)
+    assert evaluate_model(read, 0.1, 0.95)["aside_error"] == pytest.approx(0.5)
 
 
 def test_seeds_are_summed_up(tmp_path):

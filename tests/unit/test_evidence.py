@@ -35,6 +35,10 @@ def predictions(folder, seed, n=1200, classes=("stained", "unstained"), too_sure
     return folder / f"{seed}.parquet"
 
 
+def described(paths, classes, settings):
+    return describe([read_model(path, classes) for path in paths], classes, settings)
+
+
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
     return [predictions(tmp_path_factory.mktemp("two"), seed) for seed in (1, 2)]
@@ -42,7 +46,7 @@ def paths(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sections(paths):
-    return describe(paths, ["stained", "unstained"], Evaluate())
+    return described(paths, ["stained", "unstained"], Evaluate())
 
 
 def test_scores_are_those_of_scikit_learn(paths, sections):
@@ -83,7 +87,7 @@ def test_scaling_mends_what_is_too_sure(sections):
 
 
 def test_intervals_hold_the_mean_and_shrink_with_the_sheets(tmp_path, sections):
-    few = describe([predictions(tmp_path, 5, n=300)], ["stained", "unstained"], Evaluate())
+    few = described([predictions(tmp_path, 5, n=300)], ["stained", "unstained"], Evaluate())
     for name, value in sections["scores"].items():
         assert value["low"] <= value["mean"] <= value["high"], name
     width = {key: value["roc_auc"]["high"] - value["roc_auc"]["low"] for key, value in
@@ -98,7 +102,7 @@ def test_thresholds_come_from_validation_alone(tmp_path):
     path = predictions(tmp_path, 7)
     table = files.read_table(path)
     files.write_table(tmp_path / "less.parquet", table[(table["part"] != "test") | (table.index % 3 == 0)])
-    one, other = (describe([each], names, Evaluate()) for each in (path, tmp_path / "less.parquet"))
+    one, other = (described([each], names, Evaluate()) for each in (path, tmp_path / "less.parquet"))
     assert one["calibration"]["temperature"]["seeds"] == other["calibration"]["temperature"]["seeds"]
     for first, second in zip(one["selective"]["at_risk"], other["selective"]["at_risk"], strict=True):
         for name in ("from_validation", "guaranteed"):
@@ -141,6 +145,6 @@ def test_a_handful_of_sheets_gives_nulls_and_no_noise(tmp_path, parts):
         paths = [predictions(tmp_path, seed, n=20, parts=parts) for seed in range(8)]
         lacking = [len(files.read_table(path).query("part == 'test'")["label"].unique()) < 2 for path in paths]
         assert any(lacking) and not all(lacking)
-        json.dumps(describe(paths, ["stained", "unstained"], Evaluate()), allow_nan=False)
+        json.dumps(described(paths, ["stained", "unstained"], Evaluate()), allow_nan=False)
         only = [path for path, lacks in zip(paths, lacking, strict=True) if lacks]
-        json.dumps(describe(only, ["stained", "unstained"], Evaluate()), allow_nan=False)
+        json.dumps(described(only, ["stained", "unstained"], Evaluate()), allow_nan=False)

@@ -70,6 +70,17 @@ def test_step_sizes(schedule, last):
     assert rates[-1] == pytest.approx(last, abs=1e-4)
 
 
+def test_a_training_of_very_few_steps_has_a_step_size():
+    for count in range(1, 12):
+        optimiser, steps = make_optimiser(torch.nn.Linear(2, 2), 0.1, count, Recipe())
+        rates = []
+        for _ in range(count):
+            rates.append(optimiser.param_groups[0]["lr"])
+            optimiser.step()
+            steps.step()
+        assert max(rates) > 0.09, count
+
+
 def test_the_average_follows_the_weights():
     network = torch.nn.BatchNorm1d(1)
     average = make_average(network, Recipe(average=0.75))

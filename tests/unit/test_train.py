@@ -1,3 +1,4 @@
+import math
 import os
 import shutil
 import signal
@@ -8,14 +9,17 @@ import time
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sheetlens import files
-from sheetlens.config import Network, Train
+from sheetlens.audits.saliency import explain_sheets
+from sheetlens.checkpoint import Progress, Watch
+from sheetlens.config import Network, Recipe, Train
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.networks import build_network
 from sheetlens.predict import load_network, predict_sheets
+from sheetlens.recipe import make_optimiser
 from sheetlens.train import channel_statistics, train_network
 
 PRODUCTS = ("weights.safetensors", "model.json", "history.csv")
@@ -48,7 +52,9 @@ def never_killed(image_set, tmp_path_factory):
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_killed_training_continues_to_the_same_bytes(image_set, never_killed, tmp_path, kill):
     command = train_command(image_set, tmp_path, LONGER)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    saving = "import sheetlens.checkpoint as it; it.CHECKPOINT_SECONDS = 0; import sheetlens.cli; sheetlens.cli.main()"
+    often = [sys.executable, "-c", saving, *command[3:]] if kill == signal.SIGKILL else command
+    process = subprocess.Popen(often, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "epoch 1 of" in line:
             break
@@ -62,11 +68,28 @@ def test_a_killed_training_continues_to_the_same_bytes(image_set, never_killed, 
     else:
         assert code == 128 + kill, rest
         assert "the same command continues from here" in rest
-        assert (tmp_path / "checkpoint.pt").exists()
+    assert (tmp_path / "checkpoint.pt").exists()
     again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ("continuing in epoch" in again.stderr) == (kill != signal.SIGKILL)
+    assert "continuing in epoch" in again.stderr
     assert [files.sha256(tmp_path / name) for name in PRODUCTS] == never_killed
     assert sorted(os.listdir(tmp_path)) == sorted(PRODUCTS)
+
+
+def test_a_signal_during_the_last_validation_counts(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    state = Progress(network, *make_optimiser(network, 0.1, 10, Recipe()), tmp_path, {"seed": 1})
+    with pytest.raises(SystemExit) as left, Watch(state):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert left.value.code == 128 + signal.SIGTERM
+    assert state.checkpoint.exists()
+
+
+def test_the_best_epoch_is_one_that_computes_numbers(tmp_path):
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    state = Progress(network, *make_optimiser(network, 0.1, 10, Recipe()), tmp_path, {"seed": 1})
+    for loss, accuracy in ((0.68, 0.55), (math.nan, 0.6), (math.inf, 0.7)):
+        state.end_epoch(loss, loss, accuracy)
+    assert state.best["epoch"] == 1
 
 
 @pytest.mark.open  # minutes
@@ -160,6 +183,26 @@ def test_predictions_of_a_model(image_set, trained, tmp_path):
     right = shares.loc[validation.index].idxmax(axis=1) == "probability_" + validation["label"]
     facts = files.read_json(trained[0] / "model.json")
     assert right.mean() == pytest.approx(facts["validation_accuracy"])
+
+
+def test_a_map_of_each_class_at_least(image_set, trained, tmp_path):
+    data = [image_set / name for name in ("pixels.npy", "index.parquet")]
+    predictions = tmp_path / "predictions.parquet"
+    predict_sheets(trained[0], *data, image_set / "split.tsv", predictions, tmp_path / "typical.safetensors")
+    table = explain_sheets(trained[0], *data, predictions, 2)
+    tested = files.read_table(predictions).query("part == 'test'")["label"].unique()
+    assert sorted(table["label"]) == sorted(tested) and len(tested) == 3
+
+
+def test_a_network_without_numbers_is_refused_in_words(image_set, trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "model")
+    weights = load_file(trained[0] / "weights.safetensors")
+    next(some for some in weights.values() if some.is_floating_point()).fill_(math.nan)
+    save_file(weights, tmp_path / "model/weights.safetensors")
+    data = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
+    with pytest.raises(UserError, match=r"its training failed: lower train.learning_rate"):
+        predict_sheets(tmp_path / "model", *data, tmp_path / "predictions.parquet", tmp_path / "typical.safetensors")
+    assert not (tmp_path / "predictions.parquet").exists()
 
 
 def test_normalisation_is_that_of_the_training_part():

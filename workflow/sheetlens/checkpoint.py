@@ -3,12 +3,13 @@
 import hashlib
 import json
 import logging
+import math
 import pickle
 import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import torch
 from safetensors.torch import save_file
@@ -78,8 +79,12 @@ class Progress:
 
     @property
     def best(self) -> dict[str, float]:
-        """The row of the history with the best validation accuracy; of equals, the lowest loss."""
-        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))
+        """The row of the history with the best validation accuracy; of equals, the lowest loss; a finite one first."""
+
+        def worth(row: dict[str, float]) -> tuple[bool, float, float]:
+            return math.isfinite(row["validation_loss"]), row["validation_accuracy"], -row["validation_loss"]
+
+        return max(self.history, key=worth)
 
     @property
     def best_path(self) -> Path:
@@ -229,10 +234,13 @@ class Watch:
         self.before = {number: signal.signal(number, self._stop) for number in signals}
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Give them back."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Give them back; one that came after the last step has its effect now."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
+        if kind is None and (asked := self.state.team.agree_to_stop(self.asked_to_stop)):
+            self.state.save()
+            self._leave(asked)
 
     def _stop(self, number: int, _: object) -> None:
         self.asked_to_stop = number
@@ -246,9 +254,12 @@ class Watch:
             self.state.save()
             self.saved = now
         if number:
-            log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
-            raise SystemExit(128 + number)
+            self._leave(number)
         if now - self.told >= PROGRESS_SECONDS:
             share, rate = 100 * self.state.step // steps, self.sheets / (now - self.told)
             log.info("epoch %d: %d %% of the training part, %.0f sheets/s", self.state.epoch, share, rate)
             self.told, self.sheets = now, 0
+
+    def _leave(self, number: int) -> NoReturn:
+        log.info("stopped in epoch %d: the same command continues from here", self.state.epoch)
+        raise SystemExit(128 + number)

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from sheetlens import files, likeness
-from sheetlens.batches import batch_images
+from sheetlens.batches import batch_images, lacks_memory
 from sheetlens.device import choose_device
 from sheetlens.errors import UserError
 from sheetlens.images import SIZE
@@ -53,6 +53,8 @@ class Classifier:
             self._normalisation = model["normalisation"]
             self._check(model["classes"])
         except FAULTS as error:
+            if lacks_memory(error):
+                raise UserError(f"not enough memory to read sheets with the model in {folder}") from None
             why = str(error).split("\n")[0]
             raise UserError(f"the model in {folder} contradicts itself ({why}): {AGAIN}") from None
 

@@ -11,33 +11,22 @@ from sheetlens import evidence, files
 from sheetlens.compare import protocol_gaps
 from sheetlens.config import Evaluate, Paper
 from sheetlens.intervals import wilson_interval
+from sheetlens.reading import Read, class_names, read_model
+from sheetlens.selective import risks
 
 LIMITS = ("sd", "low", "high")  # of a mean, in the results table
 CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
 
 
-def read_test(predictions: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Read the test part of a predictions table, surest sheet first.
-
-    Returns the classes (alphabetical), the true classes, int, shape (n,), and the probabilities,
-    shape (n, classes). How sure is the highest probability; with two classes the least sure sheets are
-    those nearest 0.5, as in the paper. Ties are broken by image_id.
-    """
-    table = files.read_table(predictions).query("part == 'test'").sort_values("image_id")
-    classes = [name.removeprefix("probability_") for name in table.columns if name.startswith("probability_")]
-    probabilities = table[[f"probability_{name}" for name in classes]].to_numpy()
-    surest = np.argsort(-probabilities.max(axis=1), kind="stable")
-    truth = pd.Categorical(table["label"], categories=classes).codes.astype(int)
-    return classes, truth[surest], probabilities[surest]
-
-
-def rejection_curve(correct_surest_first: np.ndarray, fractions: np.ndarray) -> list[float]:
+def rejection_curve(read: Read, fractions: np.ndarray) -> list[float]:
     """Accuracy of the sheets kept when each fraction (0 to below 1) of the least sure is set aside.
 
-    The paper's Figure 2 e, f. At least one sheet is kept.
+    The paper's Figure 2 e, f. How sure is the highest probability; with two classes the least sure sheets are those
+    nearest 0.5, as in the paper. Of sheets that are equally sure any may be kept: the mean over all choices. At least
+    one sheet is kept.
     """
-    kept = np.maximum(len(correct_surest_first) - aside_count(len(correct_surest_first), fractions), 1)
-    return [float(value) for value in correct_surest_first.cumsum()[kept - 1] / kept]
+    kept = np.maximum(len(read.truth) - aside_count(len(read.truth), fractions), 1)
+    return [float(value) for value in 1 - risks(read.confidence, read.wrong)[kept - 1]]
 
 
 def aside_count(n: int, fraction: Any) -> Any:
@@ -45,23 +34,20 @@ def aside_count(n: int, fraction: Any) -> Any:
     return np.floor(np.asarray(fraction) * n + 0.5).astype(int)
 
 
-def evaluate_model(predictions: Path, seed: int, set_aside: float, confidence: float) -> dict[str, Any]:
-    """Everything we say of one model from its test part; shares are 0 to 1, None where undefined."""
-    classes, truth, probabilities = read_test(predictions)
-    n = len(truth)
-    guess = probabilities.argmax(axis=1)
-    correct = guess == truth
+def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str, Any]:
+    """What we say of one model from its test part; shares are 0 to 1, None where undefined."""
+    n, classes = read.probabilities.shape
+    wrong = int(read.wrong.sum())
     kept = n - int(aside_count(n, set_aside))
-    low, high = wilson_interval(correct.mean(), n, confidence)
-    kept_accuracy = float(correct[:kept].mean())
+    (kept_accuracy,) = rejection_curve(read, np.array([set_aside]))
+    low, high = wilson_interval(1 - wrong / n, n, confidence)
     kept_low, kept_high = wilson_interval(kept_accuracy, kept, confidence)
-    confusion = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(confusion, (truth, guess), 1)
+    confusion = np.zeros((classes, classes), dtype=int)
+    np.add.at(confusion, (read.truth, read.probabilities.argmax(axis=1)), 1)
     return {
-        "seed": seed,
         "n": n,
-        "correct": int(correct.sum()),
-        "accuracy": float(correct.mean()),
+        "correct": n - wrong,
+        "accuracy": 1 - wrong / n,
         "low": low,
         "high": high,
         "kept": kept,
@@ -69,10 +55,9 @@ def evaluate_model(predictions: Path, seed: int, set_aside: float, confidence: f
         "kept_low": kept_low,
         "kept_high": kept_high,
         "aside": n - kept,
-        "aside_error": float(1 - correct[kept:].mean()) if kept < n else None,
-        "validation_accuracy": files.read_json(predictions.with_name("model.json"))["validation_accuracy"],
+        "aside_error": (wrong - kept * (1 - kept_accuracy)) / (n - kept) if kept < n else None,
+        "majority": float(confusion.sum(axis=1).max() / n),
         "confusion": confusion.tolist(),
-        "directory": predictions.parent.as_posix(),
     }
 
 
@@ -88,18 +73,24 @@ def evaluate_dataset(
     """One network on one data set, over all seeds (`predictions` by seed).
 
     Means and standard deviations (over seeds, n - 1) of shares from 0 to 1. The interval of a mean is
-    Wilson's for one test part: the seeds share sheets, so pooling them would promise too much.
+    Wilson's for one test part, the smallest: the seeds share sheets, so pooling them would promise too much.
     """
     set_aside, confidence = settings.set_aside, settings.confidence
-    models = [evaluate_model(path, seed, set_aside, confidence) for seed, path in predictions.items()]
-    first = next(iter(predictions.values()))
-    classes, truth, _ = read_test(first)
+    first = files.read_table(next(iter(predictions.values())))
+    classes = class_names(first)
+    reads = [read_model(path, classes) for path in predictions.values()]
+    models = [
+        {"seed": seed}
+        | evaluate_model(read.test, set_aside, confidence)
+        | {
+            "validation_accuracy": files.read_json(path.with_name("model.json"))["validation_accuracy"],
+            "directory": path.parent.as_posix(),
+        }
+        for (seed, path), read in zip(predictions.items(), reads, strict=True)
+    ]
     fractions = np.round(np.arange(0, CURVE_END + 0.005, 0.01), 2)
-    curves = []
-    for path in predictions.values():
-        _, one_truth, one = read_test(path)
-        curves.append(rejection_curve(one.argmax(axis=1) == one_truth, fractions))
-    n, kept = models[0]["n"], models[0]["kept"]
+    curves = [rejection_curve(read.test, fractions) for read in reads]
+    n, kept, aside = (min(model[name] for model in models) for name in ("n", "kept", "aside"))
     return {
         "dataset": dataset,
         "title": title,
@@ -107,13 +98,13 @@ def evaluate_dataset(
         "protocol": protocol,
         "seeds": list(predictions),
         "classes": classes,
-        "sheets": files.read_table(first)["part"].value_counts()[["train", "validation", "test"]].to_dict(),
+        "sheets": first["part"].value_counts()[["train", "validation", "test"]].to_dict(),
         "confidence": confidence,
         "set_aside_fraction": set_aside,
         "accuracy": over_seeds([model["accuracy"] for model in models], n, confidence),
         "kept_accuracy": over_seeds([model["kept_accuracy"] for model in models], kept, confidence),
-        "aside_error": over_seeds([model["aside_error"] for model in models], n - kept, confidence),
-        "majority": float(np.bincount(truth).max() / n),
+        "aside_error": over_seeds([model["aside_error"] for model in models], aside, confidence),
+        "majority": float(np.mean([model["majority"] for model in models])),
         "confusion": np.sum([model["confusion"] for model in models], axis=0).tolist(),
         "rejection": {
             "fraction": fractions.tolist(),
@@ -122,7 +113,7 @@ def evaluate_dataset(
         },
         "models": models,
         "paper": paper_values(paper, set_aside, confidence) if paper else None,
-        **evidence.describe(list(predictions.values()), classes, settings),
+        **evidence.describe(reads, classes, settings),
     }
 
 

@@ -4,7 +4,6 @@ Choices (temperature, thresholds) are made on the validation part; the test part
 """
 
 import math
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -15,19 +14,18 @@ from sheetlens.calibrate import reliability
 from sheetlens.config import Evaluate
 from sheetlens.intervals import wilson_interval
 from sheetlens.prevalence import adjust_prior, corrected_prevalence, predictive_values
-from sheetlens.reading import Model, Read, read_model
+from sheetlens.reading import Model, Read
 from sheetlens.scores import BINS, RESAMPLES, all_scores, standard_errors
 
 COVERAGES = np.round(np.arange(0.05, 1.005, 0.01), 2)  # below, too few sheets are left to count
 
 
-def describe(predictions: list[Path], classes: list[str], settings: Evaluate) -> dict[str, Any]:
-    """The sections scores, calibration, selective and prevalence of an evaluation, one predictions table per seed.
+def describe(models: list[Model], classes: list[str], settings: Evaluate) -> dict[str, Any]:
+    """The sections scores, calibration, selective and prevalence of an evaluation, one model for each seed.
 
     Shares are 0 to 1. What is measured for each seed is a dictionary of mean, sd (over seeds), low, high (an interval
     for one test part around the mean) and the values of the seeds, None where undefined.
     """
-    models = [read_model(path, classes) for path in predictions]
     return {
         "scores": scores(models, settings.confidence),
         "calibration": calibration(models, settings.confidence),

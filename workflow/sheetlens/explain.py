@@ -25,7 +25,7 @@ from sheetlens.batches import batch_images
 from sheetlens.classifier import Classifier
 from sheetlens.config import Limits
 from sheetlens.device import choose_device
-from sheetlens.images import POLICY
+from sheetlens.images import POLICY, SIZE
 from sheetlens.networks import fold, rebuild
 from sheetlens.predict import BATCH, load_network
 from sheetlens.readers import Readers, Reading
@@ -74,7 +74,7 @@ class Explainer:
         self._trained, self._untrained = (
             fold(network).requires_grad_(False).to(self._device) for network in (net, untrained)
         )
-        channels = parted(self._trained)[0](torch.zeros(1, 3, 64, 64, device=self._device)).shape[1]
+        channels = parted(self._trained)[0](torch.zeros(1, 3, SIZE, SIZE, device=self._device)).shape[1]
         means = load_file(folder / "typical.safetensors")["centre"][-2 * channels :][:channels]  # see `read_batch`
         self._usual = torch.from_numpy(means).view(1, channels, 1, 1).to(self._device)
 

@@ -16,7 +16,8 @@ def wilson_interval(share: float, n: int, confidence: float) -> Interval:
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Never beyond the share itself, which rounding may do at 0 and 1.
+    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
 def upper_limit(events: int, n: int, certainty: float) -> float:

@@ -13,6 +13,7 @@ from sheetlens import files, likeness
 from sheetlens.backbones import Features
 from sheetlens.batches import batch_images, place, read_ahead
 from sheetlens.device import choose_device
+from sheetlens.errors import UserError
 from sheetlens.networks import quicken, rebuild
 from sheetlens.pack import open_pack
 
@@ -54,6 +55,7 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
 
     Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
     `likeness` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
+    Raises UserError for a network whose training ended in NaN.
     """
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
@@ -61,6 +63,11 @@ def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: 
     images = place(torch.from_numpy(open_pack(pixels)), device.name)
     logits, features = _read_all(net, images, facts["normalisation"], device.name)
     probabilities = logits.double().softmax(1).float().numpy()
+    if not (np.isfinite(probabilities).all() and np.isfinite(features).all()):
+        raise UserError(
+            f"the network in {model} answers with no numbers, its training failed: lower train.learning_rate, or let"
+            " such trainings begin again from another seed (train.restarts)"
+        )
     table = files.read_table(index)[["image_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )

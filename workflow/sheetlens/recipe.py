@@ -17,10 +17,11 @@ def make_optimiser(
 ) -> tuple[torch.optim.Optimizer, LRScheduler]:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), and the step size over `steps` steps.
 
-    `one_cycle` (Smith & Topin 2018) rises to `rate` and falls to nothing; `constant` stays at it.
+    `one_cycle` (Smith & Topin 2018) rises to `rate` and falls to nothing; `constant` stays at it, and so do trainings
+    of so few steps that they could not rise.
     """
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=recipe.weight_decay, fused=True)
-    if recipe.schedule == "constant":
+    if recipe.schedule == "constant" or steps * WARM_UP < 2:
         return optimiser, ConstantLR(optimiser, factor=1.0, total_iters=0)
     return optimiser, OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
 

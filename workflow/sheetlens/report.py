@@ -75,7 +75,7 @@ def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
         model
         | {
             "facts": read_json(outcome.model_folder(model) / "model.json"),
-            "collapsed": collapsed(model, evaluation),
+            "collapsed": collapsed(model),
         }
         for model in evaluation["models"]
     ]

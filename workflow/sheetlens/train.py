@@ -27,6 +27,7 @@ from sheetlens.pack import open_pack
 from sheetlens.recipe import make_augmentation, make_average, make_optimiser
 
 DIVERGED = 10  # times the loss of one who guesses
+TOGETHER = 64  # sheets that are validated together
 log = logging.getLogger(__name__)
 
 
@@ -248,7 +249,8 @@ def _train_epoch(
 
 def _validate(state: Progress, part: Part) -> tuple[float, float, bool]:
     """Mean loss and accuracy on a part, and whether all its sheets got the same answer."""
-    logits = predict_logits(state.judged, part.pixels, state.team.share(part.rows), state.facts["normalisation"])
+    rows, batch = state.team.share(part.rows), min(TOGETHER, state.micro_batch or TOGETHER)
+    logits = predict_logits(state.judged, part.pixels, rows, state.facts["normalisation"], batch)
     logits = state.team.whole(logits, len(part.rows))
     loss = cross_entropy(logits.double(), part.labels).item()
     answers = logits.argmax(1)
@@ -260,7 +262,7 @@ def predict_logits(
     pixels: torch.Tensor,
     rows: torch.Tensor,
     normalisation: dict[str, list[float]],
-    batch_size: int = 64,
+    batch_size: int = TOGETHER,
 ) -> torch.Tensor:
     """Logits of a network for rows of an image set: float32, shape (n, classes)."""
     reader, device = quicken(net), next(net.parameters()).device.type
@@ -270,18 +272,19 @@ def predict_logits(
 
 
 def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
-    state.best_path.replace(folder / "weights.safetensors")
+    """Write the products, the weights last: until they are there, a killed training goes on from its checkpoint."""
     files.write_table(folder / "history.csv", pd.DataFrame(state.history).astype({"epoch": int}))
     chosen = {
         "best_epoch": state.best["epoch"],
         "epochs_run": len(state.history),
         "validation_loss": state.best["validation_loss"],
         "validation_accuracy": state.best["validation_accuracy"],
-        "weights_sha256": files.sha256(folder / "weights.safetensors"),
+        "weights_sha256": files.sha256(state.best_path),
     }
     if state.fallbacks:
         chosen["did_not_fit"] = state.fallbacks
     if state.restarts:
         chosen["restarts"] = state.restarts
     files.write_json(folder / "model.json", facts | chosen)
+    state.best_path.replace(folder / "weights.safetensors")
     state.clear()

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetlens import files
+from sheetlens.reading import class_names
 
 Severity = Literal["ok", "note", "alarm"]
 
@@ -37,11 +38,6 @@ class Finding:
 def read_finding(path: Path) -> Finding:
     """Read a finding that `Finding.write` wrote."""
     return Finding(**files.read_json(path))
-
-
-def class_names(predictions: pd.DataFrame) -> list[str]:
-    """The classes that a table of predictions has a column `probability_{class}` for."""
-    return [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
 
 
 def read_scores(predictions: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int_]]:

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from sheetlens.audits import Finding, class_names, read_scores
+from sheetlens.audits import Finding, read_scores
+from sheetlens.reading import class_names
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
 LISTED = 0.05  # share of the sheets that a person is asked to look at

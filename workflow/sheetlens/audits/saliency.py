@@ -27,7 +27,8 @@ def explain_sheets(
     model: Path, pixels: Path, index: Path, predictions: Path, sheets: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Compute maps for up to `sheets` test sheets, spread evenly over the classes and, within, over image_ids.
+    """Compute maps for about `sheets` test sheets, spread evenly over the classes (one of each at least) and, within,
+    over image_ids.
 
     Returns image_id, label, answer, `map` (GRID x GRID shares of the evidence, row by row, adding up to 1) and
     `random`: the same from a network with the same layers whose weights were never trained.
@@ -39,7 +40,8 @@ def explain_sheets(
     tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
     names = [f"probability_{name}" for name in facts["classes"]]
     tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]
-    chosen = pd.concat([_spread(group, sheets // len(facts["classes"])) for _, group in tested.groupby("label")])
+    each = max(1, sheets // len(facts["classes"]))
+    chosen = pd.concat([_spread(group, each) for _, group in tested.groupby("label")])
     rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
     images = torch.from_numpy(open_pack(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)

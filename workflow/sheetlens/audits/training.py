@@ -10,14 +10,14 @@ from sheetlens.audits import Finding
 STILL_FALLING = 0.1  # share of the whole fall of the validation loss that the last epoch still brought
 
 
-def collapsed(model: dict[str, Any], evaluation: dict[str, Any]) -> bool:
+def collapsed(model: dict[str, Any]) -> bool:
     """Whether a model cannot be told from one that always names the commonest class.
 
-    True when the majority share lies inside or above the interval of its accuracy, or when it gave every
-    sheet the same answer.
+    True when the majority share of its test part lies inside or above the interval of its accuracy, or when it gave
+    every sheet the same answer.
     """
     answers = [sum(column) for column in zip(*model["confusion"], strict=True)]
-    return bool(model["low"] <= evaluation["majority"] or sum(count > 0 for count in answers) == 1)
+    return bool(model["low"] <= model["majority"] or sum(count > 0 for count in answers) == 1)
 
 
 def audit_training(
@@ -33,14 +33,15 @@ def audit_training(
         history = histories[model["seed"]]
         facts[model["seed"]] = {
             "accuracy": model["accuracy"],
-            "collapsed": collapsed(model, evaluation),
+            "majority": model["majority"],
+            "collapsed": collapsed(model),
             "broken": bool(~np.isfinite(history[["train_loss", "validation_loss"]].to_numpy(float)).all()),
             "unfinished": _unfinished(history),
             "epochs": len(history),
         }
     for seed, attempts in restarts.items():
         facts[seed]["restarts"] = attempts
-    numbers = {"majority": evaluation["majority"], "seeds": {str(seed): fact for seed, fact in facts.items()}}
+    numbers = {"seeds": {str(seed): fact for seed, fact in facts.items()}}
 
     def those(what: str) -> str:
         return ", ".join(str(seed) for seed, fact in facts.items() if fact.get(what))
@@ -58,7 +59,7 @@ def audit_training(
             "training",
             "alarm",
             f"The run with seed {those('collapsed')} cannot be told from always naming the commonest class"
-            f" ({100 * evaluation['majority']:.1f} % right).",
+            f" ({100 * max(fact['majority'] for fact in facts.values() if fact['collapsed']):.1f} % right).",
             "Do not use that model. Train with more sheets, more epochs or another learning rate; if every seed"
             " fails, the pictures may not hold the answer. A small test part alone can cause this, too.",
             numbers,

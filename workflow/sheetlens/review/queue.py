@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sheetlens import files
-from sheetlens.audits import class_names
 from sheetlens.barcodes import normalise
 from sheetlens.errors import UserError
 from sheetlens.package import REVIEW
+from sheetlens.reading import class_names
 from sheetlens.tables import plain_cell
 
 REASONS = {  # in the order of the queue
