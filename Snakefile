@@ -14,7 +14,6 @@ include: "workflow/rules/split.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/explore.smk"
-include: "workflow/rules/collections.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/figure.smk"
@@ -109,7 +108,8 @@ onstart:
 
 onsuccess:
     note_hashes()
-    print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
+    if Path("results/report.html").exists():
+        print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 
 
 onerror:

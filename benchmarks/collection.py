@@ -100,14 +100,12 @@ def steps(folder: Path, sheets: pd.DataFrame, port: int, model: Path) -> dict[st
     files.write_table(folder / "table.csv", table[["url", "image_id", "label"]])
     files.write_table(folder / "cabinets.csv", sheets[["barcode", "cabinet"]])
     records = '{"path": "cabinets.csv", "barcode": "barcode", "columns": {"storageLocation": "cabinet"}}'
-    network, protocol = model.parent.name, model.name.rpartition("-")[0]
-    evaluation = model.parents[2] / f"evaluation/{network}-{protocol}.json"
     return {
         "fetch": ["fetch", "urls", *options(settings='{"table": "table.csv"}', originals="originals", listing=LISTING)],
         "predict": ["predict", str(model), LISTING, *options(output="answers", workers=WORKERS)],
         "hotspots": [
             "hotspots",
-            *options(predictions=PREDICTIONS, evaluation=evaluation, records=records, output="hotspots"),
+            *options(predictions=PREDICTIONS, model=model, records=records, output="hotspots"),
         ],
     }
 

@@ -197,9 +197,9 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 3,
-        "predict_parts": 3, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
-        "predict_hotspots": 1, "evaluate_network": 1,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
+        "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+        "predict_hotspots": 1,
     }  # fmt: skip
     assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
 
@@ -251,16 +251,16 @@ def test_the_workflow_ranks_cabinets_as_the_command(tmp_path):
     (tmp_path / "more.yaml").write_text(yaml.safe_dump({"predict": {"collections": {"cabinets": collection}}}))
     results = tmp_path / "work/results"
     files.write_table(results / "collections/cabinets/predictions.parquet", pd.read_csv(tmp_path / "answers.csv"))
-    evaluation = results / "mercury/evaluation/table1-random.json"
-    evaluation.parent.mkdir(parents=True)
-    evaluation.write_bytes((tmp_path / "evaluation.json").read_bytes())
+    package = results / "mercury/models/table1/random-1/package.json"
+    package.parent.mkdir(parents=True)
+    package.write_bytes((tmp_path / "package.json").read_bytes())
     ranked = "results/collections/cabinets/hotspots"
     arguments = (ranked, "--allowed-rules", "predict_hotspots", "--cores", 1, "--configfile", tmp_path / "more.yaml")
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     options = ("--tests", 1, "--records", records.model_dump_json(), "--output", tmp_path / "command")
     predictions = results / "collections/cabinets/predictions.parquet"
-    result = sheetlens("hotspots", "--predictions", predictions, "--evaluation", evaluation, *options)
+    result = sheetlens("hotspots", "--predictions", predictions, "--model", package.parent, *options)
     assert result.returncode == 0, result.stderr
     assert digests(tmp_path / "work" / ranked) == digests(tmp_path / "command")
 

@@ -15,7 +15,10 @@ from sheetlens.pages import UNSAFE
 from tests.conftest import sheetlens
 
 CLASSES = ["stained", "unstained"]
-EVALUATION = {"title": "Mine <b>", "classes": CLASSES, "confusion": [[180, 20], [10, 190]], "models": [{}, {}]}
+PACKAGE = {
+    "title": "Mine <b>", "classes": CLASSES, "confusion": [[90, 10], [5, 95]], "shares": dict.fromkeys(CLASSES, 0.5),
+    "files": {}, "fit": "squash", "image_size": 256, "limit": 1.0, "policy": "1", "temperature": 1.0, "thresholds": [],
+}  # fmt: skip
 HOSTILE = '=HYPERLINK("http://x")<script>alert(1)</script>'
 RECORDS = Records(path="records.csv", columns={"storageLocation": "cabinet"})
 
@@ -35,7 +38,7 @@ def write_collection(folder, cabinets):
     pd.DataFrame(answers, columns=names).to_csv(folder / "answers.csv", index=False)
     columns = ["catalogNumber", "cabinet", "family", "eventDate", "countryCode", "decimalLatitude", "decimalLongitude"]
     pd.DataFrame(records, columns=columns).to_csv(folder / "records.csv", index=False)
-    (folder / "evaluation.json").write_text(json.dumps(EVALUATION))
+    (folder / "package.json").write_text(json.dumps(PACKAGE))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def made(tmp_path_factory):
     with (folder / "answers.csv").open("a") as file:
         file.write("broken.jpg,broken,,,refused\nodd.jpg,odd,,,ok\n")
     result = sheetlens(
-        "hotspots", "--predictions", "answers.csv", "--evaluation", "evaluation.json", "--records",
+        "hotspots", "--predictions", "answers.csv", "--model", ".", "--records",
         RECORDS.model_dump_json(), "--tests", 4, "--output", "out", cwd=folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -97,14 +100,14 @@ def test_page_and_labels_warn_and_names_stay_text(made):
 
 def test_the_same_inputs_give_the_same_bytes(made, monkeypatch):
     monkeypatch.chdir(made)
-    write_hotspots(made / "answers.csv", made / "evaluation.json", [RECORDS], "stained", 4, made / "again")
+    write_hotspots(made / "answers.csv", made, [RECORDS], "stained", 4, made / "again")
     for path in sorted((made / "out").iterdir()):
         assert path.read_bytes() == (made / "again" / path.name).read_bytes(), path.name
 
 
 def test_a_collection_without_records_gets_a_hazard_list_and_is_told_why_no_more(tmp_path):
     write_collection(tmp_path, {"x": (30, 6)})
-    values = write_hotspots(tmp_path / "answers.csv", tmp_path / "evaluation.json", [], "stained", 4, tmp_path / "out")
+    values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
     assert values["hazards"] == 6
     assert "no cabinets can be ranked" in (tmp_path / "out/hotspots.html").read_text()
 
@@ -120,8 +123,26 @@ def test_images_of_one_specimen_count_once(tmp_path):
 
 
 def test_errors_of_one_class_against_several():
-    facts = {"classes": ["a", "b", "c"], "confusion": [[8, 1, 1], [2, 6, 2], [0, 4, 16]], "models": [{}, {}]}
-    assert known_errors(facts, "b") == ((3, 5), (12.5, 15))
+    facts = {"classes": ["a", "b", "c"], "confusion": [[8, 1, 1], [2, 6, 2], [0, 4, 16]]}
+    assert known_errors(facts, "b") == ((6, 10), (25, 30))
+
+
+def test_an_interval_holds_its_mean_and_is_drawn(tmp_path):
+    """Of a skew distribution the shortest interval may not."""
+    sheets, named = [200] * 60 + [1, 2, 300, 250], [1] * 60 + [0, 0, 270, 200]
+    write_collection(tmp_path, {f"C{number}": counts for number, counts in enumerate(zip(sheets, named, strict=True))})
+    records = RECORDS.model_copy(update={"path": str(tmp_path / "records.csv")})
+    write_hotspots(tmp_path / "answers.csv", tmp_path, [records], "stained", 4, tmp_path / "out")
+    shares = pd.read_csv(tmp_path / "out/shares.csv")
+    assert (shares["low"] <= shares["share"]).all() and (shares["share"] <= shares["high"]).all()
+
+
+def test_answers_that_contradict_the_known_errors_give_no_estimate(tmp_path):
+    write_collection(tmp_path, {"x": (1000, 5)})
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"confusion": [[90, 10], [200, 800]]}))
+    values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
+    assert values["overall"]["estimate"] is None
+    assert "How many are treated cannot be said" in (tmp_path / "out/hotspots.html").read_text()
 
 
 def test_the_likeliest_are_tested_first_and_the_order_breaks_ties():
@@ -141,4 +162,4 @@ def test_what_will_not_do_is_named(tmp_path, label, answers, sentence):
     if answers:
         (tmp_path / "answers.csv").write_text(answers)
     with pytest.raises(UserError, match=sentence):
-        write_hotspots(tmp_path / "answers.csv", tmp_path / "evaluation.json", [], label, 4, tmp_path / "out")
+        write_hotspots(tmp_path / "answers.csv", tmp_path, [], label, 4, tmp_path / "out")

@@ -35,7 +35,8 @@ def test_the_interval_covers_the_truth(true, se, sp):
         named = random.binomial(400, true * se + (1 - true) * (1 - sp))
         known = (int(random.binomial(100, se)), 100), (int(random.binomial(100, sp)), 100)
         values = corrected_prevalence(int(named), 400, *known, 0.95)
-        inside += values["low"] <= true <= values["high"]
+        # Where chance makes answers contradict the known errors, there is no interval that could hold it.
+        inside += values["low"] is not None and values["low"] <= true <= values["high"]
     assert inside / 2000 > 0.94
 
 

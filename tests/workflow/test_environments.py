@@ -52,7 +52,7 @@ def commands(study) -> dict[str, str]:
     files.write_table(study / "answers.parquet", files.read_table(study / "answers.csv"))
     records = RECORDS.model_copy(update={"path": "records.csv"}).model_dump_json()
     jobs["predict_hotspots"] = (
-        "python -m sheetlens hotspots --predictions answers.parquet --evaluation evaluation.json --output ranked"
+        "python -m sheetlens hotspots --predictions answers.parquet --model . --output ranked"
         f" --records {shlex.quote(records)}"
     )
     return {rule: jobs[rule] for rule in RULES if rule in jobs}

@@ -270,6 +270,39 @@ def every_finding(datasets=DATASETS):
     return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 
 
+def collection_model(wildcards):
+    """Input: the package of the model that reads a collection, of the first protocol and seed."""
+    name = settings.predict.collections[wildcards.collection].dataset
+    return f"results/{name}/models/{settings.datasets[name].network}/{PROTOCOLS[0]}-{SEEDS[0]}/package.json"
+
+
+def collection_table(wildcards):
+    """Input: the table that lists a collection; nothing where it is a folder."""
+    source = settings.predict.collections[wildcards.collection].input
+    return [] if Path(source).is_dir() else [source]
+
+
+def collection_fingerprint(wildcards):
+    """Param: a digest of names, sizes and times of the files of a collection's folder; none for a table."""
+    source = Path(settings.predict.collections[wildcards.collection].input)
+    return folder.digest(source) if source.is_dir() else ""
+
+
+def hotspots_settings(wildcards):
+    """The config's section `hotspots` of a collection."""
+    return settings.predict.collections[wildcards.collection].hotspots
+
+
+def collection_records(wildcards):
+    """Input: the specimen records here that a collection's sheets are joined to."""
+    return [records.path for records in hotspots_settings(wildcards).records if "://" not in records.path]
+
+
+def hotspots_options(wildcards):
+    """Param: the options with the specimen records to join."""
+    return [word for one in hotspots_settings(wildcards).records for word in ("--records", one.model_dump_json())]
+
+
 def hold_results():
     """Keep a second run, or another study, from writing into these results."""
     global results_lock  # held for as long as this process lives; a kill lets go by itself
@@ -281,13 +314,17 @@ def hold_results():
         raise WorkflowError("another run is at work in this folder: wait for it or stop it first") from None
     for name, dataset in settings.chosen.items():
         listing, note = Path(f"results/{name}/listing.parquet"), Path(f"results/{name}/.source")
-        if listing.exists() and note.exists() and note.read_text() != dataset.source:
+        source = dataset.source
+        if source == "folder":
+            source = f"folder {Path(dataset.folder.path).resolve()}"
+        if listing.exists() and note.exists() and note.read_text() != source:
             raise WorkflowError(
                 f"results/{name} holds sheets and models from the source '{note.read_text()}', and this run would"
-                f" put those from '{dataset.source}' in their place: move results/ away or delete it first"
+                f" put those from '{source}' in their place: move results/ away or delete it first, or, if these are"
+                f" the same sheets, delete {note}"
             )
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(dataset.source)
+        note.write_text(source)
     hashes.begin(Path("results"))
 
 

@@ -1,5 +1,5 @@
 # Predict: trained models read the collections that the config names.
-# Reads: a folder or a table of photographs, a packaged model, its evaluation, specimen records.
+# Reads: a folder or a table of photographs, a packaged model, specimen records.
 # Writes: results/collections/{collection}/.
 
 
@@ -104,7 +104,7 @@ rule predict_hotspots:
     """Where in the building the treated sheets are, and which cabinets to test first."""
     input:
         predictions="results/collections/{collection}/predictions.parquet",
-        evaluation=collection_evaluation,
+        package=collection_model,
         records=collection_records,
         modules=modules("hotspots"),
         templates=package_files("templates/*.html"),
@@ -117,6 +117,7 @@ rule predict_hotspots:
     conda:
         "../../envs/figures.yaml"
     params:
+        model=subpath(input.package, parent=True),
         label=lambda wildcards: hotspots_settings(wildcards).label,
         tests=lambda wildcards: hotspots_settings(wildcards).tests,
         records=hotspots_options,
@@ -125,7 +126,7 @@ rule predict_hotspots:
     shell:
         "python -m sheetlens hotspots"
         " --predictions {input.predictions:q}"
-        " --evaluation {input.evaluation:q}"
+        " --model {params.model:q}"
         " --label {params.label:q}"
         " --tests {params.tests}"
         " {params.records:q}"

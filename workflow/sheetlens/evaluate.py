@@ -11,7 +11,7 @@ from sheetlens import evidence, files
 from sheetlens.compare import protocol_gaps
 from sheetlens.config import Evaluate, Paper
 from sheetlens.intervals import wilson_interval
-from sheetlens.reading import Read, class_names, read_model
+from sheetlens.reading import Read, class_names, confusion_matrix, read_model
 from sheetlens.selective import risks
 
 LIMITS = ("sd", "low", "high")  # of a mean, in the results table
@@ -36,14 +36,12 @@ def aside_count(n: int, fraction: Any) -> Any:
 
 def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str, Any]:
     """What we say of one model from its test part; shares are 0 to 1, None where undefined."""
-    n, classes = read.probabilities.shape
-    wrong = int(read.wrong.sum())
+    n, wrong = len(read.truth), int(read.wrong.sum())
     kept = n - int(aside_count(n, set_aside))
     (kept_accuracy,) = rejection_curve(read, np.array([set_aside]))
     low, high = wilson_interval(1 - wrong / n, n, confidence)
     kept_low, kept_high = wilson_interval(kept_accuracy, kept, confidence)
-    confusion = np.zeros((classes, classes), dtype=int)
-    np.add.at(confusion, (read.truth, read.probabilities.argmax(axis=1)), 1)
+    confusion = confusion_matrix(read)
     return {
         "n": n,
         "correct": n - wrong,

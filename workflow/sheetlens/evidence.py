@@ -13,7 +13,7 @@ from sheetlens import selective
 from sheetlens.calibrate import reliability
 from sheetlens.config import Evaluate
 from sheetlens.intervals import wilson_interval
-from sheetlens.prevalence import adjust_prior, corrected_prevalence, predictive_values
+from sheetlens.prevalence import UNKNOWN, adjust_prior, corrected_prevalence, predictive_values
 from sheetlens.reading import Model, Read
 from sheetlens.scores import BINS, RESAMPLES, all_scores, standard_errors
 
@@ -216,10 +216,9 @@ def _corrected(model: Model, number: int, confidence: float) -> dict[str, float 
     """The share of a class in the test part: true, as named, and corrected with the errors on validation."""
     named = model.test.probabilities.argmax(axis=1) == number
     known = _counts(model.validation, number)
-    nothing = {"estimate": None, "low": None, "high": None}
     corrected = (
         corrected_prevalence(int(named.sum()), len(named), *known, confidence)
         if known[0][1] and known[1][1]
-        else nothing
+        else UNKNOWN
     )
     return {"true": float((model.test.truth == number).mean()), "named": float(named.mean())} | corrected

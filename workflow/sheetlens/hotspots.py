@@ -18,7 +18,8 @@ from sheetlens.config import Records
 from sheetlens.drawing import save_figure
 from sheetlens.errors import UserError
 from sheetlens.fetch import LISTING
-from sheetlens.files import read_json, write_table
+from sheetlens.files import write_table
+from sheetlens.package import read_facts
 from sheetlens.pages import UNSAFE, embed_figure, write_page
 from sheetlens.prevalence import Counts, adjust_prior, corrected_prevalence
 from sheetlens.records import join
@@ -42,15 +43,16 @@ DOTS_PER_INCH = 150  # of the charts: for a screen
 
 
 def write_hotspots(
-    predictions: Path, evaluation: Path, records: Sequence[Records], label: str, budget: int, output: Path
+    predictions: Path, model: Path, records: Sequence[Records], label: str, budget: int, output: Path
 ) -> dict[str, Any]:
     """Write hotspots.html, shares.csv, plan.csv, hazards.csv, labels.pdf and charts into the folder `output`.
 
-    `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `evaluation` is that of
-    the model, `label` its class of treated sheets, `budget` the number of cabinets that can be tested. Returns the
-    values of the page. Raises UserError where a column, the class or every sheet is missing. Same inputs, same bytes.
+    `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `model` is the folder
+    of the model that made them, `label` its class of treated sheets, `budget` the number of cabinets that can be
+    tested. Returns the values of the page. Raises UserError where a column, the class or every sheet is missing. Same
+    inputs, same bytes.
     """
-    facts = read_json(evaluation)
+    facts = read_facts(model)
     if label not in facts["classes"]:
         raise UserError(f"the model has no class '{label}'; its classes are {', '.join(facts['classes'])}")
     known = known_errors(facts, label)
@@ -94,15 +96,14 @@ def write_hotspots(
     return values
 
 
-def known_errors(evaluation: dict[str, Any], label: str) -> tuple[Counts, Counts]:
-    """Sensitivity and specificity of a class as (right, tested), of one test part in the mean over the seeds."""
-    confusion = np.array(evaluation["confusion"]) / len(evaluation["models"])
-    own = evaluation["classes"].index(label)
+def known_errors(model: dict[str, Any], label: str) -> tuple[Counts, Counts]:
+    """Sensitivity and specificity of a class as (right, tested), from what a package says of its model's test part."""
+    confusion, own = np.array(model["confusion"]), model["classes"].index(label)
     others = np.delete(confusion, own, axis=0)
-    sensitivity = float(confusion[own, own]), float(confusion[own].sum())
-    specificity = float(np.delete(others, own, axis=1).sum()), float(others.sum())
+    sensitivity = int(confusion[own, own]), int(confusion[own].sum())
+    specificity = int(np.delete(others, own, axis=1).sum()), int(others.sum())
     if not sensitivity[1] or not specificity[1]:
-        raise UserError("the evaluation's test part lacks sheets of the class or of the others: its errors are unknown")
+        raise UserError("the model's test part lacks sheets of the class or of the others: its errors are unknown")
     return sensitivity, specificity
 
 
@@ -179,7 +180,10 @@ def estimate_shares(groups: pd.Series, named: pd.Series, known: tuple[Counts, Co
     if len(table):
         shares = fit_shares(table["sheets"].to_numpy(), table["named"].to_numpy(), *known)
         low, high = shares.interval(CONFIDENCE)
-        table = table.assign(share=shares.mean(), low=low, high=high, treated=shares.at_least(TREATED))
+        mean = shares.mean()
+        # The shortest interval of a skew distribution may lie below its mean; what is drawn holds both.
+        limits = {"low": np.minimum(low, mean), "high": np.maximum(high, mean)}
+        table = table.assign(share=mean, **limits, treated=shares.at_least(TREATED))
     else:
         table = table.assign(share=0.0, low=0.0, high=0.0, treated=0.0)
     return table.sort_values(["share", "sheets", "group"], ascending=[False, False, True], ignore_index=True)
@@ -203,23 +207,23 @@ def plan_tests(cabinets: pd.DataFrame, budget: int) -> pd.DataFrame:
 
 
 def list_hazards(
-    sheets: pd.DataFrame, cabinets: pd.DataFrame, evaluation: dict[str, Any], label: str, known: tuple[Counts, Counts]
+    sheets: pd.DataFrame, cabinets: pd.DataFrame, model: dict[str, Any], label: str, known: tuple[Counts, Counts]
 ) -> pd.DataFrame:
     """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
 
     `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet (of the
-    collection where that is unknown) in place of that among the network's test sheets. Either from 0.5 puts a sheet
+    collection where that is unknown) in place of that among the sheets it learnt from. Either from 0.5 puts a sheet
     on the list, and so does the network's answer.
     """
-    classes = evaluation["classes"]
-    own, tested = classes.index(label), np.array(evaluation["confusion"]).sum(axis=1)
+    classes = model["classes"]
+    own, learnt = classes.index(label), np.array([model["shares"][name] for name in classes])
     overall = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)["estimate"] or 0.0
     known_shares = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
     share = known_shares.fillna(overall).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
-    others = np.where(np.arange(len(classes)) == own, 0, tested)
+    others = np.where(np.arange(len(classes)) == own, 0, learnt)
     expected = np.where(np.arange(len(classes)) == own, share, (1 - share) * others / others.sum())
     probabilities = sheets[[f"probability_{name}" for name in classes]].to_numpy()
-    here = adjust_prior(probabilities, tested / tested.sum(), expected)[:, own]
+    here = adjust_prior(probabilities, learnt, expected)[:, own]
     table = pd.DataFrame(
         {
             "barcode": sheets["specimen_id"],

@@ -1,7 +1,8 @@
 """A trained model made ready for other people's sheets: `package.json` says how its answers are to be taken.
 
 Beside `weights.safetensors`, `model.json` and `typical.safetensors` in a model's folder it makes the whole that
-`sheetlens predict` takes. Temperature, thresholds and the limit of the distance come from the validation part.
+`sheetlens predict` takes. Temperature, thresholds and the limit of the distance come from the validation part; how
+often the model errs (`confusion`: true classes by those named) was counted on the test part.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from sheetlens.calibrate import scale
 from sheetlens.config import Evaluate, Predict
 from sheetlens.errors import UserError
 from sheetlens.package import PARTS, REVIEW
-from sheetlens.reading import Read, read_model
+from sheetlens.reading import Read, confusion_matrix, read_model
 from sheetlens.selective import at_threshold, guaranteed_threshold, threshold_at_risk
 
 
@@ -39,6 +40,7 @@ def write_package(dataset: str, title: str, evaluate: Evaluate, predict: Predict
             "image_size": facts["image_size"],
             "policy": facts["policy"],
             "fit": facts["fit"],
+            "confusion": confusion_matrix(model.test).tolist(),
             "temperature": model.temperature,
             "thresholds": [_threshold(scaled, risk, evaluate.guarantee) for risk in evaluate.risks],
             "guarantee": evaluate.guarantee,

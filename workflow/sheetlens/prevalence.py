@@ -8,7 +8,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-Counts = tuple[float, float]  # right, tested; a mean over seeds need not be whole
+Counts = tuple[int, int]  # right, tested
+UNKNOWN: dict[str, float | None] = {"estimate": None, "low": None, "high": None}
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:
@@ -31,7 +32,8 @@ def corrected_prevalence(
 
     `sensitivity` and `specificity` are (right, tested) on sheets of known class. The estimate is that of Rogan &
     Gladen 1978 (Am J Epidemiol 107: 71-76), cut to 0 to 1; the interval that of Lang & Reiczigel 2014 (Prev Vet Med
-    113: 13-22), which counts in that both are estimates too. All None where the classifier is no better than chance.
+    113: 13-22), which counts in that both are estimates too. All None where the classifier is no better than chance,
+    and where no prevalence would lead to so few or so many `named` sheets: then it errs otherwise than is known.
     """
     se, sp = sensitivity[0] / sensitivity[1], specificity[0] / specificity[1]
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -39,12 +41,14 @@ def corrected_prevalence(
     n_named, n_se, n_sp = n + z * z, sensitivity[1] + 2, specificity[1] + 2
     share, se_, sp_ = (named + z * z / 2) / n_named, (sensitivity[0] + 1) / n_se, (specificity[0] + 1) / n_sp
     if se + sp <= 1 or se_ + sp_ <= 1:
-        return {"estimate": None, "low": None, "high": None}
+        return dict(UNKNOWN)
     middle = (share + sp_ - 1) / (se_ + sp_ - 1)
     of_se, of_sp = se_ * (1 - se_) / n_se, sp_ * (1 - sp_) / n_sp
     move = 2 * z * z * (middle * of_se - (1 - middle) * of_sp)
     spread = share * (1 - share) / n_named + middle**2 * of_se + (1 - middle) ** 2 * of_sp
     half = z * np.sqrt(spread) / (se_ + sp_ - 1)
+    if middle + move + half < 0 or middle + move - half > 1:
+        return dict(UNKNOWN)
     estimate = (named / n + sp - 1) / (se + sp - 1)
     values = {"estimate": estimate, "low": middle + move - half, "high": middle + move + half}
     return {key: float(np.clip(value, 0, 1)) for key, value in values.items()}

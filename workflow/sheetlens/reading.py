@@ -32,6 +32,13 @@ class Read:
         return Read(self.truth[sheets], self.probabilities[sheets])
 
 
+def confusion_matrix(read: Read) -> np.ndarray:
+    """How many sheets of each true class (rows) were named as each class: int, shape (classes, classes)."""
+    counts = np.zeros((read.probabilities.shape[1],) * 2, dtype=int)
+    np.add.at(counts, (read.truth, read.probabilities.argmax(axis=1)), 1)
+    return counts
+
+
 @dataclass(frozen=True)
 class Model:
     """One seed: its validation part and its test part, the temperature from the former, the share of each class."""

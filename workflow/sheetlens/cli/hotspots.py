@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @click.option("--predictions", type=FILE, required=True, help="Table of a model's answers (.parquet, .csv).")
-@click.option("--evaluation", type=FILE, required=True, help="Evaluation of the model: how often it errs.")
+@click.option("--model", type=FOLDER, required=True, help="Folder of the model that gave them: how often it errs.")
 @click.option(
     "--records",
     type=Section(Records),
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 @click.option("--tests", default=20, show_default=True, help="Number of cabinets that can be tested.")
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
 def hotspots(
-    predictions: Path, evaluation: Path, records: tuple[Records, ...], label: str, tests: int, output: Path
+    predictions: Path, model: Path, records: tuple[Records, ...], label: str, tests: int, output: Path
 ) -> None:
     """Rank cabinets, taxa, collectors, decades and places by their treated sheets; plan tests; print labels."""
     from sheetlens.hotspots import write_hotspots
 
-    values = write_hotspots(predictions, evaluation, records, label, tests, output)
+    values = write_hotspots(predictions, model, records, label, tests, output)
     log.info("%d cabinets ranked, %d sheets on the hazard list", values["groups"]["cabinet"], values["hazards"])
     log.info("%s", values["warning"])
 
