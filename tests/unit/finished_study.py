@@ -12,7 +12,7 @@ from PIL import Image
 
 from sheetlens.config import Evaluate
 from sheetlens.evidence import describe
-from sheetlens.groups import relate
+from sheetlens.groups import comparable, relate
 from sheetlens.leakage import measure_leakage
 from sheetlens.reading import read_model
 
@@ -75,7 +75,8 @@ def _write_leakage(folder: Path, seeds: tuple[int, ...]) -> None:
         split = pd.read_csv(folder / "splits" / f"random-{seed}.tsv", sep="\t", dtype=str, keep_default_na=False)
         split = split.assign(recordedBy="", recordNumber="", eventDate="")
         none = pd.DataFrame(columns=["first", "second", "kind"])
-        report = {"protocol": "random", "seed": seed} | measure_leakage(split, relate(split, none, 10))
+        counts = measure_leakage(split, relate(split, none, 10), comparable(split, 10))
+        report = {"protocol": "random", "seed": seed} | counts
         (folder / "splits" / f"random-{seed}.leakage.json").write_text(json.dumps(report))
 
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.metrics import log_loss
 
-from sheetlens.calibrate import calibration_error, fit_temperature, reliability, scale
+from sheetlens.calibrate import DOUBT, calibration_error, fit_temperature, reliability, scale
 
 
 def drawn(n=4000, classes=3, temperature=1.0, seed=0):
@@ -20,12 +21,23 @@ def test_the_temperature_of_an_overconfident_network_is_recovered():
     assert fit_temperature(*drawn()) == pytest.approx(1, rel=0.08)
 
 
-def test_the_temperature_is_the_best_of_a_fine_grid():
-    truth, probabilities = drawn(n=60, classes=2, temperature=3)
-    found = fit_temperature(truth, probabilities)
+@pytest.mark.parametrize("n", [6, 60, 600])
+def test_the_temperature_is_the_likeliest_of_a_fine_grid(n):
+    truth, probabilities = drawn(n=n, classes=2, temperature=3)
+
+    def unlikeliness(temperature):
+        fit = log_loss(truth, scale(probabilities, temperature), labels=[0, 1], normalize=False)
+        return fit - norm.logpdf(np.log(temperature), 0, DOUBT)
+
     grid = np.exp(np.linspace(-2, 3, 501))
-    losses = [log_loss(truth, scale(probabilities, temperature), labels=[0, 1]) for temperature in grid]
-    assert log_loss(truth, scale(probabilities, found), labels=[0, 1]) <= min(losses) + 1e-9
+    assert unlikeliness(fit_temperature(truth, probabilities)) <= min(map(unlikeliness, grid)) + 1e-9
+
+
+def test_a_part_without_errors_does_not_make_a_network_certain():
+    truth, stated = np.zeros(40, int), np.random.default_rng(0).uniform(0.7, 0.999, 40)
+    temperature = fit_temperature(truth, np.stack([stated, 1 - stated], axis=1))
+    assert 0.3 < temperature < 1
+    assert scale(np.array([[0.6, 0.4]]), temperature)[0, 0] < 0.8
 
 
 def test_scaling_keeps_the_answers_and_the_logits():

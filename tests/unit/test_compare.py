@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from sheetlens.compare import mcnemar, paired_bootstrap
+from sheetlens.compare import mcnemar, protocol_gaps
 from sheetlens.intervals import difference_interval, wilson_interval
 
 
@@ -25,13 +25,26 @@ def test_newcombes_own_example():
     assert interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
-def test_paired_bootstrap_knows_the_standard_error_of_a_difference():
-    random = np.random.default_rng(3)
-    first = random.random(400) < 0.9
-    second = first & (random.random(400) < 0.95)
-    result = paired_bootstrap(first, second, 0.95)
-    difference = first.astype(int) - second
-    assert result["difference"] == pytest.approx(difference.mean())
-    error = difference.std() / 20
-    assert (result["high"] - result["low"]) / 2 == pytest.approx(1.96 * error, rel=0.12)
-    assert result == paired_bootstrap(first, second, 0.95)
+def evaluation(protocol, accuracies):
+    low, high = wilson_interval(np.mean(accuracies), 1555, 0.95)
+    return {
+        "dataset": "mercury", "protocol": protocol, "confidence": 0.95,
+        "accuracy": {"mean": float(np.mean(accuracies)), "low": low, "high": high},
+        "models": [{"accuracy": value} for value in accuracies],
+    }  # fmt: skip
+
+
+def test_one_bad_seed_is_no_gap_between_protocols():
+    random = evaluation("random", [0.9] * 5)
+    (gap,) = protocol_gaps([random, evaluation("grouped", [0.91, 0.9, 0.9, 0.89, 0.5])])
+    assert gap["difference"] == pytest.approx(0.08)
+    assert gap["low"] < 0 < gap["high"]
+    (gap,) = protocol_gaps([random, evaluation("grouped", [0.83, 0.82, 0.82, 0.82, 0.81])])
+    assert 0.05 < gap["low"] < 0.08 < gap["high"] < 0.11
+
+
+def test_with_one_seed_the_gap_is_that_of_two_samples():
+    first, second = evaluation("random", [0.9]), evaluation("grouped", [0.85])
+    (gap,) = protocol_gaps([first, second])
+    one, other = (tuple(evaluation["accuracy"].values()) for evaluation in (first, second))
+    assert (gap["low"], gap["high"]) == difference_interval(one[0], one[1:], other[0], other[1:])

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sheetlens.duplicates import COLUMNS
-from sheetlens.groups import RELATIONS, find_groups, relate
+from sheetlens.groups import RELATIONS, comparable, find_groups, relate
 from sheetlens.leakage import measure_leakage
 
 FIELDS = ("image_id", "specimen_id", "recordedBy", "recordNumber", "eventDate")
@@ -81,13 +81,31 @@ def test_groups_are_connected_components():
     assert find_groups(3, []).tolist() == [0, 1, 2]
 
 
+def test_what_could_be_known_is_counted():
+    table = sheets(
+        ("US 1", "E. Marlowe", "", "1901-05-02"), ("", "E. Marlowe", "7", ""), ("3", "E. Marlowe", "s.n.", "1901"),
+        ("4", "anon.", "7", "1901-05-02"),
+    )  # fmt: skip
+    known = comparable(table, 10)
+    assert (known["specimen"], known["event"], known["collector"], known["near_duplicate"]) == (0.75, 0.5, 0.75, 1)
+
+
+def test_a_sheet_in_no_part_leaks_nothing():
+    split = pd.DataFrame({"part": ["train", None, "test", "test"]})
+    related = {name: np.empty((0, 2), np.int64) for name in RELATIONS}
+    related["event"] = np.array([[1, 2]])
+    report = measure_leakage(split, related, dict.fromkeys(RELATIONS, 1.0))
+    assert report["any"]["test_sheets"] == 0
+    assert report["parts"] == {"train": 1, "validation": 0, "test": 2}
+
+
 def test_leakage_is_counted_by_hand():
     split = pd.DataFrame({"part": ["train", "test", "train", "test", "validation", "test", "test"]})
     related = {name: np.empty((0, 2), np.int64) for name in RELATIONS}
     related["specimen"] = np.array([[0, 1], [3, 5]])  # one straddles, one lies within the test part
     related["near_duplicate"] = np.array([[4, 6], [1, 6]])
     related["collector"] = np.array([[0, 3]])
-    report = measure_leakage(split, related)
+    report = measure_leakage(split, related, dict.fromkeys(RELATIONS, 1.0))
     assert report["parts"] == {"train": 2, "validation": 1, "test": 4}
     specimen = report["relations"]["specimen"]
     assert (specimen["sheets"], specimen["groups"], specimen["straddling"], specimen["test_sheets"]) == (4, 2, 1, 1)

@@ -153,6 +153,18 @@ def test_held_out_keeps_groups_whole_among_the_others():
     assert (pd.Series(part[rest]).groupby(groups[rest]).nunique() == 1).all()
 
 
+def test_duplicates_of_what_is_held_out_are_in_no_part():
+    sheets, source = sources()
+    groups = np.arange(len(sheets)) % (len(sheets) // 2)  # each gathering in two sheets, of any sources
+    split = split_held_out(sheets, groups, source, SHARES, 1).set_index("image_id")
+    part = split["part"].reindex(sheets["image_id"]).to_numpy(object)
+    held_out = set(groups[part == "test"])
+    assert set(source[part == "test"]) == {source[part == "test"].iloc[0]}
+    assert not held_out & set(groups[(part == "train") | (part == "validation")])
+    left_out = pd.isna(part)
+    assert left_out.any() and set(groups[left_out]) <= held_out
+
+
 def test_without_a_source_that_serves_there_is_a_way_out():
     sheets = index(a=20, b=20)
     source = pd.Series(sheets["label"].to_numpy(), name="family")

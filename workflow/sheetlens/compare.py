@@ -1,10 +1,10 @@
 """Is one accuracy better than another, or is it chance?"""
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from sheetlens.intervals import difference_interval
 
@@ -22,33 +22,13 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, float | int]:
     return {"only_first": only_first, "only_second": only_second, "p": float(p)}
 
 
-def paired_bootstrap(
-    first: np.ndarray,
-    second: np.ndarray,
-    confidence: float,
-    resamples: int = 2000,
-    seed: int = 0,
-    statistic: Callable[[np.ndarray], float] = np.mean,
-) -> dict[str, float]:
-    """Difference of a statistic of two classifiers on the same sheets, with a percentile bootstrap interval.
-
-    `first` and `second` hold a value for each sheet, shape (n,), such as right or the loss; whole sheets are drawn
-    (Efron & Tibshirani 1993, chapter 13).
-    """
-    random = np.random.default_rng(seed)
-    pairs = np.stack([first, second]).astype(float)
-    draws = [pairs[:, random.integers(len(first), size=len(first))] for _ in range(resamples)]
-    differences = [statistic(one) - statistic(other) for one, other in draws]
-    low, high = np.quantile(differences, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return {"difference": float(statistic(pairs[0]) - statistic(pairs[1])), "low": float(low), "high": float(high)}
-
-
 def protocol_gaps(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How much less accurate each network is under the other protocols than under its first one.
 
     `evaluations` are the JSON files. One row for each data set and further protocol: dataset, first, second,
     difference of the mean accuracies (first less second), low, high, and sd, the standard deviation over seeds of
-    the difference (None with one seed). The test parts are other sheets, so the interval is that of two samples.
+    the difference (None with one seed). The interval counts in the sheets (as of two samples, which share few) and the
+    seeds (Student's t); as the spread of the seeds holds chance of the sheets, too, it is rather too wide.
     """
     firsts: dict[str, dict[str, Any]] = {}
     gaps = []
@@ -62,15 +42,23 @@ def protocol_gaps(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         seeds = zip(first["models"], evaluation["models"], strict=True)
         differences = [model["accuracy"] - again["accuracy"] for model, again in seeds]
+        difference, of_seeds = one["mean"] - other["mean"], _half_width(differences, evaluation["confidence"])
         gaps.append(
             {
                 "dataset": evaluation["dataset"],
                 "first": first["protocol"],
                 "second": evaluation["protocol"],
-                "difference": one["mean"] - other["mean"],
-                "low": low,
-                "high": high,
+                "difference": difference,
+                "low": difference - math.hypot(difference - low, of_seeds),
+                "high": difference + math.hypot(high - difference, of_seeds),
                 "sd": float(np.std(differences, ddof=1)) if len(differences) > 1 else None,
             }
         )
     return gaps
+
+
+def _half_width(values: list[float], confidence: float) -> float:
+    """Of the interval of a mean, by Student's t; nought for a single value, of which nothing is known."""
+    if len(values) < 2:
+        return 0.0
+    return float(t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))

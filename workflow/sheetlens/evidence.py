@@ -40,22 +40,32 @@ def scores(models: list[Model], confidence: float) -> dict[str, Any]:
     resamples = max(2, RESAMPLES // len(models))
     errors = [standard_errors(model, resamples) for model in models]
     return {
-        name: over_seeds([one[name] for one in values], [error[name] for error in errors], confidence)
+        name: summarise(
+            [one[name] for one in values],
+            [error[name] for error in errors],
+            confidence,
+            math.inf if name.startswith("log_loss") else 1.0,
+        )
         for name in values[0]
     }
 
 
-def over_seeds(values: list[float], standard_errors: list[float], confidence: float) -> dict[str, Any]:
-    """Mean and standard deviation over seeds, and a normal interval for one test part, cut to at least 0."""
+def summarise(
+    values: list[float], standard_errors: list[float], confidence: float, most: float = math.inf
+) -> dict[str, Any]:
+    """Mean and standard deviation over seeds, and a normal interval for one test part, cut to 0 to `most`.
+
+    No interval where the errors are nought, as those of a perfect score are: drawing sheets anew says nothing then.
+    """
     known = [value for value in values if not math.isnan(value)]
     summary: dict[str, Any] = {"mean": None, "sd": None, "low": None, "high": None}
     if known:
         summary["mean"] = mean = float(np.mean(known))
         summary["sd"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
         spread = [error for error in standard_errors if not math.isnan(error)]
-        if spread:
+        if any(spread):
             half = NormalDist().inv_cdf((1 + confidence) / 2) * float(np.mean(spread))
-            summary |= {"low": max(0.0, mean - half), "high": mean + half}
+            summary |= {"low": max(0.0, mean - half), "high": min(most, mean + half)}
     return summary | {"seeds": [None if math.isnan(value) else float(value) for value in values]}
 
 
@@ -75,7 +85,7 @@ def calibration(models: list[Model], confidence: float) -> dict[str, Any]:
         return table
 
     return {
-        "temperature": over_seeds([model.temperature for model in models], [], confidence),
+        "temperature": summarise([model.temperature for model in models], [], confidence),
         "predicted": bins([model.test for model in models]),
         "scaled": bins([model.scaled for model in models]),
     }
@@ -84,7 +94,7 @@ def calibration(models: list[Model], confidence: float) -> dict[str, Any]:
 def selective_section(models: list[Model], settings: Evaluate) -> dict[str, Any]:
     """Risk against coverage; setting aside as it can be done in practice; the coverage at each risk asked for."""
     confidence = settings.confidence
-    n = len(models[0].test.truth)
+    n = _tested(models)
     curves = np.array([_risk_at_coverages(model.test) for model in models])
     mean = curves.mean(axis=0)
     intervals = [
@@ -109,6 +119,11 @@ def selective_section(models: list[Model], settings: Evaluate) -> dict[str, Any]
     }
 
 
+def _tested(models: list[Model]) -> int:
+    """Sheets of the smallest test part."""
+    return min(len(model.test.truth) for model in models)
+
+
 def _risk_at_coverages(read: Read) -> np.ndarray:
     counts = np.maximum(1, np.floor(COVERAGES * len(read.truth) + 0.5).astype(int))
     return selective.risks(read.confidence, read.wrong)[counts - 1]
@@ -128,7 +143,7 @@ def _at_risk(models: list[Model], risk: float, settings: Evaluate) -> dict[str, 
     guaranteed = [selective.guaranteed_threshold(*part, risk, settings.guarantee) for part in parts]
     return {"risk": risk} | {
         name: {"threshold": thresholds}
-        | _answered(_at_thresholds(models, thresholds), len(models[0].test.truth), settings.confidence)
+        | _answered(_at_thresholds(models, thresholds), _tested(models), settings.confidence)
         for name, thresholds in (("on_test", best), ("from_validation", chosen), ("guaranteed", guaranteed))
     }
 

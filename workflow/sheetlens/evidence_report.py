@@ -64,7 +64,11 @@ def _protocol(outcome: Outcome) -> dict[str, Any]:
         "accuracy": evaluation["accuracy"],
         "leaked": float(np.mean([report["any"]["test_share"] for report in reports])),
         "relations": [
-            (counts["means"], float(np.mean([report["relations"][name]["test_share"] for report in reports])))
+            (
+                counts["means"],
+                float(np.mean([report["relations"][name]["test_share"] for report in reports])),
+                counts["known"],
+            )
             for name, counts in reports[0]["relations"].items()
         ],
     }

@@ -30,20 +30,35 @@ def relate(sheets: pd.DataFrame, duplicates: pd.DataFrame, barcode_run: int) -> 
     `barcode_run` numbers in a row of one prefix. Of sheets that share a value only neighbours are paired, the
     rest follows.
     """
+    row = pd.Series(np.arange(len(sheets)), index=sheets["image_id"])
+    twins = duplicates[["first", "second"]].apply(lambda column: column.map(row)).to_numpy(np.int64).reshape(-1, 2)
+    near = (duplicates["kind"] == "near").to_numpy()
+    pairs = {"exact_duplicate": twins[~near], "near_duplicate": twins[near]}
+    for name, values in _stated(sheets, barcode_run).items():
+        pairs[name] = np.concatenate([_sharing(one) for one in values])
+    return {name: pairs[name] for name in RELATIONS}
+
+
+def comparable(sheets: pd.DataFrame, barcode_run: int) -> dict[str, float]:
+    """The share of sheets (0 to 1) of which each of RELATIONS could be known: pictures can always be compared."""
+    stated = _stated(sheets, barcode_run)
+    return {
+        name: float(np.any([one != "" for one in stated[name]], axis=0).mean()) if name in stated else 1.0
+        for name in RELATIONS
+    }
+
+
+def _stated(sheets: pd.DataFrame, barcode_run: int) -> dict[str, list[pd.Series]]:
+    """What sheets of a relation have in common, "" where nothing is stated; one of the values is enough."""
     person = sheets["recordedBy"].map(_person)
     number = sheets["recordNumber"].map(_number)
     day = sheets["eventDate"].map(lambda date: found[0] if (found := DAY.match(date)) else "")
     barcode = sheets["specimen_id"].map(normalise)
-    row = pd.Series(np.arange(len(sheets)), index=sheets["image_id"])
-    twins = duplicates[["first", "second"]].apply(lambda column: column.map(row)).to_numpy(np.int64).reshape(-1, 2)
-    near = (duplicates["kind"] == "near").to_numpy()
     return {
-        "specimen": _sharing(barcode),
-        "exact_duplicate": twins[~near],
-        "near_duplicate": twins[near],
-        "event": np.concatenate([_sharing(_both(person, number)), _sharing(_both(person, day))]),
-        "collector": _sharing(person),
-        "barcode_run": _sharing(barcode.map(lambda code: _run(code, barcode_run))),
+        "specimen": [barcode],
+        "event": [_both(person, number), _both(person, day)],
+        "collector": [person],
+        "barcode_run": [barcode.map(lambda code: _run(code, barcode_run))],
     }
 
 

@@ -57,8 +57,9 @@ def split_held_out(
 
     `source` names the source of each row of `sheets`, "" where it is unknown. Sources that have sheets of every
     class, and leave some of every class, take turns; seed 1 holds out the one with the most sheets of its rarest
-    class, seed 2 the next. The other sheets are dealt into training and validation as in `split_grouped`. Raises
-    UserError without such a source.
+    class, seed 2 the next. The other sheets are dealt into training and validation as in `split_grouped`, but for those
+    that belong together with one held out, such as duplicates of a gathering: they are in no part, and not in the
+    table. Raises UserError without such a source.
     """
     table = _sorted(sheets.assign(group=groups, source=source.to_numpy()))
     counts = pd.crosstab(table["source"], table["label"]).drop(index="", errors="ignore")
@@ -72,8 +73,10 @@ def split_held_out(
     ranked = able.assign(rarest=able.min(axis=1)).reset_index()
     ranked = ranked.sort_values(["rarest", "source"], ascending=[False, True])
     held_out = ranked["source"].iloc[(seed - 1) % len(ranked)]
-    rest = table["source"] != held_out
     table["part"] = "test"
+    related = table["group"].isin(table.loc[table["source"] == held_out, "group"])
+    table = table[~related | (table["source"] == held_out)].reset_index(drop=True)
+    rest = table["source"] != held_out
     table.loc[rest, "part"] = _deal(table[rest], PARTS[:2], [share / sum(shares[:2]) for share in shares[:2]], seed)
     _check_parts(table, f" when '{held_out}' is held out")
     return table.drop(columns=["group", "source"])

@@ -3,6 +3,8 @@
 from typing import Any
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
+PAPERS = ("table1", "table2")  # its networks
+FEWEST = 0.5  # share of the paper's test sheets: intervals of few sheets overlap anything
 MEASURES = (
     ("accuracy", "accuracy", "accuracy"),
     ("accuracy with the least sure set aside", "kept_accuracy", "kept"),
@@ -13,8 +15,9 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
     """Set an evaluation beside the paper's intervals: verdict, sentence and the intervals compared.
 
     `source` is where the sheets come from. The paper is reproduced when the interval of every measure overlaps the
-    paper's. Drawn sheets, other sheets than the paper's and other protocols than its random split
-    are never comparable, however close the numbers are.
+    paper's. Drawn sheets, photographs of anybody's, other networks than the paper's, other protocols than its random
+    split, and test parts with less than FEWEST of its sheets are never comparable, however close the numbers are. Where
+    the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
     """
     paper = evaluation["paper"]
     why = ""
@@ -26,8 +29,10 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
         why = "nothing shows that these photographs are those of the paper"
     elif evaluation["protocol"] != "random":
         why = f"the paper split at random, this is the protocol '{evaluation['protocol']}'"
-    elif evaluation["accuracy"]["mean"] is None:
-        why = "no sheet was tested"
+    elif evaluation["network"] not in PAPERS:
+        why = f"the paper had another network than '{evaluation['network']}'"
+    elif (n := min(model["n"] for model in evaluation["models"])) < FEWEST * paper["test_sheets"]:
+        why = f"{n:,} sheets were tested, the paper tested {paper['test_sheets']:,}"
     compared = {} if paper is None else {name: _compare(evaluation, *keys) for name, *keys in MEASURES}
     verdict = NOT_COMPARABLE
     if not why:
@@ -37,6 +42,8 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
         if apart:
             sides = [f"{name} is {'below' if compared[name]['below'] else 'above'} the paper's" for name in apart]
             why = "the interval of " + " and that of ".join(sides)
+        if source != "figshare":
+            why += ", on sheets chosen as the paper says and not on its own, which are not published"
     return {
         "dataset": evaluation["dataset"],
         "network": evaluation["network"],

@@ -6,6 +6,9 @@ import pandas as pd
 
 from sheetlens.audits import Finding
 
+STATED = {"specimen": "Barcodes are", "event": "Collectors, with a number or day, are"}  # what only records tell
+KNOWN = 0.5  # share of sheets of which that must be known, to say that there is no relative
+
 
 def audit_duplicates(pairs: pd.DataFrame, sheets: int) -> Finding:
     """Alarm for the same picture under two classes, a note for any other twins.
@@ -44,7 +47,8 @@ def audit_duplicates(pairs: pd.DataFrame, sheets: int) -> Finding:
 def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
     """A note where test sheets have close relatives in training, an alarm where the protocol promises none.
 
-    `reports` holds the leakage report of each split by its name (see `leakage.measure_leakage`).
+    Also a note where most relatives could not be known. `reports` holds the leakage report of each split by its name
+    (see `leakage.measure_leakage`).
     """
     shares = {name: report["any"]["test_share"] for name, report in reports.items()}
     worst = max(shares, key=lambda name: shares[name])
@@ -55,12 +59,22 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
             for name, report in reports.items()
         },
     }
+    known = {name: reports[worst]["relations"][name]["known"] for name in STATED}
+    numbers["known"] = known
+    unknown = "".join(
+        f" {words} known of {100 * known[name]:.0f} % of the sheets: relatives among the others cannot be found."
+        for name, words in STATED.items()
+        if known[name] < 0.995
+    )
     if not shares[worst]:
         sentence = "No test sheet has a picture, specimen or collecting event in common with training or validation."
-        return Finding("leakage", "ok", sentence, "Nothing to do.", numbers)
+        if min(known.values()) < KNOWN:
+            advice = "Join specimen records (`records` of the data set), so that relatives are found, and run again."
+            return Finding("leakage", "note", f"{sentence} But{unknown}", advice, numbers)
+        return Finding("leakage", "ok", sentence + unknown, "Nothing to do.", numbers)
     sentence = (
         f"Up to {100 * shares[worst]:.1f} % of the test sheets have a close relative in training or validation"
-        " (same specimen, picture or collecting event)."
+        f" (same specimen, picture or collecting event).{unknown}"
     )
     if protocol == "random":
         advice = "The accuracy is that of sheets whose relatives are known; for new ones read the protocol 'grouped'."

@@ -81,12 +81,13 @@ def measure_leakage(
 ) -> None:
     """Count what straddles the parts of a split."""
     from sheetlens import leakage
-    from sheetlens.groups import relate
+    from sheetlens.groups import comparable, relate
 
     sheets = _read_sheets(index, manifest)
     part = files.read_table(split_file).set_index("image_id")["part"]
     sheets["part"] = part.reindex(sheets["image_id"]).to_numpy()
-    counts = leakage.measure_leakage(sheets, relate(sheets, files.read_table(duplicates), settings.barcode_run))
+    related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
+    counts = leakage.measure_leakage(sheets, related, comparable(sheets, settings.barcode_run))
     files.write_json(output, {"protocol": protocol, "seed": seed} | counts)
     share = 100 * counts["any"]["test_share"]
     log.info("%.1f %% of the test part have a close relative in another part", share)
