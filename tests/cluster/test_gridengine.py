@@ -66,7 +66,7 @@ def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finish
     # Without it the same command goes on from there, to the model of a run without a cluster.
     result = run()
     assert result.returncode == 0, result.stderr
-    assert [job["jobname"] for job in accounted(cluster)[len(others) + 1 :]] == ["train_network", "predict_parts"]
+    assert [job["jobname"] for job in accounted(cluster)[len(others) + 1 :]] == ["train_network", "train_predict"]
     here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
     assert here["weights.safetensors"] == there["weights.safetensors"]
     assert here["predictions.parquet"] == there["predictions.parquet"]

@@ -50,8 +50,8 @@ def test_the_papers_chain_stands_offline(tmp_path):
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_remote": 1, "fetch_specimens": 1, "prepare_shard": 32, "prepare_pack": 2, "duplicates_find": 2,
-        "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "predict_parts": 20,
-        "package_model": 20, "evaluate_network": 4, "evaluate_table": 1,
+        "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "train_predict": 20,
+        "train_package": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 2, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
         "audit_maps": 2, "audit_saliency": 2, "audit_figures": 2, "audit_duplicates": 2, "audit_leakage": 4,
         "figure_dataset": 2, "figure_study": 1, "figure_evidence": 2, "report_credits": 2, "report_quality": 2,
@@ -198,7 +198,7 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
-        "predict_parts": 1, "package_model": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+        "train_predict": 1, "train_package": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
         "predict_hotspots": 1,
     }  # fmt: skip
     assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
@@ -216,7 +216,7 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 9,
-        "predict_parts": 9, "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
+        "train_predict": 9, "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
     }  # fmt: skip
     told = {
         line.split("--definition ")[1].split(" --seed")[0]

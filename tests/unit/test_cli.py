@@ -70,7 +70,7 @@ def test_help_of_every_command():
         "prepare-pack",
         "split",
         "train",
-        "predict-parts",
+        "train-predict",
         "predict",
         "evaluate",
         "draw",

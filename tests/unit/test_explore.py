@@ -33,6 +33,8 @@ def write_model(folder, network, seed, right):
     columns = ["image_id", "part", "label", "probability_a", "probability_b"]
     files.write_table(folder / "predictions.parquet", pd.DataFrame(rows, columns=columns))
     facts = {"network": network, "seed": seed, "classes": ["a", "b"], "validation_loss": LOSSES[network]}
+    if network == "deep":
+        facts["restarts"] = [{"seed": seed, "epoch": 3, "reason": "the loss diverged, to 30 in epoch 3"}] * seed
     files.write_json(folder / "model.json", facts)
     return folder / "predictions.parquet"
 
@@ -82,6 +84,7 @@ def test_the_table_has_the_costs(rows):
     assert table.loc["wide", "seconds"] == 70
     assert table["seconds"].isna().sum() == 2, "trainings whose benchmarks are not here"
     assert table.loc["deep", "flops"] == 3e9
+    assert table["restarts"].to_dict() == {"wide": 0, "deep": 3, "table1": 0}
     assert table.loc["deep", "gain_low"] == rows[1]["gain"]["low"]
 
 

@@ -130,7 +130,7 @@ def test_a_figure_setting_draws_figures_again_and_nothing_else(pulled):
 def test_a_training_setting_trains_again_and_leaves_the_image_set(pulled):
     pulled.change(train=TINY["train"] | {"epochs": 2})
     ran = pulled.repro()
-    assert {"train_network", "predict_parts", "evaluate_network", "figure_study", "report_write"} <= ran
+    assert {"train_network", "train_predict", "evaluate_network", "figure_study", "report_write"} <= ran
     assert not {rule for rule in ran if rule.startswith(("fetch_", "prepare_", "split_", "duplicates_"))}
     assert "accuracy" in pulled.run("dvc", "metrics", "diff", "--targets", "demo/results/metrics.json", "--all")
 

@@ -46,7 +46,7 @@ rule train_network:
         " 2>&1 | tee -i {log:q}"
 
 
-rule predict_parts:
+rule train_predict:
     """Predict every sheet of the data set with the model of one seed."""
     input:
         weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
@@ -59,9 +59,9 @@ rule predict_parts:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
         typical="results/{dataset}/models/{network}/{protocol}-{seed}/typical.safetensors",
     log:
-        "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.log",
+        "logs/train_predict/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
-        "logs/predict_parts/{dataset}-{network}-{protocol}-{seed}.tsv"
+        "logs/train_predict/{dataset}-{network}-{protocol}-{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: settings.train.threads
@@ -73,7 +73,7 @@ rule predict_parts:
     message:
         "Reading the sheets of {wildcards.dataset} with {wildcards.network}, seed {wildcards.seed}"
     shell:
-        "python -m sheetlens predict-parts"
+        "python -m sheetlens train-predict"
         " --model {params.folder:q}"
         " --pixels {input.pixels:q}"
         " --index {input.index:q}"
@@ -83,7 +83,7 @@ rule predict_parts:
         " 2>&1 | tee -i {log:q}"
 
 
-rule package_model:
+rule train_package:
     """Temperature, thresholds and limit from the validation part: a whole that can be handed on."""
     input:
         weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
@@ -94,9 +94,9 @@ rule package_model:
     output:
         package="results/{dataset}/models/{network}/{protocol}-{seed}/package.json",
     log:
-        "logs/package_model/{dataset}-{network}-{protocol}-{seed}.log",
+        "logs/train_package/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
-        "logs/package_model/{dataset}-{network}-{protocol}-{seed}.tsv"
+        "logs/train_package/{dataset}-{network}-{protocol}-{seed}.tsv"
     conda:
         "../../envs/evidence.yaml"
     params:

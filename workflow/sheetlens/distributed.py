@@ -2,7 +2,9 @@
 
 `torchrun` starts the processes; each takes its share of every batch. What one process would compute over the
 whole batch is computed over all shares: the statistics of batch normalisation, the gradients, the loss. Dropout
-draws its mask for the whole batch, from the same random state everywhere. So only the order of sums differs.
+draws its mask for the whole batch, from the same random state everywhere. So only the order of sums differs. Not so
+with the stochastic depth of some backbones: each process draws for its own share, and one that continues after a kill
+does not draw what it would have drawn.
 """
 
 import logging

@@ -25,7 +25,8 @@ def rank_networks(
     `times` is the path of Snakemake's benchmark of a training, with {network} and {seed}. A row has the accuracies of
     both parts over the seeds (as `over_seeds`), `seconds` of a training, the costs, and `gain`: that in test accuracy
     over the network `standard`, with an interval over sheets, the exact McNemar test of each seed, their p
-    combined, and that p adjusted for the number of networks (Holm). The test part plays no part in the order.
+    combined, and that p adjusted for the number of networks (Holm); `restarts` counts the trainings that were given up
+    and begun again. The test part plays no part in the order.
     """
     models = [(files.read_json(path.with_name("model.json")), files.read_table(path)) for path in predictions]
     networks = list(dict.fromkeys(facts["network"] for facts, _ in models))
@@ -45,6 +46,7 @@ def rank_networks(
             "gain": gains[name] | {"p_adjusted": adjusted[name]} if name in gains else None,
             "seconds": _seconds(times, name, list(test[name])),
             **{key: known[name][key] for key in COSTS},
+            "restarts": sum(len(facts.get("restarts", [])) for facts, _ in models if facts["network"] == name),
             "definition": known[name]["definition"],
         }
         for name in networks
@@ -95,7 +97,7 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
                 "gain": (row["gain"] or {}).get("gain"),
                 **{f"gain_{key}": (row["gain"] or {}).get(key) for key in ("low", "high")},
                 **{key: (row["gain"] or {}).get(key) for key in ("p", "p_adjusted")},
-                **{key: row[key] for key in ("seconds", *COSTS)},
+                **{key: row[key] for key in ("seconds", *COSTS, "restarts")},
             }
             for rank, row in enumerate(rows, start=1)
         ]

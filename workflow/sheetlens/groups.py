@@ -1,13 +1,16 @@
 """Which sheets belong together: relations between them, and the groups they form."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from sheetlens import files
 from sheetlens.barcodes import normalise
+from sheetlens.config import Split
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
 NOBODY = re.compile(r"(anon(ym(ous|us))?|unknown|not (stated|recorded)|s\.? ?(coll|leg|n)|sine .*)?\W*")
@@ -60,6 +63,23 @@ def _stated(sheets: pd.DataFrame, barcode_run: int) -> dict[str, list[pd.Series]
         "collector": [person],
         "barcode_run": [barcode.map(lambda code: _run(code, barcode_run))],
     }
+
+
+def read_sheets(index: Path, manifest: Path) -> pd.DataFrame:
+    """The sheets of an image set, by image_id, with all columns of its index and of the manifest."""
+    sheets, more = files.read_table(index), files.read_table(manifest)
+    new = more[["image_id", *more.columns.difference(sheets.columns)]]
+    return sheets.merge(new, on="image_id", validate="one_to_one").sort_values("image_id", ignore_index=True)
+
+
+def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split) -> np.ndarray:
+    """Number of the group of each sheet: those that any relation of the config's `split.groups` joins.
+
+    "duplicate" there stands for both relations of pictures.
+    """
+    related = relate(sheets, duplicates, settings.barcode_run)
+    names = [name for group in settings.groups for name in related if name == group or name.endswith(f"_{group}")]
+    return find_groups(len(sheets), [related[name] for name in names])
 
 
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:

@@ -27,7 +27,7 @@ from sheetlens.cli.prepare import prepare_pack, prepare_shard
 from sheetlens.cli.report import credit, draw, quality, report
 from sheetlens.cli.review import review
 from sheetlens.cli.split import measure_leakage, split, split_groups
-from sheetlens.cli.train import predict_parts, train
+from sheetlens.cli.train import train, train_predict
 from sheetlens.cli.versions import pull, push, stale
 from sheetlens.errors import UserError
 
@@ -48,7 +48,7 @@ COMMANDS = (
     split_groups,
     measure_leakage,
     train,
-    predict_parts,
+    train_predict,
     package,
     export,
     predict,

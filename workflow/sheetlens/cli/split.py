@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 import click
-import pandas as pd
 
 from sheetlens import files
 from sheetlens.cli.options import FILE, PATH, Section
@@ -42,13 +41,11 @@ def split_groups(
     settings: Split, index: Path, manifest: Path, duplicates: Path, protocol: str, seed: int, output: Path
 ) -> None:
     """Divide the sheets so that what belongs together stays in one part."""
-    from sheetlens.groups import find_groups, relate
+    from sheetlens.groups import group_sheets, read_sheets
     from sheetlens.split import split_grouped, split_held_out
 
-    sheets = _read_sheets(index, manifest)
-    related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
-    names = [name for group in settings.groups for name in related if name == group or name.endswith(f"_{group}")]
-    groups = find_groups(len(sheets), [related[name] for name in names])
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
     if protocol == "grouped":
         table = split_grouped(sheets, groups, settings.shares, seed)
     elif settings.held_out in sheets:
@@ -81,9 +78,9 @@ def measure_leakage(
 ) -> None:
     """Count what straddles the parts of a split."""
     from sheetlens import leakage
-    from sheetlens.groups import comparable, relate
+    from sheetlens.groups import comparable, read_sheets, relate
 
-    sheets = _read_sheets(index, manifest)
+    sheets = read_sheets(index, manifest)
     part = files.read_table(split_file).set_index("image_id")["part"]
     sheets["part"] = part.reindex(sheets["image_id"]).to_numpy()
     related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
@@ -91,10 +88,3 @@ def measure_leakage(
     files.write_json(output, {"protocol": protocol, "seed": seed} | counts)
     share = 100 * counts["any"]["test_share"]
     log.info("%.1f %% of the test part have a close relative in another part", share)
-
-
-def _read_sheets(index: Path, manifest: Path) -> pd.DataFrame:
-    """The sheets of the image set, by image_id, with all columns of the index and of the manifest."""
-    sheets, more = files.read_table(index), files.read_table(manifest)
-    new = more[["image_id", *more.columns.difference(sheets.columns)]]
-    return sheets.merge(new, on="image_id", validate="one_to_one").sort_values("image_id", ignore_index=True)

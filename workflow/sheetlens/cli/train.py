@@ -40,7 +40,7 @@ def train(
 @click.option("--split", "split_file", type=FILE, required=True, help="Split the model was trained on.")
 @click.option("--output", type=PATH, required=True, help="Table to write.")
 @click.option("--typical", type=PATH, required=True, help="What the training part looks like to it, to write.")
-def predict_parts(model: Path, pixels: Path, index: Path, split_file: Path, output: Path, typical: Path) -> None:
+def train_predict(model: Path, pixels: Path, index: Path, split_file: Path, output: Path, typical: Path) -> None:
     """Predict every sheet of the data set a model was trained on."""
     from sheetlens.predict import predict_sheets
 
