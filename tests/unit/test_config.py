@@ -99,6 +99,14 @@ def test_every_key_is_explained_in_the_manual():
             assert f"`{key}`" in manual, f"config/README.md does not explain {key}"
 
 
+@pytest.mark.parametrize("phase", ["fetch", "images", "split", "train", "evaluate", "predict", "audit", "figures"])
+def test_every_key_of_a_phase_is_explained_in_its_section(phase):
+    _, _, rest = (ROOT / "config/README.md").read_text().partition(f"\n## `{phase}`")
+    section, _, _ = rest.partition("\n## ")
+    for key in Settings.model_fields[phase].annotation.model_fields:
+        assert f"`{key}`" in section, f"config/README.md does not explain {phase}.{key} in its section"
+
+
 @pytest.mark.parametrize("content", [b"study: \xff", b"- study", b"study", b"since: 2020-13-01", b"[" * 5000])
 def test_a_file_that_is_no_config_is_said_to_be_none(tmp_path, content):
     (tmp_path / "config.yaml").write_bytes(content)
