@@ -306,4 +306,9 @@ def test_another_study_does_not_overwrite_results(tmp_path, photographs):
     result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", config, *demo)
     assert result.returncode != 0
     assert "move results/ away or delete it first" in result.stdout + result.stderr
+    shutil.copytree(photographs, tmp_path / "others")
+    others = ("--config", f'datasets={{"own": {{"folder": {{"path": "{tmp_path / "others"}"}}}}}}')
+    result = snakemake(tmp_path / "work", "--cores", 1, "--configfile", config, *others)
+    assert result.returncode != 0
+    assert "in their place: move results/ away" in result.stdout + result.stderr
     assert (tmp_path / "work" / listing).read_bytes() == before

@@ -62,6 +62,12 @@ def test_dry_run_explains_the_paper_without_a_network():
         assert fact in result.stdout, fact
 
 
+def test_a_command_loads_only_what_every_environment_has():
+    code = "import sys, sheetlens.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"scipy", "sklearn", "torch", "matplotlib"} & set(loaded)
+
+
 def test_help_of_every_command():
     commands = [line.split()[0] for line in sheetlens("--help").stdout.split("Commands:")[1].splitlines() if line]
     assert {

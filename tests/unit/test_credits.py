@@ -7,6 +7,7 @@ import pytest
 
 from sheetlens.credits import COLUMNS, compare_routes, count_licences, write_credits
 from sheetlens.fetch import LISTING
+from sheetlens.tables import FORMULA, plain_cell, safe_cell
 
 
 def row(number, **changes):
@@ -36,6 +37,12 @@ def test_no_cell_is_a_formula(tmp_path, start):
     )
     assert found[0]["creator"].startswith(f"'{start}cmd")
     assert found[0]["rights_holder"] == 'a "quoted", name\nin two lines'
+
+
+@pytest.mark.parametrize("text", ["=1", "'=1", "''=1", "'quoted'", "plain", "", "'", "-1"])
+def test_a_safe_cell_can_be_taken_back(text):
+    assert plain_cell(safe_cell(text)) == text
+    assert not safe_cell(text).startswith(FORMULA)
 
 
 def test_html_and_absurd_lengths_stay_text(tmp_path):

@@ -109,6 +109,24 @@ def test_seeds_are_summed_up(tmp_path):
     assert table["here"].tolist()[:2] == pytest.approx([np.mean(each), values["kept_accuracy"]["mean"]])
 
 
+def test_a_seed_with_a_tiny_test_part_has_nothing_to_set_aside(tmp_path):
+    """As the sources that are held out one after the other may have."""
+    paths = {seed: write_model(tmp_path / str(seed), seed)[0] for seed in (1, 2)}
+    table = files.read_table(paths[2])
+    few = table[table["part"] == "test"].index[4:]
+    files.write_table(paths[2], table.drop(index=few))
+    values = evaluate_dataset("own", "Own", "table1", "held_out_source", paths, None, Evaluate())
+    assert [model["aside"] for model in values["models"]] == [2, 0]
+    assert values["aside_error"]["mean"] == values["models"][0]["aside_error"]
+
+
+def test_no_error_among_those_set_aside_is_nought():
+    stated = np.linspace(0.99, 0.51, 60)
+    truth = np.where(np.arange(60) < 3, 1, 0)  # only the surest are wrong
+    values = evaluate_model(Read(truth, np.stack([stated, 1 - stated], 1)), 0.1, 0.95)
+    assert values["aside_error"] == 0
+
+
 def test_three_classes_and_one_seed(tmp_path):
     path, _ = write_model(tmp_path, 4, classes=("a", "b", "c"))
     values = evaluate_dataset("own", "Own", "table1", "random", {4: path}, None, Evaluate())

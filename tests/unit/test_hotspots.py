@@ -137,6 +137,15 @@ def test_an_interval_holds_its_mean_and_is_drawn(tmp_path):
     assert (shares["low"] <= shares["share"]).all() and (shares["share"] <= shares["high"]).all()
 
 
+def test_sheets_without_a_cabinet_stay_on_the_list_where_no_share_can_be_said(tmp_path):
+    write_collection(tmp_path, {"x": (1000, 950)})
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"confusion": [[80, 20], [5, 95]]}))
+    values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
+    assert values["overall"]["estimate"] is None and values["hazards"] >= 950
+    hazards = pd.read_csv(tmp_path / "out/hazards.csv")
+    assert hazards.loc[hazards["probability"] > 0.8, "probability_in_cabinet"].min() > 0.9
+
+
 def test_answers_that_contradict_the_known_errors_give_no_estimate(tmp_path):
     write_collection(tmp_path, {"x": (1000, 5)})
     (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"confusion": [[90, 10], [200, 800]]}))

@@ -165,6 +165,21 @@ def test_duplicates_of_what_is_held_out_are_in_no_part():
     assert left_out.any() and set(groups[left_out]) <= held_out
 
 
+def test_a_source_whose_relatives_are_a_whole_class_is_not_held_out():
+    """All of class b in B and C are duplicates of one half each of those in A, which has the most."""
+    source = pd.Series(["A"] * 40 + ["B"] * 30 + ["C"] * 30, name="institutionCode")
+    label = ["a"] * 20 + ["b"] * 20 + 2 * (["a"] * 20 + ["b"] * 10)
+    names = [f"{number:03}.jpg" for number in range(100)]
+    groups = np.arange(100)
+    groups[60:70], groups[90:100] = groups[20:30], groups[30:40]
+    sheets = pd.DataFrame({"image_id": names, "specimen_id": names, "label": label})
+    for seed in (1, 2):
+        split = split_held_out(sheets, groups, source, SHARES, seed).set_index("image_id")
+        part = split["part"].reindex(names).to_numpy(object)
+        assert set(source[part == "test"]) == {"BC"[seed - 1]}
+        assert (part == "test").sum() == 30 and pd.isna(part).sum() == 10
+
+
 def test_without_a_source_that_serves_there_is_a_way_out():
     sheets = index(a=20, b=20)
     source = pd.Series(sheets["label"].to_numpy(), name="family")

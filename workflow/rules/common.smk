@@ -316,7 +316,7 @@ def hold_results():
         listing, note = Path(f"results/{name}/listing.parquet"), Path(f"results/{name}/.source")
         source = dataset.source
         if source == "folder":
-            source = f"folder {Path(dataset.folder.path).resolve()}"
+            source = f"folder {os.path.normpath(dataset.folder.path)}"
         if listing.exists() and note.exists() and note.read_text() != source:
             raise WorkflowError(
                 f"results/{name} holds sheets and models from the source '{note.read_text()}', and this run would"

@@ -43,22 +43,27 @@ class Table:
 
 
 def write_annotations(
-    predictions: Path, model: Path, kind: str, day: date, output: Path, boxes: Path | None = None
+    predictions: Path,
+    model: Path,
+    kind: str,
+    day: date,
+    output: Path,
+    boxes: Path | None = None,
+    label: str = STAINED,
 ) -> int:
     """Write `output` (a Darwin Core Archive, .zip) and the same for Symbiota beside it (.csv); return how many records.
 
-    `kind` is "determinations" (classes are taxa; sheets for review get none) or "flags". `model` is a folder with
-    model.json, `day` the day of the answers. `boxes` is a table with image_id and BOX (shares of the picture's width
-    and height). Images without a barcode are left out. Raises UserError for what does not fit the standards, and for a
-    kind that does not fit the model's classes.
+    `kind` is "determinations" (classes are taxa; sheets for review get none) or "flags", for which `label` is the class
+    of treated sheets. `model` is a folder with model.json, `day` the day of the answers. `boxes` is a table with
+    image_id and BOX (shares of the picture's width and height). Images without a barcode are left out. Raises UserError
+    for what does not fit the standards, and for a kind that does not fit the model's classes.
     """
     facts = read_json(model / "model.json")
-    if (kind == "flags") != (STAINED in facts["classes"]):
-        others = {"flags": "determinations", "determinations": "flags"}
-        raise UserError(
-            f"the model tells {' from '.join(facts['classes'])}: its answers are no {kind}; 'annotate {others[kind]}'"
-            f" is for them (a model whose class is '{STAINED}' makes flags, one of taxa determinations)"
-        )
+    classes = ", ".join(facts["classes"])
+    if kind == "flags" and label not in facts["classes"]:
+        raise UserError(f"the model has no class '{label}' of treated sheets (--label); its classes are {classes}")
+    if kind == "determinations" and STAINED in facts["classes"]:
+        raise UserError(f"the classes of the model, {classes}, are no taxa: 'annotate flags' is for its answers")
     by = f"Sheetlens {__version__}, network {facts['network']} ({facts['weights_sha256'][:12]})"
     answers = list(_answers(predictions, facts["classes"]))
     make = {"determinations": _determination, "flags": _flags}[kind]

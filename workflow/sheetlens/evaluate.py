@@ -11,8 +11,9 @@ from sheetlens import evidence, files
 from sheetlens.compare import protocol_gaps
 from sheetlens.config import Evaluate, Paper
 from sheetlens.intervals import wilson_interval
-from sheetlens.reading import Read, class_names, confusion_matrix, read_model
+from sheetlens.reading import Read, confusion_matrix, read_model
 from sheetlens.selective import risks
+from sheetlens.tables import class_names
 
 LIMITS = ("sd", "low", "high")  # of a mean, in the results table
 CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
@@ -53,7 +54,7 @@ def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str,
         "kept_low": kept_low,
         "kept_high": kept_high,
         "aside": n - kept,
-        "aside_error": (wrong - kept * (1 - kept_accuracy)) / (n - kept) if kept < n else None,
+        "aside_error": max(0.0, wrong - kept * (1 - kept_accuracy)) / (n - kept) if kept < n else None,
         "majority": float(confusion.sum(axis=1).max() / n),
         "confusion": confusion.tolist(),
     }
@@ -88,7 +89,8 @@ def evaluate_dataset(
     ]
     fractions = np.round(np.arange(0, CURVE_END + 0.005, 0.01), 2)
     curves = [rejection_curve(read.test, fractions) for read in reads]
-    n, kept, aside = (min(model[name] for model in models) for name in ("n", "kept", "aside"))
+    n, kept = (min(model[name] for model in models) for name in ("n", "kept"))
+    aside = min((model["aside"] for model in models if model["aside"]), default=0)
     return {
         "dataset": dataset,
         "title": title,

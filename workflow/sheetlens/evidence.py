@@ -223,7 +223,7 @@ def _counts(read: Read, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _share_over_seeds(counts: list[tuple[int, int]], confidence: float) -> dict[str, float]:
     shares = [right / tested for right, tested in counts]
-    low, high = wilson_interval(float(np.mean(shares)), counts[0][1], confidence)
+    low, high = wilson_interval(float(np.mean(shares)), min(tested for _, tested in counts), confidence)
     return {"mean": float(np.mean(shares)), "low": low, "high": high}
 
 

@@ -65,7 +65,7 @@ def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> An
 
 
 def _accuracy(right: dict[int, pd.Series], confidence: float) -> dict[str, float | None]:
-    sheets = len(next(iter(right.values())))
+    sheets = min(map(len, right.values()))
     return over_seeds([float(one.mean()) for one in right.values()], sheets, confidence)
 
 

@@ -98,6 +98,7 @@ def _read(results: Path) -> dict[str, Note]:
     try:
         with path.open(newline="") as file:
             rows = list(csv.reader(file, "excel-tab"))
-        return {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
+        notes = {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
+        return {name: note for name, note in notes.items() if not Path(name).match(DECISIONS)}
     except (ValueError, csv.Error):
         raise UserError(f"{path} is damaged: delete it, and the next run that ends well writes it anew") from None

@@ -211,15 +211,16 @@ def list_hazards(
 ) -> pd.DataFrame:
     """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
 
-    `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet (of the
-    collection where that is unknown) in place of that among the sheets it learnt from. Either from 0.5 puts a sheet
-    on the list, and so does the network's answer.
+    `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet in place of
+    that in the model's data set; of the collection where the cabinet is unknown, as named where that cannot be
+    estimated. Either from 0.5 puts a sheet on the list, and so does the network's answer.
     """
     classes = model["classes"]
     own, learnt = classes.index(label), np.array([model["shares"][name] for name in classes])
-    overall = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)["estimate"] or 0.0
-    known_shares = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
-    share = known_shares.fillna(overall).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
+    overall = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)["estimate"]
+    elsewhere = sheets["named"].mean() if overall is None else overall
+    cabinet = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
+    share = cabinet.fillna(elsewhere).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
     others = np.where(np.arange(len(classes)) == own, 0, learnt)
     expected = np.where(np.arange(len(classes)) == own, share, (1 - share) * others / others.sum())
     probabilities = sheets[[f"probability_{name}" for name in classes]].to_numpy()

@@ -54,11 +54,6 @@ class Model:
         return Read(self.test.truth, scale(self.test.probabilities, self.temperature))
 
 
-def class_names(predictions: pd.DataFrame) -> list[str]:
-    """The classes that a table of predictions has a column `probability_{class}` for."""
-    return [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
-
-
 def read_model(predictions: Path, classes: list[str]) -> Model:
     """Read a predictions table, sheets sorted by image_id, and fit the temperature."""
     table = files.read_table(predictions).sort_values("image_id")

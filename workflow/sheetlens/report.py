@@ -114,7 +114,7 @@ def headline(evaluation: dict[str, Any]) -> list[str]:
         return ["No sheet was tested, so nothing can be said."]
     sentences = [
         f"Of 100 new sheets like these, about {100 * accuracy['mean']:.0f} are sorted rightly."
-        f" A test of {evaluation['sheets']['test']:,} sheets leaves room for anything from"
+        f" A test of {min(model['n'] for model in evaluation['models']):,} sheets leaves room for anything from"
         f" {100 * accuracy['low']:.0f} to {100 * accuracy['high']:.0f}."
     ]
     if kept and kept["mean"] is not None:

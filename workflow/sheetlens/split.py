@@ -63,7 +63,10 @@ def split_held_out(
     """
     table = _sorted(sheets.assign(group=groups, source=source.to_numpy()))
     counts = pd.crosstab(table["source"], table["label"]).drop(index="", errors="ignore")
-    able = counts[((counts > 0) & (counts < table["label"].value_counts()[counts.columns])).all(axis=1)]
+    left = pd.DataFrame(
+        {name: table.loc[~_related(table, name), "label"].value_counts() for name in counts.index}, index=counts.columns
+    )
+    able = counts[((counts > 0) & (left.T > 1)).all(axis=1)]
     if able.empty:
         found = ", ".join(f"'{name}'" for name in counts.index[:5]) or "none"
         raise UserError(
@@ -74,12 +77,17 @@ def split_held_out(
     ranked = ranked.sort_values(["rarest", "source"], ascending=[False, True])
     held_out = ranked["source"].iloc[(seed - 1) % len(ranked)]
     table["part"] = "test"
-    related = table["group"].isin(table.loc[table["source"] == held_out, "group"])
-    table = table[~related | (table["source"] == held_out)].reset_index(drop=True)
+    rest = ~_related(table, held_out)
+    table = table[rest | (table["source"] == held_out)].reset_index(drop=True)
     rest = table["source"] != held_out
     table.loc[rest, "part"] = _deal(table[rest], PARTS[:2], [share / sum(shares[:2]) for share in shares[:2]], seed)
     _check_parts(table, f" when '{held_out}' is held out")
     return table.drop(columns=["group", "source"])
+
+
+def _related(table: pd.DataFrame, source: str) -> pd.Series:
+    """Which sheets are of a source, or belong together with one that is."""
+    return table["group"].isin(table.loc[table["source"] == source, "group"])
 
 
 def _deal(table: pd.DataFrame, parts: Sequence[str], shares: Sequence[float], seed: int) -> list[str]:

@@ -1,7 +1,7 @@
-"""Tables that people bring (CSV, TSV, Parquet), row by row under our names of the columns; cells safe for people."""
+"""Tables that people bring (CSV, TSV, Parquet), row by row under our names of the columns; cells for people."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,17 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 def safe_cell(value: Any) -> Any:
     """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(FORMULA) else value
 
 
 def plain_cell(value: str) -> str:
     """What `safe_cell` was given."""
-    return value[1:] if value.startswith("'") and value[1:].startswith(FORMULA) else value
+    return value[1:] if value.startswith("'") and value.lstrip("'").startswith(FORMULA) else value
+
+
+def class_names(columns: Iterable[Any]) -> list[str]:
+    """The classes that a table of predictions has a column `probability_{class}` for."""
+    return [str(name).removeprefix("probability_") for name in columns if str(name).startswith("probability_")]
 
 
 def _value(value: Any) -> str:

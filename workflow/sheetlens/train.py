@@ -185,7 +185,7 @@ def _run_epochs(
     watch: Watch,
 ) -> bool:
     """Go on with the training; whether it ended, or a batch did not fit and the rest is to be read in smaller parts."""
-    while state.epoch <= settings.epochs and not _out_of_patience(state, settings):
+    while not _ended(state, settings):
         try:
             _train_epoch(state, network, training, settings, device, watch)
         except DoesNotFitError:
@@ -196,13 +196,16 @@ def _run_epochs(
         state.end_epoch(train_loss, loss, accuracy)
         told = (len(state.history), settings.epochs, train_loss, loss, 100 * accuracy)
         log.info("epoch %d of %d: loss %.3f, on validation %.3f, accuracy there %.1f %%", *told)
-        if _no_number(state) and len(state.restarts) < settings.restarts:
-            break
     return True
 
 
-def _out_of_patience(state: Progress, settings: Train) -> bool:
-    return bool(state.history) and state.epoch - 1 - state.best["epoch"] >= settings.patience
+def _ended(state: Progress, settings: Train) -> bool:
+    """Whether all epochs are over, or patience is, or no number came out and another seed may be tried."""
+    if not state.history:
+        return False
+    unimproved = state.epoch - 1 - state.best["epoch"]
+    hopeless = _no_number(state) and len(state.restarts) < settings.restarts
+    return state.epoch > settings.epochs or unimproved >= settings.patience or hopeless
 
 
 def _no_number(state: Progress) -> bool:

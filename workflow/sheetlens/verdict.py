@@ -4,6 +4,7 @@ from typing import Any
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 PAPERS = ("table1", "table2")  # its networks
+UNKNOWN = ("folder", "iiif", "urls")  # sources that do not say which sheets they bring
 FEWEST = 0.5  # share of the paper's test sheets: intervals of few sheets overlap anything
 MEASURES = (
     ("accuracy", "accuracy", "accuracy"),
@@ -25,7 +26,7 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
         why = "the paper has no numbers for these sheets"
     elif source == "demo":
         why = "the sheets are drawn by a program, so nearness to the paper's numbers means nothing"
-    elif source == "folder":
+    elif source in UNKNOWN:
         why = "nothing shows that these photographs are those of the paper"
     elif evaluation["protocol"] != "random":
         why = f"the paper split at random, this is the protocol '{evaluation['protocol']}'"
@@ -43,7 +44,7 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
             sides = [f"{name} is {'below' if compared[name]['below'] else 'above'} the paper's" for name in apart]
             why = "the interval of " + " and that of ".join(sides)
         if source != "figshare":
-            why += ", on sheets chosen as the paper says and not on its own, which are not published"
+            why += ", on sheets found by their records as the paper's were, not on its own, which are not published"
     return {
         "dataset": evaluation["dataset"],
         "network": evaluation["network"],

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetlens import files
-from sheetlens.reading import class_names
+from sheetlens.tables import class_names
 
 Severity = Literal["ok", "note", "alarm"]
 

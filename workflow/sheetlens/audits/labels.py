@@ -9,7 +9,7 @@ from scipy.stats import poisson
 
 from sheetlens.audits import Finding, read_scores
 from sheetlens.calibrate import fit_temperature, scale
-from sheetlens.reading import class_names
+from sheetlens.tables import class_names
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
 LISTED = 0.05  # share of the sheets that a person is asked to look at

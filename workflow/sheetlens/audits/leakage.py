@@ -70,7 +70,7 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
         sentence = "No test sheet has a picture, specimen or collecting event in common with training or validation."
         if min(known.values()) < KNOWN:
             advice = "Join specimen records (`records` of the data set), so that relatives are found, and run again."
-            return Finding("leakage", "note", f"{sentence} But{unknown}", advice, numbers)
+            return Finding("leakage", "note", sentence + unknown, advice, numbers)
         return Finding("leakage", "ok", sentence + unknown, "Nothing to do.", numbers)
     sentence = (
         f"Up to {100 * shares[worst]:.1f} % of the test sheets have a close relative in training or validation"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sheetlens.documents import Study
 
 OPEN = ""  # a person must answer
+LEFT_OUT = {"held_out_source": "Sheets of other sources that belong together with one held out are in no part."}
 ITEMS = {
     "1 Study goals": {
         "1a": "Population or distribution about which the claim is made",
@@ -108,7 +109,7 @@ def _answers(study: Study) -> dict[str, str]:
         "3e": f"{len(study.used):,} sheets: {frequencies}.",
         "3f": f"Files that could not be used, by class: {', '.join(shares)} ({folder}/manifest.parquet).",
         "4a": f"{refused} of {len(study.manifest)} files were refused; each stands with its reason in"
-        f" {folder}/manifest.parquet. No other sheet is left out.",
+        f" {folder}/manifest.parquet. {LEFT_OUT.get(evaluation['protocol'], 'No other sheet is left out.')}",
         "4b": "A file that is no whole JPEG, PNG or TIFF picture is refused, never repaired.",
         "4c": f"Reduced decoding, one bicubic resize to {facts['image_size']}x{facts['image_size']} pixels"
         f" ({facts['fit']}, policy {facts['policy']}), sRGB, upright, then normalised by the mean and deviation of"

@@ -12,8 +12,7 @@ from sheetlens import files
 from sheetlens.barcodes import normalise
 from sheetlens.errors import UserError
 from sheetlens.package import REVIEW
-from sheetlens.reading import class_names
-from sheetlens.tables import plain_cell
+from sheetlens.tables import class_names, plain_cell
 
 REASONS = {  # in the order of the queue
     "suspect": "label suspect",

@@ -284,7 +284,7 @@ async function settle(key) {
 }
 
 function cell(text) {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
+  const safe = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
   return `"${safe.replaceAll('"', '""')}"`;
 }
 
