@@ -211,8 +211,8 @@ def list_hazards(
 ) -> pd.DataFrame:
     """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
 
-    `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet in place of
-    that in the model's data set; of the collection where the cabinet is unknown, as named where that cannot be
+    `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet in place
+    of that in the model's data set; of the collection where the cabinet is unknown, as named where that cannot be
     estimated. Either from 0.5 puts a sheet on the list, and so does the network's answer.
     """
     classes = model["classes"]
