@@ -180,10 +180,10 @@ class Progress:
 
     def clear(self) -> None:
         """Remove all files but the products."""
-        self.checkpoint.unlink(missing_ok=True)
-        # The last are what safetensors writes to before it renames: a kill leaves them, of 300 MB for Table 2.
-        for path in (*self.folder.glob("best-*"), *self.folder.glob(".tmp*")):
-            path.unlink()
+        # A kill leaves half a checkpoint, or what safetensors writes to before it renames (.tmp): 300 MB for Table 2.
+        for pattern in ("checkpoint.pt*", "best-*", ".tmp*"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
 
     def _drop_former_bests(self) -> None:
         """Keep the best weights of now, and those that the checkpoint on disk would continue with."""

@@ -137,7 +137,7 @@ def _predicted(predictions: Path, classes: Sequence[str], left_out: Counter[str]
     columns = {name: name for name in ("image_id", "specimen_id", "barcode", "status", *names)}
     for row in read_rows(predictions, columns, needed=("image_id", *names)):
         if row.get("status", "ok") not in ("", "ok"):
-            left_out["refused, because its file could not be read"] += 1
+            left_out["refused, as their files could not be read"] += 1
         elif not all(row[name] for name in names):
             left_out["unlike the sheets the network was trained on"] += 1
         else:

@@ -21,7 +21,7 @@ def make_optimiser(
     of so few steps that they could not rise.
     """
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=recipe.weight_decay, fused=True)
-    if recipe.schedule == "constant" or steps * WARM_UP < 2:
+    if recipe.schedule == "constant" or steps * WARM_UP <= 1:
         return optimiser, ConstantLR(optimiser, factor=1.0, total_iters=0)
     return optimiser, OneCycleLR(optimiser, rate, steps, pct_start=WARM_UP)
 
