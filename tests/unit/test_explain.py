@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from sheetlens import files
 from sheetlens.audits.saliency import GRID, parted, to_shares
 from sheetlens.batches import batch_images
 from sheetlens.collection import write_list
+from sheetlens.config import Network
 from sheetlens.explain import METHODS, Explainer, lay_over, write_explanations
+from sheetlens.networks import build_network
+from sheetlens.package import PARTS
 from sheetlens.predict import BATCH
 from tests.browser.runs import CLASSES, write_model
 from tests.conftest import digests, sheetlens
@@ -105,6 +109,19 @@ def test_a_kill_between_two_batches_changes_nothing(model, tmp_path):
     assert sheetlens(*arguments, tmp_path / "killed").returncode == 0
     assert kept.stat().st_mtime_ns == before, "the first batch was not done again"
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+
+
+def test_maps_of_a_network_too_deep_for_small_pictures(tmp_path):
+    """Five groups: a picture of 64 pixels would come to nothing."""
+    folder, deep = write_model(tmp_path / "model"), Network(groups=[(4, 5), (4, 5), (4, 5), (4, 3), (4, 3)], hidden=8)
+    save_file(build_network(deep, len(CLASSES)).state_dict(), folder / "weights.safetensors")
+    save_file({"centre": torch.full((40,), 0.5), "whitening": torch.eye(40)}, folder / "typical.safetensors")
+    files.write_json(folder / "model.json", files.read_json(folder / "model.json") | {"definition": deep.facts})
+    digests_now = {name: files.sha256(folder / name) for name in PARTS}
+    files.write_json(folder / "package.json", files.read_json(folder / "package.json") | {"files": digests_now})
+    pixels = np.zeros((BATCH, 3, 256, 256), np.uint8)
+    (found,) = Explainer(folder, "grad-cam").explain(pixels, [0])
+    assert found.map.shape == (GRID, GRID)
 
 
 def test_a_map_that_random_weights_do_not_change_is_not_sane(model, photographs, tmp_path):
