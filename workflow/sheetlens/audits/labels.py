@@ -111,7 +111,7 @@ def audit_labels(table: pd.DataFrame, surprise: tuple[int, float, float], sheets
     return Finding(
         "labels",
         "ok",
-        f"The models contradict {found} labels, which may be chance ({expected:.1f} expected by their own doubt).{rest}",
+        f"The models contradict {found} labels, which may be chance ({expected:.1f} by their own doubt).{rest}",
         "Nothing to do. The list is there all the same, the least believable label first.",
         numbers,
     )
