@@ -23,11 +23,11 @@ from typing import get_args
 import torch
 from benchmarks.train import begin, wait
 
-from sheetlens.batches import descend, lacks_memory
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, Backbone
-from sheetlens.device import choose_device
-from sheetlens.networks import lighten
+from sheetlens.train.batches import descend, lacks_memory
+from sheetlens.train.device import choose_device
+from sheetlens.train.networks import lighten
 
 SMALLEST, STEPS = 8, 5
 

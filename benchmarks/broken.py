@@ -19,11 +19,11 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from sheetlens import files
+from sheetlens.common import files
 from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import describe
-from sheetlens.images import POLICY, SIZE
-from sheetlens.package import PARTS
+from sheetlens.predict.model_package import PARTS
+from sheetlens.prepare.resize import POLICY, SIZE
 
 HEADER = 600  # bytes in which the formats say most of what they say
 ODD = (None, True, -1, 0, 1e308, float("nan"), 10**30, "", "x" * 10_000, "\ud800", "../../etc/passwd", [], [[]], {})
@@ -233,8 +233,8 @@ def write_model(folder: Path, random: Random) -> None:
     from safetensors.numpy import save
     from safetensors.torch import save_file
 
-    from sheetlens import likeness
-    from sheetlens.networks import build_network
+    from sheetlens.predict import out_of_distribution as likeness
+    from sheetlens.train.networks import build_network
 
     torch.manual_seed(1)
     net = build_network("table1", 2, 0.5)

@@ -29,13 +29,13 @@ import psutil
 from aiohttp import web
 from PIL import Image
 
-from sheetlens import files
-from sheetlens.classifier import Classifier
+from sheetlens.common import files
 from sheetlens.config import DemoSource, Limits
-from sheetlens.fetch import demo
-from sheetlens.images import SIZE
-from sheetlens.predict import BATCH
-from sheetlens.readers import Readers
+from sheetlens.fetch.sources import demo
+from sheetlens.predict.classifier import Classifier
+from sheetlens.predict.inference import BATCH
+from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.resize import SIZE
 
 SHEETS, DRAWN, SEED = 20_000, 1_200, 77  # another seed than the demo's: sheets the model has not seen
 CABINET, TREATED = 100, 1 / 8  # sheets in a cabinet, share of treated cabinets

@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from sheetlens.signatures import BITS, close_pairs, pack_bits
+from sheetlens.duplicates.signatures import BITS, close_pairs, pack_bits
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 LIMITED, SECONDS, GIGABYTES = 100_000, 60, 1.0

@@ -40,7 +40,10 @@ def read_guards() -> list[Guard]:
 
 
 def _path(test: str) -> str:
-    return test if "/" in test else f"tests/unit/test_{test}.py"
+    if "/" in test:
+        return test
+    (path,) = (ROOT / "tests/unit").rglob(f"test_{test}.py")
+    return path.relative_to(ROOT).as_posix()
 
 
 def copy(folder: Path) -> None:

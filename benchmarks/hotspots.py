@@ -21,8 +21,8 @@ import time
 
 import numpy as np
 
-from sheetlens.hotspots import TREATED, choose_tests
-from sheetlens.shares import fit_shares
+from sheetlens.hotspots.ranking import TREATED, choose_tests
+from sheetlens.statistics.hierarchical_prevalence import fit_shares
 
 CONFIDENCE = 0.9
 

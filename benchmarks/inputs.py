@@ -1,9 +1,9 @@
 """Hostile input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
 
-Pictures go through the reading processes of `sheetlens.readers` with their limits; everything else through the
-function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason, `crashed` (any
-other exception, a process that died) or `hung`; the last two must be zero. Which files are tried depends on the seed
-only (`benchmarks/broken.py` makes them). Run in the project's folder:
+Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
+through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
+`crashed` (any other exception, a process that died) or `hung`; the last two must be zero. Which files are tried
+depends on the seed only (`benchmarks/broken.py` makes them). Run in the project's folder:
 `python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
@@ -36,14 +36,14 @@ from benchmarks.broken import (
     write_table,
 )
 
-from sheetlens import tables
+from sheetlens.common import tables
+from sheetlens.common.errors import UserError
 from sheetlens.config import Limits, read_files
-from sheetlens.corrections import read_corrections
-from sheetlens.errors import UserError
-from sheetlens.fetch.dwca import open_archive
+from sheetlens.fetch.sources.dwca import open_archive
 from sheetlens.fetch.unpack import unpack
-from sheetlens.images import SIZE
-from sheetlens.readers import Readers
+from sheetlens.prepare.corrections import read_corrections
+from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.resize import SIZE
 
 PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind
 LIMITS = Limits(megabytes=500, seconds=10)
@@ -106,7 +106,7 @@ def read_config(folder: Path) -> None:
 
 def read_model(folder: Path) -> None:
     """Open it and read a sheet."""
-    from sheetlens.classifier import Classifier
+    from sheetlens.predict.classifier import Classifier
 
     classifier = Classifier(folder)
     classifier.read(np.zeros((1, 3, SIZE, SIZE), np.uint8))

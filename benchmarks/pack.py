@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sheetlens.assemble import INDEX
-from sheetlens.files import ROWS, read_table, write_table
-from sheetlens.images import SIZE
-from sheetlens.pack import gather, open_pack, open_shards
+from sheetlens.common.files import ROWS, read_table, write_table
+from sheetlens.prepare.assemble import INDEX
+from sheetlens.prepare.image_set import gather, open_pack, open_shards
+from sheetlens.prepare.resize import SIZE
 
 IMAGES, BATCH, EPOCHS, LARGE = 4000, 64, 4, 1_200_000
 SHAPE = (3, SIZE, SIZE)

@@ -21,10 +21,10 @@ import psutil
 import rows
 from prepare import make_photographs, run_ours
 
-from sheetlens import files
-from sheetlens.answers import merge, write_part
-from sheetlens.classifier import Classifier
-from sheetlens.collection import write_list
+from sheetlens.common import files
+from sheetlens.predict.classifier import Classifier
+from sheetlens.predict.collection_predictions import merge, write_part
+from sheetlens.predict.input_list import write_list
 
 ROUNDS, WORKERS, STEP = 3, 2, 1_000
 rows.ROWS = 8_000  # a batch takes as long whether its files are sheets or not

@@ -27,9 +27,9 @@ import psutil
 from PIL import Image
 
 from sheetlens.config import Limits
-from sheetlens.images import read_sheet
-from sheetlens.readers import Readers
-from sheetlens.shards import AHEAD, Shard, in_order
+from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.resize import read_sheet
+from sheetlens.prepare.shards import AHEAD, Shard, in_order
 
 SIZES = ((4000, 6000), (2500, 3800))
 GRAIN = {4000: 5.5, 2500: 5.5}  # grey levels: about 1.6 and 1.9 bits a pixel

@@ -21,12 +21,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sheetlens import files
+from sheetlens.common import files
 from sheetlens.config import Recipe, Train
-from sheetlens.pack import open_pack
-from sheetlens.predict import load_network
-from sheetlens.split import split_random
-from sheetlens.train import predict_logits, train_network
+from sheetlens.predict.inference import load_network
+from sheetlens.prepare.image_set import open_pack
+from sheetlens.split.parts import split_random
+from sheetlens.train.training import predict_logits, train_network
 
 SEEDS, SHARES, SHEETS = (1, 2, 3, 4, 5), (0.7, 0.2), 520
 SETTINGS = {"epochs": 5, "learning_rate": {"table1": 1e-3, "table2": 3e-4}}  # config/demo.yaml

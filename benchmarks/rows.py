@@ -16,10 +16,10 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from sheetlens.assemble import assemble
 from sheetlens.config import Limits
-from sheetlens.fetch import LISTING, write_listing
-from sheetlens.shards import write_shard
+from sheetlens.fetch.listing import LISTING, write_listing
+from sheetlens.prepare.assemble import assemble
+from sheetlens.prepare.shards import write_shard
 
 ROWS, SHEETS, STEP = 100_000, 50, 5_000
 FIGURE = Path(__file__).parents[1] / "docs/memory-prepare.svg"

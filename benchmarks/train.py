@@ -29,14 +29,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sheetlens.batches import Part
-from sheetlens.checkpoint import Progress, Watch
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import HIDDEN, INPUT_SIZE
-from sheetlens.device import Device, choose_device
-from sheetlens.networks import TABLES, build_network, lighten
-from sheetlens.recipe import make_optimiser
-from sheetlens.train import _run_epochs, _train_epoch, at_work, predict_logits
+from sheetlens.train.batches import Part
+from sheetlens.train.checkpoint import Progress, Watch
+from sheetlens.train.device import Device, choose_device
+from sheetlens.train.networks import TABLES, build_network, lighten
+from sheetlens.train.optimisation import make_optimiser
+from sheetlens.train.training import _run_epochs, _train_epoch, at_work, predict_logits
 
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 NORMALISATION = {"mean": [0.5] * 3, "std": [0.25] * 3}

@@ -24,14 +24,14 @@ from benchmarks.recipe import PLAIN, SETTINGS, split_as_the_demo
 from benchmarks.train import NORMALISATION, PEERS, PRECISIONS, begin, contend
 from PIL import Image
 
-from sheetlens import files
-from sheetlens.batches import Part
-from sheetlens.checkpoint import Watch
+from sheetlens.common import files
 from sheetlens.config import Train
-from sheetlens.device import choose_device
-from sheetlens.networks import lighten
-from sheetlens.pack import open_pack
-from sheetlens.train import _train_epoch, predict_logits
+from sheetlens.prepare.image_set import open_pack
+from sheetlens.train.batches import Part
+from sheetlens.train.checkpoint import Watch
+from sheetlens.train.device import choose_device
+from sheetlens.train.networks import lighten
+from sheetlens.train.training import _train_epoch, predict_logits
 
 SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1)
 EPOCHS = 8

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sheetlens.files import sha256, write_json, write_table
-from sheetlens.images import POLICY, SIZE
-from sheetlens.package import PARTS
+from sheetlens.common.files import sha256, write_json, write_table
+from sheetlens.predict.model_package import PARTS
+from sheetlens.prepare.resize import POLICY, SIZE
 
 CLASSES = ["stained", "unstained"]
 PICTURES = 24
@@ -53,7 +53,7 @@ def write_model(folder: Path, classes: list[str] = CLASSES) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from sheetlens.networks import build_network
+    from sheetlens.train.networks import build_network
 
     folder.mkdir(parents=True)
     torch.manual_seed(7)

@@ -4,9 +4,9 @@ import json
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from sheetlens import files
+from sheetlens.common import files
+from sheetlens.review.decisions import NAME, read_entries, standing
 from sheetlens.review.export import write_corrections
-from sheetlens.review.journal import NAME, read_entries, standing
 from sheetlens.review.queue import open_run
 from tests.browser.conftest import until
 from tests.browser.runs import TORN, write_model, write_run

@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks.faults import survive
 
-from sheetlens.checkpoint import Progress
+from sheetlens.train.checkpoint import Progress
 from tests.conftest import digests, tiny_demo
 
 DRAW = """

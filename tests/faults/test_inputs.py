@@ -3,8 +3,8 @@ import pyarrow.parquet as pq
 import pytest
 from benchmarks.inputs import KINDS, try_others, try_pictures
 
-from sheetlens.errors import UserError
-from sheetlens.tables import read_rows
+from sheetlens.common.errors import UserError
+from sheetlens.common.tables import read_rows
 
 
 def test_broken_pictures_are_read_or_refused_with_a_reason():

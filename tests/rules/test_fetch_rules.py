@@ -2,7 +2,7 @@
 
 import yaml
 
-from sheetlens.files import read_table
+from sheetlens.common.files import read_table
 from tests.conftest import ROOT, snakemake
 from tests.services.plain import picture
 

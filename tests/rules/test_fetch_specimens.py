@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import sheetlens, snakemake
 from tests.services.plain import picture
-from tests.unit.test_gbif import hold, many
+from tests.unit.fetch.test_gbif import hold, many
 
 FILES = [f"results/mosses/{name}" for name in ("listing.parquet", "citation.json", "originals/SHA256SUMS")]
 

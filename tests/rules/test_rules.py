@@ -11,13 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from sheetlens import files
+from sheetlens.common import files
 from sheetlens.config import Settings
 from sheetlens.review.queue import open_run
 from sheetlens.review.server import MARK
 from tests.conftest import ROOT, digests, sheetlens, snakemake
-from tests.unit.test_hotspots import RECORDS, write_collection
-from tests.unit.test_review import ask
+from tests.unit.hotspots.test_ranking import RECORDS, write_collection
+from tests.unit.review.test_review import ask
 
 
 def jobs(output: str) -> Counter:

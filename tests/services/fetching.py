@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 from sheetlens.config import Fetch
-from sheetlens.fetch import Request
 from sheetlens.fetch.engine import Engine
-from sheetlens.fetch.session import Session
+from sheetlens.fetch.http.session import Session
+from sheetlens.fetch.listing import Request
 
 
 def bring(settings: Fetch, folder: Path, requests: list[Request], finish: bool = True, **options) -> dict[str, dict]:

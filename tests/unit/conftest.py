@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sheetlens import files
-from sheetlens.split import split_random
+from sheetlens.common import files
+from sheetlens.split.parts import split_random
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pandas as pd
 from PIL import Image
 
 from sheetlens.config import Evaluate
-from sheetlens.evidence import describe
-from sheetlens.groups import comparable, relate
-from sheetlens.leakage import measure_leakage
-from sheetlens.reading import read_model
+from sheetlens.evaluate.predictions import read_model
+from sheetlens.evaluate.sections import describe
+from sheetlens.split.groups import comparable, relate
+from sheetlens.split.leakage import measure_leakage
 
 PAPER = {
     "accuracy": 0.90,

@@ -3,15 +3,15 @@
 import numpy as np
 from PIL import Image
 
-from sheetlens import files
-from sheetlens.assemble import assemble
+from sheetlens.common import files
 from sheetlens.config import Evaluate, Limits, Predict, Train
-from sheetlens.packaging import write_package
-from sheetlens.predict import predict_sheets
-from sheetlens.shards import write_shard
-from sheetlens.split import split_random
-from sheetlens.train import train_network
-from tests.unit.test_pack import make_listing
+from sheetlens.predict.inference import predict_sheets
+from sheetlens.predict.packaging import write_package
+from sheetlens.prepare.assemble import assemble
+from sheetlens.prepare.shards import write_shard
+from sheetlens.split.parts import split_random
+from sheetlens.train.training import train_network
+from tests.unit.prepare.test_image_set import make_listing
 
 CLASSES = {"fern": 90, "ivy": 130, "moss": 170}
 RISK = 0.1

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sheetlens.audits import read_finding
-from sheetlens.audits.baselines import measure_sheets, predict_baselines
-from sheetlens.audits.shortcuts import audit_setup
+from sheetlens.audit.baselines import measure_sheets, predict_baselines
+from sheetlens.audit.finding import read_finding
+from sheetlens.audit.shortcuts import audit_setup
+from sheetlens.common.files import read_json, read_table
 from sheetlens.config import Audit, DemoSource
-from sheetlens.fetch import demo
-from sheetlens.files import read_json, read_table
-from sheetlens.images import RefusedImageError, read_sheet
-from sheetlens.split import split_random
+from sheetlens.fetch.sources import demo
+from sheetlens.prepare.resize import RefusedImageError, read_sheet
+from sheetlens.split.parts import split_random
 from tests.conftest import ROOT, snakemake
 
 pytestmark = pytest.mark.open

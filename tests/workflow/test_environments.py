@@ -16,9 +16,9 @@ import sys
 import pytest
 import yaml
 
-from sheetlens import files
+from sheetlens.common import files
 from tests.conftest import ROOT, digests, snakemake, tiny_demo
-from tests.unit.test_hotspots import RECORDS, write_collection
+from tests.unit.hotspots.test_ranking import RECORDS, write_collection
 
 pytestmark = pytest.mark.open
 RULE = re.compile(r'^rule (\w+):\n(?:(?!^rule ).)*?conda:\s+"../../envs/(\w+).yaml"', re.DOTALL | re.MULTILINE)

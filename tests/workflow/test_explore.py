@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sheetlens.files import read_json
+from sheetlens.common.files import read_json
 from tests.conftest import ROOT, digests, snakemake
 
 TINY = {

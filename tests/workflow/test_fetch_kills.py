@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from sheetlens.common.files import read_table, sha256
 from sheetlens.config import HostLimit, UrlsSource
-from sheetlens.files import read_table, sha256
 from tests.services.plain import picture
 
 KILLS, FILES, HOSTS, CONNECTIONS = 50, 2000, 4, 2

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sheetlens.common.files import read_json, read_table
 from sheetlens.config import DemoSource
-from sheetlens.fetch import demo
-from sheetlens.files import read_json, read_table
-from sheetlens.pack import open_pack
+from sheetlens.fetch.sources import demo
+from sheetlens.prepare.image_set import open_pack
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.long

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 
-from sheetlens.files import read_json, read_table
+from sheetlens.common.files import read_json, read_table
 from tests.conftest import SECRETS, digests, snakemake, tiny_demo
 
 

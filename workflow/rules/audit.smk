@@ -9,7 +9,7 @@ rule audit_baselines:
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         splits=expand("results/{{dataset}}/splits/{protocol}-{seed}.tsv", protocol=PROTOCOLS, seed=SEEDS),
-        modules=modules("audits.baselines"),
+        modules=modules("audit.baselines"),
     output:
         expand("results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS, seed=SEEDS),
     log:
@@ -38,7 +38,7 @@ rule audit_setup:
         baselines=expand(
             "results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS[0], seed=SEEDS
         ),
-        modules=modules("audits.shortcuts"),
+        modules=modules("audit.shortcuts"),
     output:
         finding="results/{dataset}/audits/setup.json",
     log:
@@ -66,7 +66,7 @@ rule audit_shortcuts:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], [wildcards.protocol]),
         predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], [wildcards.protocol]),
         baselines=expand("results/{{dataset}}/audits/baselines/{{protocol}}-{seed}.parquet", seed=SEEDS),
-        modules=modules("audits.shortcuts"),
+        modules=modules("audit.shortcuts"),
     output:
         finding="results/{dataset}/audits/shortcuts-{protocol}.json",
     log:
@@ -93,7 +93,7 @@ rule audit_labels:
     """Labels that models contradict which never saw them: a list for a person to review."""
     input:
         predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset]),
-        modules=modules("audits.labels"),
+        modules=modules("audit.labels"),
     output:
         finding="results/{dataset}/audits/labels.json",
         table="results/{dataset}/audits/labels.csv",
@@ -122,7 +122,7 @@ rule audit_training:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], [wildcards.protocol]),
         histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], [wildcards.protocol]),
         models=lambda wildcards: every_model("model.json", [wildcards.dataset], [wildcards.protocol]),
-        modules=modules("audits.training"),
+        modules=modules("audit.training"),
     output:
         finding="results/{dataset}/audits/training-{protocol}.json",
     log:
@@ -148,7 +148,7 @@ rule audit_maps:
         predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset])[0],
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("audits.saliency"),
+        modules=modules("explain.attribution"),
     output:
         maps="results/{dataset}/audits/maps.parquet",
     log:
@@ -181,7 +181,7 @@ rule audit_saliency:
         maps="results/{dataset}/audits/maps.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("audits.regions"),
+        modules=modules("audit.saliency"),
     output:
         finding="results/{dataset}/audits/saliency.json",
         table="results/{dataset}/audits/saliency.csv",
@@ -219,7 +219,7 @@ rule audit_figures:
         table="results/{dataset}/audits/saliency.csv",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("audits.drawings"),
+        modules=modules("figure.audits"),
     output:
         expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=AUDIT_FIGURES, ending=ENDINGS),
     log:
@@ -247,7 +247,7 @@ rule audit_duplicates:
     input:
         duplicates="results/{dataset}/duplicates.parquet",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("audits.leakage"),
+        modules=modules("audit.leakage"),
     output:
         finding="results/{dataset}/audits/duplicates.json",
     log:
@@ -270,7 +270,7 @@ rule audit_leakage:
     """What straddles the parts of each split."""
     input:
         reports=expand("results/{{dataset}}/splits/{{protocol}}-{seed}.leakage.json", seed=SEEDS),
-        modules=modules("audits.leakage"),
+        modules=modules("audit.leakage"),
     output:
         finding="results/{dataset}/audits/leakage-{protocol}.json",
     log:

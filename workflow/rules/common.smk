@@ -14,10 +14,10 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens import hashes, stopping
+from sheetlens.workflow import product_hashes, sigterm
 from sheetlens.config import read_settings
-from sheetlens.errors import UserError
-from sheetlens.fetch import folder
+from sheetlens.common.errors import UserError
+from sheetlens.fetch.sources import folder
 
 SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
@@ -27,7 +27,7 @@ EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
-UNTRACKED = {"config", "errors", "progress"}
+UNTRACKED = {"config", "common.errors", "common.progress"}
 
 try:
     settings = read_settings(config)
@@ -71,7 +71,7 @@ def surroundings():
 
 
 shell.prefix(surroundings())
-stopping.install()
+sigterm.install()
 
 
 def from_source(*sources):
@@ -205,7 +205,7 @@ def modules(*names):
         name = waiting.pop()
         place = SOURCE / "sheetlens" / name.replace(".", "/")
         path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
-        if path is None or name in found or name.split(".")[0] in UNTRACKED:
+        if path is None or name in found or name in UNTRACKED or name.split(".")[0] in UNTRACKED:
             continue
         found[name] = package_file(path)
         for node in ast.walk(ast.parse(path.read_text())):
@@ -325,13 +325,13 @@ def hold_results():
             )
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(source)
-    hashes.begin(Path("results"))
+    product_hashes.begin(Path("results"))
 
 
 def note_hashes():
     """Note what was made, and name what somebody else changed since the last run."""
     try:
-        strange = hashes.note(Path("results"))
+        strange = product_hashes.note(Path("results"))
     except UserError as error:
         print(error, file=sys.stderr)
     else:

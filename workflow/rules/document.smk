@@ -8,7 +8,7 @@ rule document_verdict:
     """Is the paper reproduced?"""
     input:
         evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
-        modules=modules("verdict"),
+        modules=modules("evaluate.verdict"),
     output:
         verdict="results/{dataset}/verdict.json",
     log:
@@ -43,8 +43,8 @@ rule document_pages:
             figure=AUDIT_FIGURES,
             ending=["svg", "png"],
         ),
-        modules=modules("documents.pages"),
-        templates=package_files("templates/*.html"),
+        modules=modules("document.pages"),
+        templates=package_files("pages/templates/*.html"),
     output:
         expand("results/{{dataset}}/{document}.html", document=DOCUMENTS),
     log:
@@ -91,7 +91,7 @@ rule document_crate:
             "results/report.html",
         ],
         workflow=[path for path in sorted((SOURCE / "rules").glob("*.smk"))],
-        modules=modules("documents.crate"),
+        modules=modules("document.crate"),
     output:
         metadata="results/ro-crate-metadata.json",
         workflow=directory("results/workflow"),

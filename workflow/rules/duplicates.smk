@@ -7,7 +7,7 @@ rule duplicates_find:
     input:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("duplicates"),
+        modules=modules("duplicates.search"),
     output:
         duplicates="results/{dataset}/duplicates.parquet",
     log:

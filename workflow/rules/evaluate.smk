@@ -6,7 +6,7 @@ rule evaluate_network:
     """Accuracy, confusion and rejection curve over all seeds."""
     input:
         predictions=expand("results/{{dataset}}/models/{{network}}/{{protocol}}-{seed}/predictions.parquet", seed=SEEDS),
-        modules=modules("evaluate"),
+        modules=modules("evaluate.evaluation"),
     output:
         evaluation="results/{dataset}/evaluation/{network}-{protocol}.json",
     log:
@@ -38,7 +38,7 @@ rule evaluate_table:
     """The results table: paper / here."""
     input:
         evaluations=every_evaluation(),
-        modules=modules("evaluate"),
+        modules=modules("evaluate.evaluation"),
     output:
         table=report("results/results.csv", caption="../report/results.rst", category="Results"),
         metrics="results/metrics.json",

@@ -6,7 +6,7 @@ rule explore_cost:
     """Parameters and arithmetic of a network, and the memory that its training takes on a GPU."""
     input:
         model=f"results/{{dataset}}/models/{{network}}/{PROTOCOLS[0]}-{SEEDS[0]}/model.json",
-        modules=modules("costs"),
+        modules=modules("explore.costs"),
     output:
         cost="results/{dataset}/explore/costs/{network}.json",
     log:
@@ -34,7 +34,7 @@ rule explore_rank:
         predictions=candidate_models("predictions.parquet"),
         models=candidate_models("model.json"),
         costs=candidate_costs,
-        modules=modules("explore"),
+        modules=modules("explore.leaderboard"),
     output:
         table="results/{dataset}/explore/leaderboard.csv",
         board="results/{dataset}/explore/leaderboard.json",
@@ -72,7 +72,7 @@ rule explore_draw:
     """Accuracy against cost."""
     input:
         board="results/{dataset}/explore/leaderboard.json",
-        modules=modules("explore_figures"),
+        modules=modules("figure.costs"),
     output:
         expand("results/{{dataset}}/explore/figure-costs.{ending}", ending=ENDINGS),
     log:

@@ -6,7 +6,7 @@
 rule fetch_demo:
     """Draw the sheets of the demo."""
     input:
-        modules=modules("fetch.demo"),
+        modules=modules("fetch.sources.demo"),
     output:
         originals=directory("results/{dataset}/originals"),
         listing="results/{dataset}/listing.parquet",
@@ -36,7 +36,7 @@ rule fetch_folder:
     """List the photographs in a folder; they stay where they are."""
     input:
         files=source_files,
-        modules=modules("fetch.folder", "records"),
+        modules=modules("fetch.sources.folder", "fetch.records.specimen_records"),
     output:
         listing="results/{dataset}/listing.parquet",
     log:
@@ -67,7 +67,7 @@ rule fetch_remote:
     """Fetch from a service; after a kill or a fault the same command goes on from where it was."""
     input:
         files=source_files,
-        modules=modules("fetch.remote", "records"),
+        modules=modules("fetch.remote", "fetch.records.specimen_records"),
     output:
         # Not the folder: what is in it must outlive the next run of this rule.
         sums="results/{dataset}/originals/SHA256SUMS",

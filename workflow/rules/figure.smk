@@ -12,7 +12,7 @@ rule figure_dataset:
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("figures"),
+        modules=modules("figure.paper"),
     output:
         expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=DATASET_FIGURES, ending=ENDINGS),
     log:
@@ -40,7 +40,7 @@ rule figure_evidence:
     """Error against coverage, reliability, and the spread over seeds and protocols, of one data set."""
     input:
         evaluations=lambda wildcards: every_evaluation([wildcards.dataset]),
-        modules=modules("evidence_figures"),
+        modules=modules("figure.uncertainty"),
     output:
         expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=EVIDENCE_FIGURES, ending=ENDINGS),
     log:
@@ -72,7 +72,7 @@ rule figure_study:
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
-        modules=modules("figures"),
+        modules=modules("figure.paper"),
     output:
         report(
             expand("results/figures/figure-{figure}.svg", figure=STUDY_FIGURES),

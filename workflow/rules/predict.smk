@@ -7,7 +7,7 @@ rule predict_list:
     """List the photographs; they stay where they are."""
     input:
         files=collection_table,
-        modules=modules("collection"),
+        modules=modules("predict.input_list"),
     output:
         listing="results/collections/{collection}/list.parquet",
     log:
@@ -31,7 +31,7 @@ rule predict_part:
     input:
         package=collection_model,
         listing="results/collections/{collection}/list.parquet",
-        modules=modules("answers"),
+        modules=modules("predict.collection_predictions"),
     output:
         journal=temp("results/collections/{collection}/parts/{shard}.jsonl"),
     log:
@@ -72,7 +72,7 @@ rule predict_merge:
             "results/collections/{{collection}}/parts/{shard}.jsonl",
             shard=range(settings.predict.jobs),
         ),
-        modules=modules("answers"),
+        modules=modules("predict.collection_predictions"),
     output:
         table="results/collections/{collection}/predictions.parquet",
         text="results/collections/{collection}/predictions.csv",
@@ -106,8 +106,8 @@ rule predict_hotspots:
         predictions="results/collections/{collection}/predictions.parquet",
         package=collection_model,
         records=collection_records,
-        modules=modules("hotspots"),
-        templates=package_files("templates/*.html"),
+        modules=modules("hotspots.ranking"),
+        templates=package_files("pages/templates/*.html"),
     output:
         folder=directory("results/collections/{collection}/hotspots"),
     log:

@@ -6,7 +6,7 @@ rule prepare_shard:
     """Decode and resize one part of the listing; what a killed job has done stays beside its outputs."""
     input:
         listing="results/{dataset}/listing.parquet",
-        modules=modules("shards"),
+        modules=modules("prepare.shards"),
     output:
         journal=temp("results/{dataset}/shards/{shard}.jsonl"),
         pixels=temp("results/{dataset}/shards/{shard}.pixels"),
@@ -39,7 +39,7 @@ rule prepare_pack:
         journals=every_shard(".jsonl"),
         pixels=every_shard(".pixels"),
         corrections=corrections_file,
-        modules=modules("assemble"),
+        modules=modules("prepare.assemble"),
     output:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",

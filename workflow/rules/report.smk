@@ -6,7 +6,7 @@ rule report_credits:
     """Licence, rights holder, creator and address of each picture used."""
     input:
         manifest="results/{dataset}/manifest.parquet",
-        modules=modules("credits"),
+        modules=modules("report.credits"),
     output:
         credits="results/{dataset}/credits.csv",
     log:
@@ -30,8 +30,8 @@ rule report_quality:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
-        modules=modules("quality"),
-        templates=package_files("templates/*.html"),
+        modules=modules("report.quality"),
+        templates=package_files("pages/templates/*.html"),
     output:
         page=report("results/{dataset}/quality.html", caption="../report/quality.rst", category="Report"),
     log:
@@ -78,8 +78,8 @@ rule report_write:
             figure=["history", *EVIDENCE_FIGURES],
             ending=ENDINGS,
         ),
-        modules=modules("report"),
-        templates=package_files("templates/*.html"),
+        modules=modules("report.report"),
+        templates=package_files("pages/templates/*.html"),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),
     log:

@@ -7,7 +7,7 @@ rule split_sheets:
     """The paper's split; the same seed gives the same file on any machine."""
     input:
         index="results/{dataset}/images/index.parquet",
-        modules=modules("split"),
+        modules=modules("split.parts"),
     output:
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
     log:
@@ -37,7 +37,7 @@ rule split_groups:
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
         duplicates="results/{dataset}/duplicates.parquet",
-        modules=modules("split", "groups"),
+        modules=modules("split.parts", "split.groups"),
     output:
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
     log:
@@ -71,7 +71,7 @@ rule split_leakage:
         manifest="results/{dataset}/manifest.parquet",
         duplicates="results/{dataset}/duplicates.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
-        modules=modules("leakage"),
+        modules=modules("split.leakage"),
     output:
         leakage="results/{dataset}/splits/{protocol}-{seed}.leakage.json",
     log:

@@ -10,7 +10,7 @@ rule train_network:
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
         weights=weights_file,
-        modules=modules("train"),
+        modules=modules("train.training"),
     output:
         weights="results/{dataset}/models/{network}/{protocol}-{seed}/weights.safetensors",
         model="results/{dataset}/models/{network}/{protocol}-{seed}/model.json",
@@ -54,7 +54,7 @@ rule train_predict:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
-        modules=modules("predict"),
+        modules=modules("predict.inference"),
     output:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
         typical="results/{dataset}/models/{network}/{protocol}-{seed}/typical.safetensors",
@@ -90,7 +90,7 @@ rule train_package:
         model="results/{dataset}/models/{network}/{protocol}-{seed}/model.json",
         typical="results/{dataset}/models/{network}/{protocol}-{seed}/typical.safetensors",
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
-        modules=modules("packaging"),
+        modules=modules("predict.packaging"),
     output:
         package="results/{dataset}/models/{network}/{protocol}-{seed}/package.json",
     log:

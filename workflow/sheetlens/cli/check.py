@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 @click.argument("results", type=FOLDER, default="results")
 def check(results: Path, removing: bool) -> None:
     """Compare the products in RESULTS with the hashes noted when the last run ended; exit status 1 if any changed."""
-    from sheetlens import hashes
+    from sheetlens.workflow import product_hashes as hashes
 
     found = hashes.changed(results)
     for name in found:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sheetlens.cli.options import FOLDER, PATH
-from sheetlens.progress import reporter
+from sheetlens.common.progress import reporter
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +28,20 @@ def review(run: Path, host: str, port: int, model: Path | None, export: Path | N
 
     queue = open_run(run)
     if export:
+        from sheetlens.review.decisions import NAME, read_entries
         from sheetlens.review.export import write_corrections
-        from sheetlens.review.journal import NAME, read_entries
 
         barcodes = dict(zip(queue.sheets["image_id"], queue.sheets["barcode"], strict=True))
         counts = write_corrections(read_entries(run / NAME), barcodes, export)
         log.info("%s: %s", export, ", ".join(f"{count} {name}" for name, count in counts.items()))
         return
     if static:
-        from sheetlens.review.static import write_static
+        from sheetlens.review.static_page import write_static
 
         found = write_static(queue, static, reporter("sheets written"))
         log.info("%d sheets, %d with a picture; open %s", found["sheets"], found["shown"], static / "index.html")
         return
-    from sheetlens.review.evidence import Evidence
+    from sheetlens.review.overlays import Evidence
     from sheetlens.review.server import serve
 
     serve(queue, host, port, Evidence(queue, model) if model else None)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.networks import PAPER_NETWORKS, PLACELESS, Network, Weights
@@ -27,7 +28,6 @@ from sheetlens.config.portals import (
     SmithsonianSource,
 )
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
-from sheetlens.errors import UserError
 
 __all__ = [
     "Audit",

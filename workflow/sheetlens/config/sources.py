@@ -1,11 +1,11 @@
-"""Where sheets come from: one section for each module of `sheetlens.fetch`."""
+"""Where sheets come from: one section for each module of `sheetlens.fetch.listing`."""
 
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from sheetlens.common.licences import known
 from sheetlens.config.closed import Closed
-from sheetlens.licences import known
 
 
 class Licensed(Closed):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from sheetlens.common.files import whole
 from sheetlens.demo import defects
 from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import AGAIN, CLASSES, barcode, describe, file_name, stream
-from sheetlens.files import whole
 
 BOX = ("stain_left", "stain_top", "stain_right", "stain_bottom")
 Row = dict[str, object]

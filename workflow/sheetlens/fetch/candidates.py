@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sheetlens import files
-from sheetlens.errors import UserError
-from sheetlens.fetch import LISTING, Request
-from sheetlens.licences import allows
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
+from sheetlens.common.licences import allows
+from sheetlens.fetch.listing import LISTING, Request
 
 LONGEST = 1000  # characters of a field that are kept
 BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs

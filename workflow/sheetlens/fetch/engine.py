@@ -15,12 +15,12 @@ from typing import Any
 
 from yarl import URL
 
-from sheetlens.fetch import Request
-from sheetlens.fetch.checks import BrokenImageError, check_image
-from sheetlens.fetch.faults import LaterError, RefusedError
-from sheetlens.fetch.journal import Journal, Taken, digest_of
-from sheetlens.fetch.safety import check_name, check_url, place, text
-from sheetlens.fetch.session import LONGEST_PAUSE, Session
+from sheetlens.fetch.content_checks import BrokenImageError, check_image
+from sheetlens.fetch.errors import LaterError, RefusedError
+from sheetlens.fetch.http.addresses import check_name, check_url, place, text
+from sheetlens.fetch.http.session import LONGEST_PAUSE, Session
+from sheetlens.fetch.listing import Request
+from sheetlens.fetch.request_log import Journal, Taken, digest_of
 from sheetlens.fetch.transfer import Body, spoil, transfer
 
 BATCH = 500  # requests noted at a time

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetlens import files
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
 from sheetlens.config import Fetch
-from sheetlens.errors import UserError
-from sheetlens.fetch import Plan, Request, dwca, figshare, gbif, idigbio, iiif, smithsonian, urls, write_listing
 from sheetlens.fetch.engine import Alternatives, Engine
-from sheetlens.fetch.politeness import Limit
-from sheetlens.fetch.session import Session
-from sheetlens.stream import Intake
+from sheetlens.fetch.http.rate_limits import Limit
+from sheetlens.fetch.http.session import Session
+from sheetlens.fetch.listing import Plan, Request, write_listing
+from sheetlens.fetch.sources import dwca, figshare, gbif, idigbio, iiif, smithsonian, urls
+from sheetlens.prepare.intake import Intake
 
 SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
 CITATION = "citation.json"  # where a source found its pictures, and what to cite

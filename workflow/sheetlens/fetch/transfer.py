@@ -8,9 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
-from sheetlens.fetch.faults import LaterError, RefusedError
-from sheetlens.fetch.journal import Taken
-from sheetlens.fetch.session import PIECE, Session, is_html
+from sheetlens.fetch.errors import LaterError, RefusedError
+from sheetlens.fetch.http.session import PIECE, Session, is_html
+from sheetlens.fetch.request_log import Taken
 
 
 class SpoiltError(LaterError):

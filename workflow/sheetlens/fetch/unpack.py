@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from sheetlens import files
-from sheetlens.errors import UserError
-from sheetlens.fetch.checks import BrokenImageError, check_image
-from sheetlens.fetch.faults import RefusedError
-from sheetlens.fetch.safety import check_name, place, text
-from sheetlens.fetch.session import PIECE
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
+from sheetlens.fetch.content_checks import BrokenImageError, check_image
+from sheetlens.fetch.errors import RefusedError
+from sheetlens.fetch.http.addresses import check_name, place, text
+from sheetlens.fetch.http.session import PIECE
 
 EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
 LONGEST_HEADER = 2**20  # bytes of one tar header, all of which tarfile holds in memory

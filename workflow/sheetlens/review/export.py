@@ -4,10 +4,10 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from sheetlens.corrections import COLUMNS, DECISIONS
-from sheetlens.files import whole
-from sheetlens.review.journal import Entry, standing
-from sheetlens.tables import safe_cell
+from sheetlens.common.files import whole
+from sheetlens.common.tables import safe_cell
+from sheetlens.prepare.corrections import COLUMNS, DECISIONS
+from sheetlens.review.decisions import Entry, standing
 
 
 def write_corrections(entries: Iterable[Entry], barcodes: dict[str, str], output: Path) -> dict[str, int]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from sheetlens.images import RefusedImageError, open_photograph
-from sheetlens.pack import open_pack
-from sheetlens.pictures import open_refused
+from sheetlens.pages.thumbnails import open_refused
+from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.resize import RefusedImageError, open_photograph
 from sheetlens.review.queue import Queue
 
 LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely

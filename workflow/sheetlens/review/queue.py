@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens import files
-from sheetlens.barcodes import normalise
-from sheetlens.errors import UserError
-from sheetlens.package import REVIEW
-from sheetlens.tables import class_names, plain_cell
+from sheetlens.common import files
+from sheetlens.common.barcodes import normalise
+from sheetlens.common.errors import UserError
+from sheetlens.common.tables import class_names, plain_cell
+from sheetlens.predict.model_package import REVIEW
 
 REASONS = {  # in the order of the queue
     "suspect": "label suspect",

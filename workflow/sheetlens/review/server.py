@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sheetlens.errors import UserError
-from sheetlens.images import RefusedImageError
-from sheetlens.pages import UNSAFE
-from sheetlens.review import static
-from sheetlens.review.evidence import Evidence
-from sheetlens.review.journal import NAME, Journal
+from sheetlens.common.errors import UserError
+from sheetlens.pages.render import UNSAFE
+from sheetlens.prepare.resize import RefusedImageError
+from sheetlens.review import static_page as static
+from sheetlens.review.decisions import NAME, Journal
+from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import LARGE, LONGEST, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 

@@ -1,0 +1,80 @@
+import pytest
+
+from sheetlens.common.licences import KINDS, PORTS, VERSIONS, allows, known, resolve
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "form",
+    ["http://creativecommons.org/licenses/{}/{}/", "https://creativecommons.org/licenses/{}/{}",
+     "https://www.creativecommons.org/licenses/{}/{}/legalcode", "creativecommons.org/licenses/{}/{}/deed.de",
+     "This work is under <a href='//creativecommons.org/licenses/{}/{}/'>this</a> licence"],
+)  # fmt: skip
+def test_every_version_of_creative_commons_has_its_id(kind, version, form):
+    parts = kind.removeprefix("CC-").lower()
+    assert resolve(form.format(parts, version)) == (f"{kind}-{version}", True)
+
+
+def test_ports_have_an_id_where_spdx_lists_one_and_stay_as_stated_elsewhere():
+    for kind, ports in PORTS.items():
+        for port in ports:
+            version, place = port.lower().split("-")
+            address = f"http://creativecommons.org/licenses/{kind.removeprefix('CC-').lower()}/{version}/{place}/"
+            assert resolve(address) == (f"{kind}-{port}", True)
+    for address in ("http://creativecommons.org/licenses/by/3.0/br/", "creativecommons.org/licenses/by/2.5/scotland/"):
+        assert resolve(address) == (address, True)
+        assert allows(["CC-BY"], address)
+        assert not allows(["CC-BY-NC"], address)
+
+
+@pytest.mark.parametrize(
+    ("statement", "licence"),
+    [
+        ("CC0", "CC0-1.0"),
+        ("CC_BY_NC_4_0", "CC-BY-NC-4.0"),
+        ("CC0_1_0", "CC0-1.0"),
+        ("http://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0-1.0"),
+        ("https://creativecommons.org/publicdomain/mark/1.0/", "CC-PDM-1.0"),
+        ("Public Domain Mark 1.0", "CC-PDM-1.0"),
+        ("CC-BY 4.0", "CC-BY-4.0"),
+        ("Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International", "CC-BY-NC-SA-4.0"),
+        ("Creative Commons Attribution NonCommercial (CC-BY-NC) 4.0 License", "CC-BY-NC-4.0"),
+        ("http://creativecommons.org/licenses/by-nd-nc/1.0/", "CC-BY-NC-ND-1.0"),
+        ("https://i.creativecommons.org/l/by-nc-sa/4.0/88x31.png", "CC-BY-NC-SA-4.0"),
+        ("© The Herbarium", "© The Herbarium"),
+        ("http://rightsstatements.org/vocab/InC/1.0/", "http://rightsstatements.org/vocab/InC/1.0/"),
+        ("https://evil.example/creativecommons.org/licenses/by/4.0/",) * 2,
+        ("https://evil.example/?x=creativecommons.org/licenses/by/4.0/",) * 2,
+    ],
+)
+def test_what_portals_write(statement, licence):
+    assert resolve(statement) == (licence, True)
+
+
+def test_a_default_of_the_portal_asserts_nothing():
+    assert resolve("", " ") == ("", False)
+    assert resolve("CC BY-NC-SA") == ("CC BY-NC-SA", False)
+    assert resolve("CC BY-NC-SA", "The Herbarium") == ("CC BY-NC-SA", False)
+    assert resolve("CC BY-NC-SA", "http://creativecommons.org/licenses/by/4.0/") == ("CC-BY-4.0", True)
+    assert not allows(["CC-BY-NC-SA"], "CC BY-NC-SA")
+
+
+def test_the_filter_keeps_kinds_apart():
+    assert allows([], "")
+    assert allows(["CC0", "CC-BY"], "CC0-1.0")
+    assert allows(["CC-BY"], "CC-BY-3.0-US")
+    assert allows(["CC-BY-4.0"], "CC-BY-4.0")
+    for licence in ("CC-BY-NC-4.0", "CC-BY-SA-4.0", "", "all rights reserved", "CC0 or not"):
+        assert not allows(["CC-BY", "CC0"], licence)
+    assert not allows(["CC-BY-4.0"], "CC-BY-3.0")
+
+
+def test_a_wish_that_nothing_resolves_to_is_known_as_such():
+    assert all(known(wish) for wish in ("CC0", "CC-BY", "CC-BY-NC-4.0", "CC-BY-3.0-US", "CC-PDM-1.0"))
+    assert not any(known(wish) for wish in ("CC BY", "cc0", "CC-BY-5.0", "MIT"))
+
+
+def test_absurd_statements_are_cut():
+    licence, asserted = resolve("x" * 10_000_000)
+    assert (len(licence), asserted) == (1000, True)

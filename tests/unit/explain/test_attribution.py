@@ -1,0 +1,88 @@
+"""The maps find evidence where it was put, and the audit says when it lies beside the plant."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sheetlens.audit.saliency import REGIONS, audit_saliency, find_regions, measure_regions
+from sheetlens.explain.attribution import GRID, evidence_map, parted
+from sheetlens.train.networks import TABLES, build_network
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_evidence_is_found_where_the_last_layers_look(name):
+    """Weights of the hidden layer outside the upper left quarter are nothing: no evidence may lie there."""
+    torch.manual_seed(1)
+    network = build_network(name, 2).eval().requires_grad_(False)
+    layers, head = parted(network)
+    sheet, others = torch.rand(1, 3, 256, 256), torch.rand(2, 3, 256, 256)
+    features = layers(sheet)
+    channels, side = features.shape[1], features.shape[2]
+    mask = torch.zeros(channels, side, side)
+    mask[:, : side // 2, : side // 2] = 1
+    network.hidden.weight.mul_(mask.flatten())
+    found = evidence_map(head, features, layers(others).mean(0, keepdim=True), 0).reshape(GRID, GRID)
+    assert found.sum() == pytest.approx(1, abs=1e-4)
+    assert found[: GRID // 2, : GRID // 2].sum() > 0.9
+    assert found.min() >= 0
+
+
+def test_no_evidence_lies_nowhere_in_particular():
+    head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 13 * 13, 2))
+    torch.nn.init.zeros_(head[1].weight)
+    same = torch.rand(1, 4, 13, 13)
+    assert np.ptp(evidence_map(head, same, same, 1)) == 0
+
+
+def sheet(border: int = 24) -> np.ndarray:
+    """Light paper on a dark table, with a dark plant in the upper middle."""
+    picture = np.full((3, 256, 256), 60, np.uint8)
+    picture[:, border : 256 - border, border : 256 - border] = 225
+    picture[:, 64:160, 96:160] = 90
+    return picture
+
+
+def test_regions_are_told_apart():
+    regions = find_regions(sheet(), GRID)
+    assert regions.shape == (len(REGIONS), GRID, GRID)
+    assert np.allclose(regions.sum(axis=0), 1)
+    area = dict(zip(REGIONS, regions.mean(axis=(1, 2)), strict=True))
+    assert area["plant"] == pytest.approx(96 * 64 / 256**2, abs=0.01)
+    assert area["surround"] == pytest.approx(1 - (208 / 256) ** 2, abs=0.05)
+    assert regions[REGIONS.index("plant"), 12, 16] == 1
+    whole = find_regions(sheet(0), GRID)
+    assert whole[REGIONS.index("surround")].max() == 0
+
+
+def explained(place: tuple[slice, slice], random: float = 0.0) -> pd.DataFrame:
+    """Maps of ten sheets with their evidence in one place; `random` is how like them an untrained network's are."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for number in range(10):
+        field = 0.2 * rng.random((GRID, GRID))
+        field[place] += 1 + rng.random(field[place].shape)
+        other = random * field + (1 - random) * rng.random((GRID, GRID))
+        flat = {"map": (field / field.sum()).ravel(), "random": (other / other.sum()).ravel()}
+        rows.append({"image_id": str(number), "label": "a", "answer": "a", **flat})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("place", "random", "severity", "word"),
+    [
+        ((slice(8, 20), slice(12, 20)), 0.0, "ok", "does not keep"),
+        ((slice(24, 32), slice(17, 32)), 0.0, "alarm", "label corner"),
+        ((slice(0, 3), slice(0, 32)), 0.0, "alarm", "surround"),
+        ((slice(0, 3), slice(0, 32)), 1.0, "note", "untrained"),
+        ((slice(0, 32), slice(0, 32)), 0.0, "ok", "does not keep"),
+    ],
+)
+def test_evidence_beside_the_plant_is_an_alarm(place, random, severity, word):
+    table = measure_regions(explained(place, random), np.stack([sheet()] * 10))
+    finding = audit_saliency(table, 0.95)
+    assert finding.severity == severity
+    assert word in finding.sentence
+    for region in finding.numbers["regions"].values():
+        assert region["low"] <= region["ratio"] <= region["high"]
+    assert sum(region["evidence"] for region in finding.numbers["regions"].values()) == pytest.approx(1, abs=1e-3)

@@ -1,0 +1,196 @@
+import tracemalloc
+import zipfile
+
+import pytest
+
+from sheetlens.common.errors import UserError
+from sheetlens.fetch.records import darwin_core
+from sheetlens.fetch.records.darwin_core import open_archive
+from tests.services.archives import AC, gbif, media, occurrences, write_archive
+
+ROWS = [
+    {"id": "1", "catalogNumber": "00068526", "recordedBy": "Núñez", "locality": 'by the\nriver, "left" bank'},
+    {"id": "2", "catalogNumber": "00068527", "recordedBy": "Øst", "locality": ""},
+]
+PICTURES = [{"id": "1", "accessURI": "https://a.example/1.jpg"}, {"id": "2", "accessURI": "https://a.example/2.jpg"}]
+WANTED = ("catalogNumber", "recordedBy", "locality", "country")
+
+
+def read(path, wanted=WANTED):
+    with open_archive(path) as opened:
+        return list(opened.rows(opened.core, wanted))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"delimiter": "\t"},
+        {"delimiter": ";", "quote": "'"},
+        {"encoding": "ISO-8859-1"},
+        {"line_end": "\r\n"},
+        {"header": 0},
+        {"header": 2},
+        {"key": 2},
+        {"files": 2},
+    ],
+)
+def test_only_the_descriptor_says_how_rows_are_written(tmp_path, changes):
+    rows = read(write_archive(tmp_path / "a.zip", occurrences(ROWS, **changes), media(PICTURES)))
+    assert [key for key, _ in rows] == ["1", "2"]
+    assert rows[0][1] == {key: value for key, value in ROWS[0].items() if key != "id"} | {"country": ""}
+    assert rows[1][1]["recordedBy"] == "Øst"
+
+
+def test_rows_without_quotes_keep_quotes_and_odd_characters(tmp_path):
+    rows = [{"id": "1", "locality": 'he said "here\x85th\rere', "catalogNumber": "7"}]
+    path = write_archive(tmp_path / "a.zip", *gbif(rows, PICTURES))
+    assert read(path)[0][1]["locality"] == 'he said "here\x85th\rere'
+    with open_archive(path) as opened:
+        assert [table.row_type for table in opened.extensions] == ["Multimedia", "Occurrence"]
+        assert [table.locations for table in opened.media] == [("multimedia.txt",)]
+
+
+@pytest.mark.parametrize("name", ["multimedia.csv", "images.csv"])
+@pytest.mark.parametrize("row_type", [f"{AC}Multimedia", "http://rs.gbif.org/terms/1.0/Image"])
+def test_media_are_known_by_their_row_type_and_not_by_their_name(tmp_path, name, row_type):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS), media(PICTURES, name=name, row_type=row_type))
+    with open_archive(path) as opened:
+        assert [key for key, _ in opened.rows(opened.media[0], ["accessURI"])] == ["1", "2"]
+
+
+def test_defaults_stand_in_for_columns_that_are_missing_or_empty(tmp_path):
+    core = occurrences(ROWS, defaults={"country": "Peru", "locality": "unknown"})
+    rows = read(write_archive(tmp_path / "a.zip", core, media(PICTURES)))
+    assert [row["country"] for _, row in rows] == ["Peru", "Peru"]
+    assert rows[1][1]["locality"] == "unknown"
+
+
+def test_the_schema_says_what_a_missing_attribute_means(tmp_path):
+    meta = (
+        '<archive><core rowType="dwc:Occurrence"><files><location>occurrences.csv</location></files>'
+        '<field index="1" term="dwc:catalogNumber"/></core></archive>'
+    )
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS, header=0), meta=meta)
+    assert [(key, row["catalogNumber"]) for key, row in read(path)] == [("", "00068526"), ("", "00068527")]
+
+
+def test_a_line_end_that_the_xml_parser_took_is_the_usual_one(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS), media(PICTURES))
+    with zipfile.ZipFile(path) as file:
+        meta = file.read("meta.xml").decode().replace(r"\n", "\n")
+    assert len(read(write_archive(tmp_path / "b.zip", occurrences(ROWS), media(PICTURES), meta=meta))) == 2
+
+
+def test_bytes_that_are_not_of_the_encoding_cost_a_letter_and_not_the_run(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS, encoding="ISO-8859-1"))
+    with zipfile.ZipFile(path) as file:
+        meta = file.read("meta.xml").decode().replace("ISO-8859-1", "UTF-8")
+    wrong = write_archive(tmp_path / "b.zip", occurrences(ROWS, encoding="ISO-8859-1"), meta=meta)
+    assert [row["recordedBy"] for _, row in read(wrong)] == ["N\ufffd\ufffdez", "\ufffdst"]
+
+
+def test_short_and_long_rows_give_what_they_have(tmp_path):
+    core = occurrences(ROWS, lines=("3,00068528", "4,00068529,Ek,here,too,much", ""))
+    rows = read(write_archive(tmp_path / "a.zip", core))
+    assert [(key, row["catalogNumber"], row["locality"]) for key, row in rows[2:]] == [
+        ("3", "00068528", ""),
+        ("4", "00068529", "here"),
+    ]
+
+
+def test_a_quote_that_never_ends_costs_a_row_and_not_the_run(tmp_path):
+    core = occurrences(ROWS, lines=('9,00068528,"never ends' + "x" * 200_000, "10,00068530,Ek,here"))
+    path = write_archive(tmp_path / "a.zip", core)
+    with open_archive(path) as opened:
+        rows = list(opened.rows(opened.core, WANTED))
+        assert [key for key, _ in rows] == ["1", "2", "10"]
+        assert sum(opened.skipped.values()) == 1
+
+
+def test_an_archive_may_be_a_folder_or_hold_one(tmp_path):
+    write_archive(tmp_path / "a.zip", occurrences(ROWS), folder="dwca-7/")
+    assert len(read(tmp_path / "a.zip")) == 2
+    with zipfile.ZipFile(tmp_path / "a.zip") as file:
+        file.extractall(tmp_path / "open")
+    assert len(read(tmp_path / "open")) == 2
+    assert len(read(tmp_path / "open/dwca-7")) == 2
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb">]><archive><core>&b;</core></archive>'
+CORE = "<archive><core {}><files><location>{}</location></files></core></archive>"
+
+
+@pytest.mark.parametrize(
+    ("meta", "sentence"),
+    [
+        (BOMB, "cannot be used"),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><archive/>', "cannot be used"),
+        ("<archive><core>", "cannot be used"),
+        ("<archive/>", "names no core"),
+        (CORE.format("", "../../etc/passwd"), "is outside the archive"),
+        (CORE.format("", "/etc/passwd"), "is outside the archive"),
+        (CORE.format("", "C:/secret"), "is outside the archive"),
+        (CORE.format('encoding="klingon"', "occurrences.csv"), "unknown encoding"),
+        (CORE.format('linesTerminatedBy="|"', "occurrences.csv"), "linesTerminatedBy '|' is not supported"),
+        (CORE.format('fieldsTerminatedBy="||"', "occurrences.csv"), "is not supported"),
+        (CORE.format("", "gone.csv"), "names a table 'gone.csv' that it does not hold"),
+        ('<archive><core><field index="99999999999" term="a"/></core></archive>', "cannot have the index"),
+    ],
+)
+def test_a_descriptor_that_cannot_be_trusted_is_refused(tmp_path, meta, sentence):
+    with pytest.raises(UserError) as error:
+        read(write_archive(tmp_path / "a.zip", occurrences(ROWS), meta=meta))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_archive_is_named(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"<html>busy</html>")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        file.writestr("occurrences.csv", "")
+    for path, sentence in [("a.zip", "no Darwin Core Archive"), ("b.zip", "no meta.xml"), ("c.zip", "No such file")]:
+        with pytest.raises(UserError, match=sentence):
+            read(tmp_path / path)
+
+
+def test_a_broken_table_is_named(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences([ROWS[0] | {"locality": str(n)} for n in range(20_000)]))
+    data = bytearray(path.read_bytes())
+    data[2000:2100] = bytes(100)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is broken"):
+        read(path)
+
+
+def test_a_table_that_unpacks_without_end_is_stopped(tmp_path, monkeypatch):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS * 10_000))
+    monkeypatch.setattr(darwin_core, "TABLE_LIMIT", 10**5)
+    with pytest.raises(UserError, match="no table of specimens"):
+        read(path)
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_memory_does_not_grow_with_rows_or_lines(tmp_path, quote):
+    rows = [{"id": str(n), "catalogNumber": f"{n:08d}", "locality": "y" * 50} for n in range(10_000)]
+    core = occurrences(rows, quote=quote, lines=("x" * 8_000_000,))
+    path = write_archive(tmp_path / "a.zip", core)
+    tracemalloc.start()
+    with open_archive(path) as opened:
+        count = sum(1 for _ in opened.rows(opened.core, WANTED))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count >= 10_000
+    assert peak < 12e6
+
+
+def test_a_descriptor_that_would_fill_the_memory_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(darwin_core, "DESCRIPTOR_LIMIT", 2000)
+    table = occurrences(ROWS).xml("core")
+    for padding, fits in ((0, True), (2000, False)):
+        path = write_archive(tmp_path / "a.zip", occurrences(ROWS), meta=f"<archive>{table}{' ' * padding}</archive>")
+        if fits:
+            assert len(read(path)) == len(ROWS)
+        else:
+            with pytest.raises(UserError, match=r"archive a\.zip cannot be used"):
+                read(path)

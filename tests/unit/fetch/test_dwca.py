@@ -1,0 +1,268 @@
+import asyncio
+import json
+import tracemalloc
+
+import pytest
+
+from sheetlens.common.errors import UserError
+from sheetlens.config import DwcaSource
+from sheetlens.fetch.http.session import Session
+from sheetlens.fetch.sources import dwca
+from tests.services.archives import gbif, media, occurrences, write_archive
+
+CLASSES = {"clubmoss": {"where": {"family": "Lycopodiaceae"}}, "spikemoss": {"where": {"family": ["Selaginellaceae"]}}}
+BY = "http://creativecommons.org/licenses/by/4.0/"
+
+
+def record(number, family="Lycopodiaceae", **changes):
+    return {
+        "id": str(number),
+        "institutionCode": "US",
+        "catalogNumber": f"{number:08d}",
+        "recordedBy": "A. Núñez",
+        "family": family,
+        "locality": "by the river",
+    } | changes
+
+
+def picture(number, **changes):
+    return {
+        "id": str(number),
+        "identifier": f"https://img.example/{number}-large.tif",
+        "accessURI": f"https://img.example/{number}-large.tif",
+        "goodQualityAccessURI": f"https://img.example/{number}-web.jpg",
+        "format": "image/jpeg",
+        "type": "StillImage",
+        "rights": BY,
+        "UsageTerms": "CC BY 4.0",
+        "Owner": "The Herbarium",
+        "creator": "A Photographer",
+    } | changes
+
+
+RECORDS = [record(n, "Lycopodiaceae" if n % 2 else "Selaginellaceae") for n in range(1, 21)]
+PICTURES = [picture(n) for n in range(1, 21)]
+
+
+def find(folder, path, services=None, **changes):
+    """The requests of a source, in order of their names."""
+    settings = DwcaSource.model_validate({"archives": str(path), "classes": CLASSES} | changes)
+
+    async def run():
+        async with Session(services.settings("portal.example.org") if services else None) as session:
+            return [request async for request in dwca.requests(settings, session, folder)]
+
+    async def without():
+        return [request async for request in dwca.requests(settings, None, folder)]
+
+    return sorted(asyncio.run(run() if services else without()), key=lambda request: request.image_id)
+
+
+def symbiota(tmp_path, pictures=PICTURES, records=RECORDS, **changes):
+    return write_archive(tmp_path / "archive.zip", occurrences(records), media(pictures, **changes))
+
+
+def test_each_picture_comes_with_its_record(tmp_path):
+    found = find(tmp_path, symbiota(tmp_path))
+    assert len(found) == 20
+    one = next(request for request in found if request.fields["specimen_id"] == "00000007")
+    assert one.image_id.startswith("clubmoss/US-00000007-")
+    assert one.urls == ("https://img.example/7-web.jpg", "https://img.example/7-large.tif")
+    assert one.routes == ("img.example web", "img.example original")
+    assert one.fields == {
+        "label": "clubmoss", "specimen_id": "00000007", "catalogNumber": "00000007", "institutionCode": "US",
+        "recordedBy": "A. Núñez", "family": "Lycopodiaceae", "locality": "by the river", "licence": "CC-BY-4.0",
+        "licence_asserted": True, "rights_holder": "The Herbarium", "creator": "A Photographer",
+    }  # fmt: skip
+
+
+def test_the_original_is_asked_for_first_where_the_config_says_so(tmp_path):
+    one = find(tmp_path, symbiota(tmp_path), size="original")[0]
+    assert [route.split()[-1] for route in one.routes] == ["original", "web"]
+    assert one.urls[0].endswith("large.tif")
+
+
+def test_old_exports_and_downloads_of_gbif_and_idigbio_read_alike(tmp_path):
+    plain = [
+        {key: value for key, value in picture(n).items() if key in ("id", "identifier", "type")} for n in range(1, 21)
+    ]
+    for row in plain:
+        row["license"] = BY
+    old = write_archive(
+        tmp_path / "old.zip", occurrences(RECORDS, encoding="ISO-8859-1"), media(PICTURES, name="images.csv")
+    )
+    download = write_archive(tmp_path / "gbif.zip", *gbif(RECORDS, plain))
+    raw = media(PICTURES, name="multimedia_raw.csv")
+    doubled = write_archive(tmp_path / "idigbio.zip", occurrences(RECORDS), media(PICTURES), raw)
+    for path in (old, download, doubled):
+        found = find(tmp_path / path.stem, path)
+        assert len(found) == 20, path
+        assert {request.fields["recordedBy"] for request in found} == {"A. Núñez"}
+        assert {request.fields["licence"] for request in found} == {"CC-BY-4.0"}
+    assert {request.fields["catalogNumber"] for request in find(tmp_path / "gbif", download)} == {
+        f"{n:08d}" for n in range(1, 21)
+    }
+
+
+def test_addresses_that_are_missing_or_none_of_the_web_are_counted(tmp_path):
+    bad = [
+        picture(1, identifier="", accessURI="", goodQualityAccessURI=""),
+        picture(3, identifier="/media/3.jpg", accessURI="file:///etc/passwd", goodQualityAccessURI="../3.jpg"),
+        picture(5, goodQualityAccessURI=""),
+        picture(7, type="Sound", format="audio/mpeg"),
+        picture(9, type="", format="application/pdf"),
+        picture(999),
+    ]
+    found = find(tmp_path, symbiota(tmp_path, [*bad, *PICTURES[10:]]))
+    assert next(r.fields["specimen_id"] for r in found if r.fields["label"] == "clubmoss") == "00000005"
+    assert next(r for r in found if r.fields["specimen_id"] == "00000005").routes == ("img.example original",)
+    left = json.loads((tmp_path / "citation.json").read_text())["classes"]["clubmoss"]["left_out"]
+    assert left == {"without an address": 1, "whose address is none of the web": 1}
+    assert len(found) == 1 + 10
+
+
+def test_a_licence_that_the_portal_put_in_asserts_nothing(tmp_path):
+    default = {"rights": "", "UsageTerms": "CC BY-NC-SA", "WebStatement": ""}
+    path = symbiota(tmp_path, [picture(1, **default), picture(3), *PICTURES[3:]])
+    first = find(tmp_path, path)[0].fields
+    assert (first["licence"], first["licence_asserted"]) == ("CC BY-NC-SA", False)
+    kept = find(tmp_path, path, licences=["CC-BY", "CC-BY-NC-SA"])
+    assert "00000001" not in {request.fields["specimen_id"] for request in kept}
+    assert json.loads((tmp_path / "citation.json").read_text())["classes"]["clubmoss"]["left_out"] == {
+        "whose licence nobody asserted": 1
+    }
+
+
+def test_the_licence_of_a_record_is_not_that_of_its_picture(tmp_path):
+    silent = [picture(n, rights="", UsageTerms="") for n in range(1, 21)]
+    records = [row | {"license": BY} for row in RECORDS]
+    fields = find(tmp_path, symbiota(tmp_path, silent, records))[0].fields
+    assert (fields["licence"], fields["licence_asserted"]) == ("CC-BY-4.0", False)
+
+
+def test_a_place_that_is_withheld_is_not_passed_on(tmp_path):
+    records = [
+        record(1, informationWithheld="locality"),
+        record(2, "Selaginellaceae", recordSecurity="1"),
+        record(3, recordSecurity="0"),
+    ]
+    found = {
+        request.fields["specimen_id"]: request.fields for request in find(tmp_path, symbiota(tmp_path, records=records))
+    }
+    assert [found[f"{n:08d}"].get("locality", "") for n in (1, 2, 3)] == ["", "", "by the river"]
+
+
+def test_ids_that_come_twice_keep_the_first_record(tmp_path, caplog):
+    records = [*RECORDS, record(1, "Selaginellaceae", catalogNumber="99999999")]
+    found = find(tmp_path, symbiota(tmp_path, records=records))
+    assert len(found) == 20
+    assert "99999999" not in {request.fields["specimen_id"] for request in found}
+    assert "1 records have the id of an earlier one" in caplog.text
+
+
+def test_pictures_without_an_extension_are_taken_from_the_core(tmp_path):
+    records = [
+        row | {"associatedMedia": f"https://img.example/{row['id']}a.jpg | https://img.example/{row['id']}b.jpg"}
+        for row in RECORDS
+    ]
+    found = find(tmp_path, write_archive(tmp_path / "a.zip", occurrences(records)))
+    assert len(found) == 40
+
+
+def test_the_sample_depends_on_the_seed_and_not_on_the_order(tmp_path):
+    classes = {name: chosen | {"images": 4} for name, chosen in CLASSES.items()}
+    forward = find(tmp_path / "1", symbiota(tmp_path), classes=classes)
+    backward = find(tmp_path / "2", symbiota(tmp_path, PICTURES[::-1], RECORDS[::-1]), classes=classes)
+    other = find(tmp_path / "3", symbiota(tmp_path), classes=classes, seed=2)
+    assert [len([r for r in forward if r.fields["label"] == name]) for name in CLASSES] == [4, 4]
+    assert forward == backward
+    assert {r.image_id for r in forward} != {r.image_id for r in other}
+
+
+def test_too_few_pictures_are_said_with_the_way_out(tmp_path):
+    classes = {name: chosen | {"images": 11} for name, chosen in CLASSES.items()}
+    with pytest.raises(UserError) as error:
+        find(
+            tmp_path,
+            symbiota(tmp_path, [picture(n, rights="all mine", UsageTerms="") for n in (1, 3)] + PICTURES[3:]),
+            classes=classes,
+            licences=["CC-BY"],
+        )
+    assert "class 'clubmoss': 11 images are asked for and 8 exist (left out: 2 under all mine" in str(error.value)
+    assert "ask for fewer (`images`) or allow more licences (`licences`)" in str(error.value)
+
+
+def test_fields_stay_text_whatever_they_hold(tmp_path):
+    hostile = "<script>alert(1)</script>"
+    records = [
+        record(1, recordedBy=hostile, locality="x" * 50_000, catalogNumber="../../../etc/passwd"),
+        record(3, recordedBy='=cmd("/c calc")!A0', catalogNumber="\x1b[2J"),
+    ]
+    records += [record(2, "Selaginellaceae", catalogNumber="zero\u202e\u2028width\x00")]
+    found = find(tmp_path, symbiota(tmp_path, records=records))
+    assert {request.fields["recordedBy"] for request in found} == {hostile, '=cmd("/c calc")!A0', "A. Núñez"}
+    assert max(len(str(value)) for request in found for value in request.fields.values()) <= 1000
+    for request in found:
+        assert all(part.strip(".") and part.isprintable() for part in request.image_id.split("/")), request.image_id
+        assert request.image_id.count("/") == 1
+        assert all(str(value).isprintable() or "\u202e" in str(value) for value in request.fields.values())
+
+
+def test_an_archive_is_fetched_once_and_a_killed_run_goes_on(tmp_path, services):
+    path = symbiota(tmp_path)
+    services.store(files={"a.zip": str(path)})
+    address = "https://portal.example.org/a.zip"
+    services.faults(next={"/portal.example.org/a.zip": ["503", "reset"]})
+    assert len(find(tmp_path / "w", address, services)) == 20
+    assert len(find(tmp_path / "w", address, services)) == 20
+    assert len(find(tmp_path / "w", address, services, seed=2)) == 20
+    assert services.counters()["requests"] == {"/portal.example.org/a.zip": 3}
+
+
+def test_an_html_page_in_place_of_an_archive_is_named(tmp_path, services):
+    services.store(files={"a.zip": str(symbiota(tmp_path))})
+    services.faults(always={"/portal.example.org/a.zip": "html"})
+    with pytest.raises(UserError, match="answered with an HTML page, not the file"):
+        find(tmp_path / "w", "https://portal.example.org/a.zip", services)
+    services.reset()
+    services.store(files={"a.zip": str(symbiota(tmp_path))})
+    assert len(find(tmp_path / "w", "https://portal.example.org/a.zip", services)) == 20
+
+
+def test_another_kind_of_file_in_place_of_an_archive_is_named(tmp_path, services):
+    (tmp_path / "busy").write_text("we are busy, come again")
+    services.store(files={"a.zip": str(tmp_path / "busy")})
+    with pytest.raises(UserError, match="answered with another kind of file"):
+        find(tmp_path / "w", "https://portal.example.org/a.zip", services)
+
+
+def test_memory_does_not_grow_with_records_or_pictures(tmp_path):
+    peaks = []
+    for number in (500, 4_000):
+        records = [record(n, "Lycopodiaceae" if n % 2 else "Selaginellaceae") for n in range(number)]
+        path = symbiota(tmp_path, [picture(n) for n in range(number)], records)
+        del records
+        tracemalloc.start()
+        assert (
+            len(find(tmp_path / str(number), path, classes={k: v | {"images": 50} for k, v in CLASSES.items()})) == 100
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1e6
+
+
+def test_a_descriptor_that_cannot_be_unpacked_is_one_sentence(tmp_path):
+    path = write_archive(tmp_path / "archive.zip", occurrences(RECORDS))
+    data = bytearray(path.read_bytes())
+    data[data.find(b"meta.xml") + len("meta.xml")] = 0xFF  # a kind of block that deflate does not have
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is no Darwin Core Archive"):
+        find(tmp_path, path)
+
+
+@pytest.mark.parametrize("change", ['encoding="hex"', 'fieldsTerminatedBy="&#10;"', 'fieldsTerminatedBy="&#13;"'])
+def test_a_descriptor_that_asks_for_what_csv_cannot_read_is_one_sentence(tmp_path, change):
+    meta = f'<archive><core rowType="Occurrence" {change}><files><location>x</location></files></core></archive>'
+    path = write_archive(tmp_path / "archive.zip", occurrences(RECORDS), meta=meta)
+    with pytest.raises(UserError, match=r"meta\.xml .* cannot be used"):
+        find(tmp_path, path)

@@ -1,0 +1,154 @@
+import bz2
+import json
+import tracemalloc
+
+import pytest
+
+from sheetlens.common.barcodes import normalise
+from sheetlens.common.errors import UserError
+from sheetlens.common.files import write_table
+from sheetlens.config import Records
+from sheetlens.fetch.listing import LISTING
+from sheetlens.fetch.records import specimen_records as records
+from tests.conftest import sheetlens
+from tests.services.archives import occurrences, write_archive
+
+
+def row(barcode, **changes):
+    return LISTING | {"image_id": f"{barcode}.jpg", "specimen_id": barcode, "label": "fern", "status": "ok"} | changes
+
+
+def join(path, rows, **settings):
+    return list(records.join(rows, Records(path=str(path), **settings)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("00068526", "68526.0"),
+        ("00068526", "68526"),
+        ("US 00068526", "us00068526"),
+        ("K000123456", "k-123456"),
+        ("0", "000"),
+    ],
+)
+def test_spellings_of_one_barcode_are_the_same(one, other):
+    assert normalise(one) == normalise(other) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("68526", "68527"), ("US68526", "68526"), ("685260", "68526.0"), ("68526.5", "68526")]
+)
+def test_other_barcodes_stay_apart(one, other):
+    assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_a_table_of_your_own_fills_what_the_source_left_empty(tmp_path, ending, caplog):
+    import pandas as pd
+
+    caplog.set_level("INFO")
+    table = pd.DataFrame(
+        {
+            "Barcode": [68526.0, 7.0, 68526.0],
+            "Collector": ["Núñez", "Ek", "a later one"],
+            "eventDate": ["1901", "", ""],
+            "Cabinet": ["A-12", "B-3", ""],
+            "family": ["Ferns", None, ""],
+        }
+    )
+    write_table(tmp_path / f"mine.{ending}", table)
+    rows = [row("00068526"), row("00000007", storageLocation="old", recordedBy="kept"), row("999")]
+    columns = {"recordedBy": "collector", "storageLocation": "Cabinet"}
+    first, second, third = join(tmp_path / f"mine.{ending}", rows, barcode="barcode", columns=columns)
+    expected = {"recordedBy": "Núñez", "eventDate": "1901", "storageLocation": "A-12", "family": "Ferns"}
+    assert first == rows[0] | expected
+    assert (second["recordedBy"], second["storageLocation"], second["family"]) == ("kept", "B-3", "")
+    assert third == row("999")
+    assert "2 of 3 images have a record" in caplog.text
+    assert "1 of 3 images have no record" in caplog.text
+    assert "1 records have the barcode of an earlier one" in caplog.text
+
+
+def test_a_darwin_core_archive_and_its_storage_location_join(tmp_path):
+    core = occurrences([{"id": "1", "catalogNumber": "00000007", "recordedBy": "Ek", "storageLocation": "B-3"}])
+    found = join(write_archive(tmp_path / "backup.zip", core), [row("7")])[0]
+    assert (found["recordedBy"], found["storageLocation"], found["specimen_id"]) == ("Ek", "B-3", "7")
+
+
+def test_shards_of_the_smithsonian_join(tmp_path):
+    identifier = [{"label": "Barcode", "content": "00000007"}]
+    record = {"content": {"freetext": {"identifier": identifier, "name": [{"label": "Collector", "content": "Ek"}]}}}
+    (tmp_path / "00.txt.bz2").write_bytes(bz2.compress((json.dumps(record) + "\n").encode()))
+    assert join(tmp_path, [row("00000007")])[0]["recordedBy"] == "Ek"
+
+
+def test_one_pass_makes_a_small_table_that_joins(tmp_path):
+    shards = tmp_path / "NMNHBOTANY"
+    shards.mkdir()
+    for shard in ("00", "ff"):
+        lines = ""
+        for number in (int(shard, 16), 1000 + int(shard, 16)):
+            identifier = [{"label": "Barcode", "content": f"{number:08d}"}]
+            free = {"identifier": identifier, "name": [{"label": "Collector", "content": f"Ek {number}"}]}
+            lines += json.dumps({"content": {"freetext": free}}) + "\n"
+        (shards / f"{shard}.txt.bz2").write_bytes(bz2.compress(lines.encode()))
+    (tmp_path / "wanted.csv").write_text("barcode\n255.0\n1000\n7\n")
+    result = sheetlens(
+        "extract-records", shards, "--wanted", tmp_path / "wanted.csv", "--output", tmp_path / "small.parquet"
+    )
+    assert "2 records in" in result.stderr
+    found = join(tmp_path / "small.parquet", [row("00000255"), row("00001000"), row("00000007")])
+    assert [one["recordedBy"] for one in found] == ["Ek 255", "Ek 1000", ""]
+
+
+def test_a_class_may_come_from_the_record(tmp_path):
+    (tmp_path / "mine.csv").write_text("catalogNumber,family\n1,Lycopodiaceae\n2,Selaginellaceae\n3,\n")
+    rows = [row("01", label=""), row("02", label="given"), row("03", label="")]
+    rows.append(row("04", label="", status="refused", reason="broken"))
+    found = join(tmp_path / "mine.csv", rows, label="family")
+    assert [(one["label"], one["status"], one["reason"]) for one in found] == [
+        ("Lycopodiaceae", "ok", ""),
+        ("given", "ok", ""),
+        ("", "refused", records.UNLABELLED),
+        ("", "refused", "broken"),
+    ]
+
+
+def test_fields_of_records_stay_text(tmp_path):
+    (tmp_path / "mine.csv").write_text(f'catalogNumber,locality\n1,"<script>\nalert(1)</script>{"x" * 5000}"\n')
+    place = join(tmp_path / "mine.csv", [row("1")])[0]["locality"]
+    assert place.startswith("<script> alert(1)</script>x")
+    assert len(place) == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "sentence"),
+    [
+        ("a,b\n1,2\n", {}, "has no column 'catalogNumber'; its columns are a, b"),
+        ("catalogNumber\n1\n", {"columns": {"storageLocation": "Cabinet"}}, "has no column 'Cabinet'"),
+        ("catalogNumber\n1\n", {"label": "family"}, "has no column 'family'"),
+        ("", {}, "cannot be read"),
+        (None, {}, "cannot be read"),
+    ],
+)
+def test_a_table_that_will_not_do_is_named(tmp_path, text, settings, sentence):
+    if text is not None:
+        (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(UserError) as error:
+        join(tmp_path / "mine.csv", [row("1")], **settings)
+    assert sentence in str(error.value)
+
+
+def test_memory_does_not_grow_with_records_or_images(tmp_path):
+    peaks = []
+    for number in (1_000, 20_000):
+        (tmp_path / "mine.csv").write_text(
+            "catalogNumber,locality\n" + "".join(f"{n},{'y' * 100}\n" for n in range(number))
+        )
+        tracemalloc.start()
+        joined = records.join((row(str(n)) for n in range(number)), Records(path=str(tmp_path / "mine.csv")))
+        assert sum(len(one["locality"]) == 100 for one in joined) == number
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1e6

@@ -1,0 +1,158 @@
+"""Archives that nobody vouches for."""
+
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from sheetlens.common.errors import UserError
+from sheetlens.fetch import unpack as unpacking
+from sheetlens.fetch.content_checks import BrokenImageError
+from sheetlens.fetch.unpack import check_archive, unpack
+from tests.services.plain import bomb, picture
+
+
+def tar(path, members, mode="w:gz"):
+    with tarfile.open(path, mode) as archive:
+        for name, body, *changes in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            for key, value in dict(changes).items():
+                setattr(info, key, value)
+            archive.addfile(info, io.BytesIO(body))
+    return path
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, body, *changes in members:
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            for key, value in dict(changes).items():
+                setattr(info, key, value)
+            archive.writestr(info, body)
+    return path
+
+
+def run(path, folder, largest=10**6):
+    return {member.name: member for member in unpack(path, folder, largest)}
+
+
+@pytest.mark.parametrize("write", [tar, zipped])
+def test_pictures_come_out_and_everything_is_told(tmp_path, write):
+    members = [
+        ("sheets/a.jpg", picture("a")), ("sheets/deep/a.jpg", picture("deep")), ("loose.JPG", picture("loose")),
+        ("other/a.jpg", picture("other")), ("sheets/notes.txt", b"remember"), ("sheets/broken.jpg", b"no picture"),
+        ("sheets/cut.jpg", picture("cut")[:900]), ("sheets/large.jpg", bytes(2 * 10**6)), ("sheets/bomb.png", bomb()),
+    ]  # fmt: skip
+    found = run(write(tmp_path / "archive", members), tmp_path / "out")
+    kept = {name: member.path.read_bytes() for name, member in found.items() if member.path}
+    assert kept == {
+        "a.jpg": picture("a"), "deep/a.jpg": picture("deep"), "loose.JPG": picture("loose"),
+        "other/a.jpg": picture("other"),
+    }  # fmt: skip
+    reasons = {name: member.refused for name, member in found.items() if member.refused}
+    assert reasons.pop("sheets/bomb.png").endswith("megapixels")
+    assert reasons.pop("sheets/cut.jpg").startswith("broken image")
+    assert reasons == {
+        "sheets/notes.txt": "no picture by its name",
+        "sheets/broken.jpg": "no image that can be read",
+        "sheets/large.jpg": "larger than the limit of 1,000,000 bytes",
+    }
+    assert {path for path in (tmp_path / "out").rglob("*") if path.is_file()} == {
+        member.path for member in found.values() if member.path
+    }
+
+
+@pytest.mark.parametrize("write", [tar, zipped])
+def test_nothing_is_written_outside_the_folder(tmp_path, write):
+    names = ["../out.jpg", "/tmp/out.jpg", "a/../../out.jpg", "..\\out.jpg", "a/.ssh/keys.jpg", "a/line\nbreak.jpg"]
+    before = set(tmp_path.rglob("*"))
+    found = run(write(tmp_path / "archive", [(name, picture("x")) for name in names]), tmp_path / "out")
+    assert len(found) == len(names)
+    assert all(member.refused for member in found.values())
+    assert {path for path in set(tmp_path.rglob("*")) - before if path.is_file()} == {tmp_path / "archive"}
+
+
+def test_links_and_devices_are_no_pictures(tmp_path):
+    kinds = {"symlink": tarfile.SYMTYPE, "link": tarfile.LNKTYPE, "fifo": tarfile.FIFOTYPE, "device": tarfile.CHRTYPE}
+    members = [(f"{name}.jpg", b"", ("type", kind), ("linkname", "/etc/passwd")) for name, kind in kinds.items()]
+    found = run(tar(tmp_path / "tar", members), tmp_path / "out")
+    assert {member.refused for member in found.values()} == {"a link or device"}
+    link = ("link.jpg", b"/etc/passwd", ("external_attr", (stat.S_IFLNK | 0o777) << 16), ("create_system", 3))
+    assert run(zipped(tmp_path / "zip", [link]), tmp_path / "out")["link.jpg"].refused == "a link or device"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("write", [tar, zipped])
+def test_what_unpacks_beyond_bounds_is_stopped(tmp_path, write, monkeypatch):
+    monkeypatch.setattr(unpacking, "LEAST", 10**6)
+    path = write(tmp_path / "archive", [(f"{number}.jpg", bytes(10**6)) for number in range(50)])
+    with pytest.raises(UserError, match="unpacks to more than"):
+        run(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("write", [tar, zipped])
+def test_an_archive_of_endlessly_many_members_is_stopped(tmp_path, write, monkeypatch):
+    monkeypatch.setattr(unpacking, "MEMBERS", 3)
+    path = write(tmp_path / "archive", [(f"{number}.txt", b"") for number in range(4)])
+    with pytest.raises(UserError, match="more than 3 members"):
+        run(path, tmp_path / "out")
+
+
+def test_a_header_of_absurd_size_is_not_read(tmp_path):
+    path = tar(tmp_path / "tar", [("header", bytes(2**21), ("type", tarfile.XHDTYPE))])
+    with pytest.raises(UserError, match="a header of absurd size"):
+        run(path, tmp_path / "out")
+
+
+def test_a_broken_archive_is_named(tmp_path):
+    path = tar(tmp_path / "tar", [(f"{number}.jpg", picture(str(number))) for number in range(30)])
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(UserError, match=r"is broken .*delete it and run the same command again"):
+        run(path, tmp_path / "out")
+
+
+def test_what_is_no_archive_is_told_from_one(tmp_path):
+    check_archive(tar(tmp_path / "tar", [("a.jpg", picture("a"))]))
+    check_archive(zipped(tmp_path / "zip", [("a.jpg", picture("a"))]))
+    (tmp_path / "page").write_bytes(b"<html>")
+    with pytest.raises(BrokenImageError, match="no archive"):
+        check_archive(tmp_path / "page")
+
+
+def test_unpacking_again_gives_the_same(tmp_path):
+    path = tar(tmp_path / "tar", [("x/a.jpg", picture("a")), ("y/a.jpg", picture("b"))])
+    assert run(path, tmp_path / "out") == run(path, tmp_path / "out")
+
+
+def bad_deflate(data: bytearray) -> None:
+    data[30 + len("sheets/a.jpg")] = 0xFF  # a kind of block that there is not
+
+
+def before_the_start(data: bytearray) -> None:
+    data[-6] += 10  # the end says that the directory lies further on: so the first member lies at -10
+
+
+@pytest.mark.parametrize("harm", [bad_deflate, before_the_start])
+def test_a_broken_zip_is_one_sentence(tmp_path, harm):
+    path = zipped(tmp_path / "archive.zip", [("sheets/a.jpg", picture("a"))])
+    data = bytearray(path.read_bytes())
+    harm(data)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is broken"):
+        run(path, tmp_path / "out")
+
+
+def test_a_zip_with_broken_lzma_is_one_sentence(tmp_path):
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("sheets/a.jpg", picture("a"))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 50] = bytes(50)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="is broken"):
+        run(path, tmp_path / "out")

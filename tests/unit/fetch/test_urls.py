@@ -1,0 +1,121 @@
+import hashlib
+
+import pandas as pd
+import pytest
+
+from sheetlens.common.errors import UserError
+from sheetlens.common.files import read_table
+from sheetlens.config import UrlsSource
+from sheetlens.fetch import remote
+from sheetlens.fetch.listing import LISTING
+from tests.services.plain import picture
+
+
+def fetch(services, folder, table, columns=None, **changes):
+    source = UrlsSource(table=str(table), columns=columns or {})
+    settings = services.settings(**changes)
+    remote.fetch("urls", source, settings, folder / "originals", folder / "listing.parquet")
+    return read_table(folder / "listing.parquet").set_index("image_id")
+
+
+def write(folder, rows, suffix):
+    path = folder / f"table{suffix}"
+    if suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+    else:
+        pd.DataFrame(rows).to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_each_kind_of_table_gives_the_same_listing(services, tmp_path, suffix):
+    rows = [
+        {"accessURI": services.url(f"/images/{name}.jpg"), "genus": label, "sha256": digest, "locality": place}
+        for name, label, digest, place in [
+            ("a", "Huperzia", hashlib.sha256(picture("a.jpg")).hexdigest(), 'near "Rio",\nby the <i>road</i>'),
+            ("b", "Selaginella", "", None),
+        ]
+    ]
+    table = write(tmp_path, rows, suffix)
+    found = fetch(services, tmp_path, table, {"url": "accessURI", "label": "genus"})
+    assert [found.index.name, *found.columns] == list(LISTING)
+    assert found["status"].tolist() == ["ok", "ok"]
+    row = found.iloc[0]
+    assert found.index[0].startswith("Huperzia/a-") and found.index[0].endswith(".jpg")
+    assert (row["label"], row["locality"]) == ("Huperzia", 'near "Rio",\nby the <i>road</i>')
+    assert (row["route"], row["source_url"]) == ("urls", services.url("/images/a.jpg"))
+    assert row["specimen_id"] == found.index[0].removeprefix("Huperzia/").removesuffix(".jpg")
+    sums = (tmp_path / "originals/SHA256SUMS").read_text()
+    assert sums.splitlines()[0] == f"{row['sha256']}  {found.index[0]}"
+    assert sums.count("\n") == 2
+
+
+def test_each_bad_row_is_refused_with_its_reason(services, tmp_path):
+    good = services.url("/images/a.jpg")
+    lines = [
+        "url,label,image_id,bytes,licence,licence_asserted",
+        f"{good},fern,good.jpg,,https://creativecommons.org/publicdomain/zero/1.0/,",
+        f"{good},,no label.jpg,,,",
+        f"{good},fern,size.jpg,many,,",
+        f"{good},fern,cells.jpg,,CC0-1.0,yes,too,many",
+        ",fern,empty.jpg,,,",
+        f"{good},fern,../../outside.jpg,,,",
+        f"{good},fern,good.jpg,,,",
+        f"{good},fern,\udce9.jpg,,,",
+    ]
+    (tmp_path / "t.csv").write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    found = fetch(services, tmp_path, tmp_path / "t.csv")
+    assert len(found) == 8
+    assert found.loc["good.jpg", ["status", "licence", "licence_asserted"]].tolist() == ["ok", "CC0-1.0", True]
+    reasons = found.loc[found["status"] == "refused", "reason"].to_dict()
+    assert reasons["no label.jpg"] == "the row has no label"
+    assert reasons["size.jpg"] == "`bytes` is no number: 'many'"
+    assert reasons["cells.jpg"] == "the row has more cells than the table has columns"
+    assert "only http and https" in reasons["empty.jpg"]
+    assert "would lead out" in reasons["../../outside.jpg"]
+    assert reasons["good.jpg#7"] == "a second row of its image_id"
+    assert services.counters()["requests"] == {"/images/a.jpg": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "sentence"),
+    [
+        ("address,label\nx,y\n", {}, "has no column 'url'; its columns are address, label"),
+        ("url,label\nx,y\n", {"label": "genus"}, "has no column 'genus'"),
+        ("url,label\nx,y\n", {"colour": "url"}, "cannot give 'colour'"),
+    ],
+)
+def test_a_table_that_lacks_something_is_named(services, tmp_path, text, columns, sentence):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        fetch(services, tmp_path, tmp_path / "t.csv", columns)
+    with pytest.raises(UserError, match="cannot be read"):
+        fetch(services, tmp_path, tmp_path / "none.csv")
+
+
+def test_a_picture_under_another_licence_is_refused(services, tmp_path):
+    stated = {"free": "https://creativecommons.org/publicdomain/zero/1.0/", "nc": "CC BY-NC 4.0", "default": "CC BY-NC"}
+    rows = [
+        {"url": services.url(f"/images/{name}.jpg"), "label": "fern", "image_id": f"{name}.jpg", "licence": licence}
+        for name, licence in stated.items()
+    ]
+    source = UrlsSource(table=str(write(tmp_path, rows, ".csv")), licences=("CC0", "CC-BY"))
+    remote.fetch("urls", source, services.settings(), tmp_path / "originals", tmp_path / "listing.parquet")
+    found = read_table(tmp_path / "listing.parquet").set_index("image_id")
+    assert found["status"].to_dict() == {"free.jpg": "ok", "nc.jpg": "refused", "default.jpg": "refused"}
+    assert found["reason"]["nc.jpg"] == "its licence is none of those wanted: CC-BY-NC-4.0"
+    assert found["reason"]["default.jpg"] == "nobody asserted a licence"
+    assert services.counters()["requests"] == {"/images/free.jpg": 1}
+
+
+def test_too_many_missing_files_stop_the_step_and_the_next_run_goes_on(services, tmp_path):
+    rows = [{"url": services.url(f"/images/{number}.jpg"), "label": "fern"} for number in range(10)]
+    table = write(tmp_path, rows, ".csv")
+    services.faults(always={"/images/3.jpg": "503", "/images/4.jpg": "404"})
+    with pytest.raises(UserError, match=r"class 'fern' lacks 1 of 10 files, for instance because: .*503.*5 % that may"):
+        fetch(services, tmp_path, table, attempts=2)
+    assert not (tmp_path / "listing.parquet").exists()
+    assert fetch(services, tmp_path, table, attempts=2, missing=0.1)["status"].value_counts()["ok"] == 8
+    services.faults(always={"/images/3.jpg": ""})
+    assert fetch(services, tmp_path, table)["status"].value_counts()["ok"] == 9
+    assert services.counters()["requests"]["/images/1.jpg"] == 1

@@ -1,0 +1,1 @@
+"""What may be wrong with a data set or a model; each audit writes one finding."""

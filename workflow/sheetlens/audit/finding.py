@@ -1,0 +1,47 @@
+"""Audits: what may be wrong with a data set or a model, each with a number and what to do about it."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sheetlens.common import files
+from sheetlens.common.tables import class_names
+
+Severity = Literal["ok", "note", "alarm"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one audit found.
+
+    `severity` is "ok" (nothing found), "note" (worth knowing) or "alarm" (do not use the result before you
+    have looked); `sentence` says what was found, `advice` what to do; `numbers` holds what they rest on
+    and `files` names the products, relative to the project's folder, that hold the rest.
+    """
+
+    audit: str
+    severity: Severity
+    sentence: str
+    advice: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write the finding as JSON."""
+        files.write_json(path, asdict(self))
+
+
+def read_finding(path: Path) -> Finding:
+    """Read a finding that `Finding.write` wrote."""
+    return Finding(**files.read_json(path))
+
+
+def read_scores(predictions: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    """Probabilities, shape (n, classes), and the classes on the labels as numbers, shape (n,)."""
+    classes = class_names(predictions)
+    own = pd.Categorical(predictions["label"], categories=classes).codes.astype(int)
+    return predictions[[f"probability_{name}" for name in classes]].to_numpy(np.float64), own

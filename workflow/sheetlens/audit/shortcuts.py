@@ -1,0 +1,149 @@
+"""Can the class be told without looking at the plant? The imaging set-up first, then every baseline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sheetlens.audit.baselines import BASELINES, MAJORITY
+from sheetlens.audit.finding import Finding, read_scores
+from sheetlens.common import files
+from sheetlens.config import Audit
+from sheetlens.statistics.significance import area, combine_p, held_out, holm, paired_gain, permutation_p
+
+IMAGING = ("imaging set-up", "border strip")  # neither sees the plant, the paper or the label
+WIDE = 0.2  # an interval of a gain this wide or wider says little
+
+
+def read_baselines(paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """The tables of `predict_baselines` by file name without ending, such as "random-1"."""
+    return {path.stem: files.read_table(path) for path in paths}
+
+
+def above_chance(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """For each baseline: accuracy and ROC area on unseen sheets, mean over the splits, and one p against chance."""
+    result: dict[str, dict[str, Any]] = {}
+    for name in BASELINES:
+        unseen = [held_out(table[table["baseline"] == name]) for table in tables.values()]
+        scores = [(*read_scores(sheets), len(sheets)) for sheets in unseen if len(sheets)]
+        result[name] = {
+            "accuracy": float(np.mean([(probs.argmax(axis=1) == truth).mean() for probs, truth, _ in scores])),
+            "area": float(np.mean([area(probs, truth) for probs, truth, _ in scores])),
+            "p": 1.0 if name == MAJORITY else combine_p([permutation_p(probs, truth) for probs, truth, _ in scores]),
+            "sheets": [count for *_, count in scores],
+        }
+    return result
+
+
+def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
+    """Alarm where the way a sheet was photographed tells its class.
+
+    Only views that cannot hold the plant, the paper or the label raise it. Both are tested against chance
+    (Holm), so that without any shortcut it sounds in at most a share `settings.level` of the data sets; and
+    the ROC area must reach `settings.area`, so that a trifle in a large data set stays a note.
+    """
+    chance = {name: values for name, values in above_chance(tables).items() if name in IMAGING}
+    adjusted = holm({name: values["p"] for name, values in chance.items()})
+    for name, values in chance.items():
+        values["p_adjusted"] = adjusted[name]
+    told = {name: values for name, values in chance.items() if values["p_adjusted"] < settings.level}
+    loud = {name: values for name, values in told.items() if values["area"] >= settings.area}
+    numbers = {"level": settings.level, "area_for_alarm": settings.area, "baselines": chance}
+    best = max(chance, key=lambda name: (name in told, chance[name]["area"]))
+    share = f"{100 * chance[best]['accuracy']:.0f} % of unseen sheets (p = {chance[best]['p_adjusted']:.4f})"
+    if loud:
+        return Finding(
+            "imaging set-up",
+            "alarm",
+            f"The class can be told from how the sheets were photographed: the {best} alone names {share} rightly.",
+            "Photograph both classes with the same camera, light and settings, or choose sheets so that each"
+            " set-up has as many of each class. Until then no accuracy here says that the network reads the plant."
+            " Look at the border first: if it shows paper and not the table, browned paper may speak there.",
+            numbers,
+        )
+    if told:
+        return Finding(
+            "imaging set-up",
+            "note",
+            f"The {best} says a little about the class: it names {share} rightly.",
+            "Too little to explain the network's answers. Keep the set-up the same for both classes all the same.",
+            numbers,
+        )
+    return Finding(
+        "imaging set-up",
+        "ok",
+        "Neither size, format and camera nor the border of the pictures tell the class better than chance.",
+        "Nothing to do. A set-up that leaves no trace in the file or at the border would not be found here.",
+        numbers,
+    )
+
+
+def audit_shortcuts(
+    tables: dict[str, pd.DataFrame], networks: dict[str, pd.DataFrame], confidence: float, settings: Audit
+) -> Finding:
+    """The network's gain over every baseline on the same test sheets; alarm where one comes as far as it.
+
+    `networks` holds the network's predictions by the same names as `tables`. A baseline is an alarm when it tells
+    the class better than chance and the interval of the network's gain over it reaches to 0.
+    """
+    chance = above_chance(tables)
+    adjusted = holm({name: values["p"] for name, values in chance.items() if name != MAJORITY})
+    rows: dict[str, dict[str, Any]] = {}
+    right = pd.concat([_right(table) for table in networks.values()], keys=list(networks))
+    for name in BASELINES:
+        other = pd.concat([_right(table[table["baseline"] == name]) for table in tables.values()], keys=list(tables))
+        both = right.to_frame("network").join(other.rename("baseline"), how="inner").astype(float).reset_index()
+        tests = both[["image_id"]].assign(gain=both["network"] - both["baseline"])
+        rows[name] = {
+            "accuracy": float(both["baseline"].mean()),
+            **paired_gain(tests, confidence),
+            "p_adjusted": adjusted.get(name, 1.0),
+            "area": chance[name]["area"],
+        }
+    network = float(right.mean())
+    numbers = {"network": network, "confidence": confidence, "tests": len(right), "baselines": rows}
+    return _judge(rows, network, numbers, settings)
+
+
+def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, Any], settings: Audit) -> Finding:
+    telling = {name: row for name, row in rows.items() if row["p_adjusted"] < settings.level}
+    level = [name for name, row in telling.items() if row["low"] <= 0]
+    best = max(telling or rows, key=lambda name: rows[name]["accuracy"])
+    score = f"{100 * rows[best]['accuracy']:.1f} %"
+    gain = f"{100 * rows[best]['gain']:.1f} points ({100 * rows[best]['low']:.1f} to {100 * rows[best]['high']:.1f})"
+    told = f"the best of the cheap models, {best}, is right for {score}, the network for {100 * network:.1f} %"
+    few = rows[best]["high"] - rows[best]["low"] > WIDE
+    if level:
+        return Finding(
+            "shortcut baselines",
+            "alarm",
+            f"The network is not shown to be better than a model that cannot see the plant: {told}.",
+            "Do not say that the network reads the plant. Look at what the cheap model sees, even it out between"
+            f" the classes and train again{'; or test more sheets, these are too few to tell' * few}.",
+            numbers,
+        )
+    if telling:
+        return Finding(
+            "shortcut baselines",
+            "note",
+            f"Part of the answer is there without the plant: {told}. The gain is {gain}.",
+            "Report the gain beside the accuracy. Colours of paper and label may belong to the question (browning)"
+            " or not: decide which.",
+            numbers,
+        )
+    return Finding(
+        "shortcut baselines",
+        "ok",
+        f"No cheap model tells the class better than chance, the network is right for {100 * network:.1f} %.",
+        "Nothing to do.",
+        numbers,
+    )
+
+
+def _right(table: pd.DataFrame) -> pd.Series:
+    """Whether each test sheet got the answer on its label, by image_id."""
+    tested = table[table["part"] == "test"].set_index("image_id")
+    probabilities, truth = read_scores(tested)
+    return pd.Series(probabilities.argmax(axis=1) == truth, index=tested.index)

@@ -1,0 +1,1 @@
+"""The commands that the rules call, one module for each phase."""

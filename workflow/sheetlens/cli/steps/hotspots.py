@@ -1,0 +1,55 @@
+"""Commands that put a model's answers to use in a collection."""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.config import Records
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--predictions", type=FILE, required=True, help="Table of a model's answers (.parquet, .csv).")
+@click.option("--model", type=FOLDER, required=True, help="Folder of the model that gave them: how often it errs.")
+@click.option(
+    "--records",
+    type=Section(Records),
+    multiple=True,
+    help="Specimen records to join, as the config's section `records`; several fill one another's gaps.",
+)
+@click.option("--label", default="stained", show_default=True, help="The model's class of treated sheets.")
+@click.option("--tests", default=20, show_default=True, help="Number of cabinets that can be tested.")
+@click.option("--output", type=PATH, required=True, help="Folder to write.")
+def hotspots(
+    predictions: Path, model: Path, records: tuple[Records, ...], label: str, tests: int, output: Path
+) -> None:
+    """Rank cabinets, taxa, collectors, decades and places by their treated sheets; plan tests; print labels."""
+    from sheetlens.hotspots.ranking import write_hotspots
+
+    values = write_hotspots(predictions, model, records, label, tests, output)
+    log.info("%d cabinets ranked, %d sheets on the hazard list", values["groups"]["cabinet"], values["hazards"])
+    log.info("%s", values["warning"])
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["determinations", "flags"]))
+@click.option("--predictions", type=FILE, required=True, help="Table of a model's answers (.parquet, .csv).")
+@click.option("--model", type=FOLDER, required=True, help="Folder of the model, with model.json.")
+@click.option("--boxes", type=FILE, help="Table of boxes around stains: image_id, xFrac, yFrac, widthFrac, heightFrac.")
+@click.option("--label", default="stained", show_default=True, help="The model's class of treated sheets, for flags.")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Day of the answers.")
+@click.option(
+    "--output", type=PATH, required=True, help="Darwin Core Archive to write (.zip); beside it a .csv for Symbiota."
+)
+def annotate(
+    kind: str, predictions: Path, model: Path, boxes: Path | None, label: str, day: datetime, output: Path
+) -> None:
+    """Write answers as Darwin Core: determinations (classes are taxa) or flags (classes are stained and not)."""
+    from sheetlens.hotspots.darwin_core_export import write_annotations
+
+    number = write_annotations(predictions, model, kind, day.date(), output, boxes, label)
+    log.info("%d specimens in %s", number, output)

@@ -1,0 +1,1 @@
+"""Model card, datasheet, REFORMS checklist and RO-Crate of a study."""

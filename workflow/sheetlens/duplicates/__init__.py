@@ -1,0 +1,1 @@
+"""The same sheet twice: signatures of pictures, and the search for pairs."""

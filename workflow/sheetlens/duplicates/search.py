@@ -1,0 +1,76 @@
+"""Find the same sheet twice: the same file, the same pixels, or another photograph of the same sheet."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sheetlens.common import files
+from sheetlens.duplicates.alignment import similarity
+from sheetlens.duplicates.signatures import brightness, close_pairs, make_signatures
+from sheetlens.prepare.image_set import open_pack
+
+EXACT_FILE, EXACT_PIXELS, NEAR = "exact file", "exact pixels", "near"
+COLUMNS = ("first", "second", "kind", "distance", "similarity", "labels_differ")
+SAME = 0.7  # least similarity: photographs of one sheet have 0.8 and more, of two sheets less than 0.65
+Reporter = Callable[[str], Callable[[int, int], None]]  # see progress.reporter
+
+
+def find_duplicates(
+    pixels: Path, index: Path, progress: Reporter = lambda what: lambda done, total: None
+) -> pd.DataFrame:
+    """Pairs of sheets of an image set that are the same, within and across classes.
+
+    One row per pair, sorted: first and second (image_ids, first < second), kind ("exact file": same bytes,
+    "exact pixels": same picture in another file, "near": the same sheet photographed or saved again), distance
+    (bits of 127 in which the signatures differ), similarity (correlation of detail after alignment, at most 1),
+    labels_differ (bool).
+    Sheets that are exactly the same are each paired with the first of them only, and that one stands for
+    them in the search for near ones; so the rows grow with the sheets, and connected sheets stay connected.
+    `progress` makes a function to report with from the name of a step.
+    """
+    sheets = files.read_table(index).sort_values("image_id", ignore_index=True)
+    pack = open_pack(pixels)
+    files_alike = _with_first(sheets, "sha256", EXACT_FILE)
+    distinct = sheets.drop_duplicates("sha256")
+    pixels_alike = _with_first(distinct, "pixels_sha256", EXACT_PIXELS)
+    distinct = distinct.drop_duplicates("pixels_sha256")
+    near = _near(pack, distinct, progress)
+    pairs = pd.concat([files_alike, pixels_alike, near], ignore_index=True)
+    label = sheets.set_index("image_id")["label"]
+    differ = label[pairs["first"]].to_numpy() != label[pairs["second"]].to_numpy()
+    pairs = pairs.assign(labels_differ=differ)[list(COLUMNS)]
+    return pairs.sort_values(["first", "second"], ignore_index=True)
+
+
+def _with_first(sheets: pd.DataFrame, column: str, kind: str) -> pd.DataFrame:
+    """Pair every sheet with the first of those that have the same value in a column."""
+    first = sheets.groupby(column)["image_id"].transform("first")
+    later = sheets["image_id"] != first
+    return pd.DataFrame(
+        {"first": first[later], "second": sheets.loc[later, "image_id"], "kind": kind, "distance": 0, "similarity": 1.0}
+    )
+
+
+def _near(pack: np.ndarray, sheets: pd.DataFrame, progress: Reporter) -> pd.DataFrame:
+    """Candidates by signature, each confirmed on the pixels."""
+    rows = sheets["row"].to_numpy()
+    names = sheets["image_id"].to_numpy()
+    signatures = make_signatures(pack, rows, progress("signatures"))
+    candidates, distances = close_pairs(signatures, progress=progress("bands searched"))
+    report = progress("pairs compared")
+    similarities = np.zeros(len(candidates))
+    for number, (first, second) in enumerate(rows[candidates]):
+        similarities[number] = similarity(brightness(pack[first]), brightness(pack[second]))
+        report(number + 1, len(candidates))
+    same = similarities >= SAME
+    return pd.DataFrame(
+        {
+            "first": names[candidates[same, 0]],
+            "second": names[candidates[same, 1]],
+            "kind": NEAR,
+            "distance": distances[same],
+            "similarity": similarities[same].round(4),
+        }
+    )

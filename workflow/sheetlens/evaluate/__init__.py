@@ -1,0 +1,1 @@
+"""From the test part to numbers: metrics, intervals, the verdict on the reproduction."""

@@ -1,0 +1,194 @@
+"""Read the test part once per model: accuracy, confusion, and what setting aside the least sure brings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sheetlens.common import files
+from sheetlens.common.tables import class_names
+from sheetlens.config import Evaluate, Paper
+from sheetlens.evaluate import sections as evidence
+from sheetlens.evaluate.predictions import Read, confusion_matrix, read_model
+from sheetlens.statistics.comparisons import protocol_gaps
+from sheetlens.statistics.intervals import wilson_interval
+from sheetlens.statistics.selective import risks
+
+LIMITS = ("sd", "low", "high")  # of a mean, in the results table
+CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
+
+
+def rejection_curve(read: Read, fractions: np.ndarray) -> list[float]:
+    """Accuracy of the sheets kept when each fraction (0 to below 1) of the least sure is set aside.
+
+    The paper's Figure 2 e, f. How sure is the highest probability; with two classes the least sure sheets are those
+    nearest 0.5, as in the paper. Of sheets that are equally sure any may be kept: the mean over all choices. At least
+    one sheet is kept.
+    """
+    kept = np.maximum(len(read.truth) - aside_count(len(read.truth), fractions), 1)
+    return [float(value) for value in 1 - risks(read.confidence, read.wrong)[kept - 1]]
+
+
+def aside_count(n: int, fraction: Any) -> Any:
+    """How many of n sheets a fraction is, rounded to the nearest."""
+    return np.floor(np.asarray(fraction) * n + 0.5).astype(int)
+
+
+def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str, Any]:
+    """What we say of one model from its test part; shares are 0 to 1, None where undefined."""
+    n, wrong = len(read.truth), int(read.wrong.sum())
+    kept = n - int(aside_count(n, set_aside))
+    (kept_accuracy,) = rejection_curve(read, np.array([set_aside]))
+    low, high = wilson_interval(1 - wrong / n, n, confidence)
+    kept_low, kept_high = wilson_interval(kept_accuracy, kept, confidence)
+    confusion = confusion_matrix(read)
+    return {
+        "n": n,
+        "correct": n - wrong,
+        "accuracy": 1 - wrong / n,
+        "low": low,
+        "high": high,
+        "kept": kept,
+        "kept_accuracy": kept_accuracy,
+        "kept_low": kept_low,
+        "kept_high": kept_high,
+        "aside": n - kept,
+        "aside_error": max(0.0, wrong - kept * (1 - kept_accuracy)) / (n - kept) if kept < n else None,
+        "majority": float(confusion.sum(axis=1).max() / n),
+        "confusion": confusion.tolist(),
+    }
+
+
+def evaluate_dataset(
+    dataset: str,
+    title: str,
+    network: str,
+    protocol: str,
+    predictions: dict[int, Path],
+    paper: Paper | None,
+    settings: Evaluate,
+) -> dict[str, Any]:
+    """One network on one data set, over all seeds (`predictions` by seed).
+
+    Means and standard deviations (over seeds, n - 1) of shares from 0 to 1. The interval of a mean is
+    Wilson's for one test part, the smallest: the seeds share sheets, so pooling them would promise too much.
+    """
+    set_aside, confidence = settings.set_aside, settings.confidence
+    first = files.read_table(next(iter(predictions.values())))
+    classes = class_names(first)
+    reads = [read_model(path, classes) for path in predictions.values()]
+    models = [
+        {"seed": seed}
+        | evaluate_model(read.test, set_aside, confidence)
+        | {
+            "validation_accuracy": files.read_json(path.with_name("model.json"))["validation_accuracy"],
+            "directory": path.parent.as_posix(),
+        }
+        for (seed, path), read in zip(predictions.items(), reads, strict=True)
+    ]
+    fractions = np.round(np.arange(0, CURVE_END + 0.005, 0.01), 2)
+    curves = [rejection_curve(read.test, fractions) for read in reads]
+    n, kept = (min(model[name] for model in models) for name in ("n", "kept"))
+    aside = min((model["aside"] for model in models if model["aside"]), default=0)
+    return {
+        "dataset": dataset,
+        "title": title,
+        "network": network,
+        "protocol": protocol,
+        "seeds": list(predictions),
+        "classes": classes,
+        "sheets": first["part"].value_counts()[["train", "validation", "test"]].to_dict(),
+        "confidence": confidence,
+        "set_aside_fraction": set_aside,
+        "accuracy": over_seeds([model["accuracy"] for model in models], n, confidence),
+        "kept_accuracy": over_seeds([model["kept_accuracy"] for model in models], kept, confidence),
+        "aside_error": over_seeds([model["aside_error"] for model in models], aside, confidence),
+        "majority": float(np.mean([model["majority"] for model in models])),
+        "confusion": np.sum([model["confusion"] for model in models], axis=0).tolist(),
+        "rejection": {
+            "fraction": fractions.tolist(),
+            "seeds": curves,
+            "mean": np.mean(curves, axis=0).tolist(),
+        },
+        "models": models,
+        "paper": paper_values(paper, set_aside, confidence) if paper else None,
+        **evidence.describe(reads, classes, settings),
+    }
+
+
+def over_seeds(values: Sequence[float | None], n: int, confidence: float) -> dict[str, float | None]:
+    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of n sheets."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "sd": None, "low": None, "high": None}
+    mean = float(np.mean(known))
+    low, high = wilson_interval(mean, n, confidence)
+    return {"mean": mean, "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None, "low": low, "high": high}
+
+
+def paper_values(paper: Paper, set_aside: float, confidence: float) -> dict[str, float | int]:
+    """The paper's figures with Wilson intervals, and the error they imply among the sheets set aside."""
+    kept = paper.test_sheets - int(aside_count(paper.test_sheets, set_aside))
+    low, high = wilson_interval(paper.accuracy, paper.test_sheets, confidence)
+    kept_low, kept_high = wilson_interval(paper.kept_accuracy, kept, confidence)
+    aside_error = ((1 - paper.accuracy) - (1 - set_aside) * (1 - paper.kept_accuracy)) / set_aside
+    return {
+        "accuracy": paper.accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "kept_accuracy": paper.kept_accuracy,
+        "kept_low": kept_low,
+        "kept_high": kept_high,
+        "test_sheets": paper.test_sheets,
+        "aside_error": aside_error,
+    }
+
+
+def results_table(evaluations: list[dict[str, Any]]) -> pd.DataFrame:
+    """The table "paper / here": one row for each data set, protocol and measure, shares from 0 to 1.
+
+    Where several protocols ran, the gap to the first one follows.
+    """
+    measures = (("accuracy", "accuracy"), ("kept_accuracy", "kept"), ("aside_error", None))
+    rows = []
+    for evaluation in evaluations:
+        aside = f"{100 * evaluation['set_aside_fraction']:g} %"
+        names = ("accuracy", f"accuracy with {aside} set aside", f"error among the {aside} set aside")
+        paper = evaluation["paper"] or {}
+        for name, (measure, bounds) in zip(names, measures, strict=True):
+            here = evaluation[measure]
+            rows.append(
+                {
+                    "dataset": evaluation["dataset"],
+                    "protocol": evaluation["protocol"],
+                    "measure": name,
+                    "paper": paper.get(measure),
+                    "paper_low": paper.get(f"{bounds}_low"),
+                    "paper_high": paper.get(f"{bounds}_high"),
+                    "here": here["mean"],
+                    "sd": here["sd"],
+                    "low": here["low"],
+                    "high": here["high"],
+                }
+            )
+    for gap in protocol_gaps(evaluations):
+        row = {
+            "dataset": gap["dataset"],
+            "protocol": f"{gap['first']} less {gap['second']}",
+            "measure": "gap in accuracy",
+        }
+        rows.append(row | {"here": gap["difference"]} | {key: gap[key] for key in LIMITS})
+    return pd.DataFrame(rows)
+
+
+def summary(evaluations: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """The headline numbers by data set and protocol, for `dvc metrics`: shares from 0 to 1."""
+    measures = ("accuracy", "kept_accuracy")
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for evaluation in evaluations:
+        values = {measure: evaluation[measure]["mean"] for measure in measures}
+        values |= {f"{measure}_sd": evaluation[measure]["sd"] for measure in measures}
+        found.setdefault(evaluation["dataset"], {})[evaluation["protocol"]] = values
+    return found

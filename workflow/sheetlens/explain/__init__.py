@@ -1,0 +1,1 @@
+"""Attribution maps: where on a sheet the network looks."""

@@ -1,0 +1,106 @@
+"""Where on the sheet the evidence lies, as the last layer that still knows places sees it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
+from sheetlens.predict.inference import load_network
+from sheetlens.prepare.image_set import open_pack
+from sheetlens.train.batches import batch_images
+from sheetlens.train.device import choose_device
+from sheetlens.train.networks import rebuild
+
+GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
+STEPS = 8  # of the integral, which only has the last linear layers to follow
+Maps = NDArray[np.float32]
+
+
+def explain_sheets(
+    model: Path, pixels: Path, index: Path, predictions: Path, sheets: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Compute maps for about `sheets` test sheets, spread evenly over the classes (one of each at least) and, within,
+    over image_ids.
+
+    Returns image_id, label, answer, `map` (GRID x GRID shares of the evidence, row by row, adding up to 1) and
+    `random`: the same from a network with the same layers whose weights were never trained.
+    """
+    net, facts = load_network(model)
+    device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
+    torch.manual_seed(facts["seed"])
+    untrained = rebuild(facts)
+    tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
+    names = [f"probability_{name}" for name in facts["classes"]]
+    tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]
+    each = max(1, sheets // len(facts["classes"]))
+    chosen = pd.concat([_spread(group, each) for _, group in tested.groupby("label")])
+    rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
+    images = torch.from_numpy(open_pack(pixels))
+    table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
+    targets = [facts["classes"].index(answer) for answer in table["answer"]]
+    pictures = [batch_images(images[row : row + 1], facts["normalisation"]).to(device.name) for row in rows]
+    maps: dict[str, list[Maps]] = {}
+    for name, network in (("map", net), ("random", untrained)):
+        network.eval().requires_grad_(False).to(device.name)
+        layers, head = parted(network)
+        with torch.no_grad():
+            features = torch.cat([layers(picture) for picture in pictures])
+        usual = features.mean(dim=0, keepdim=True)
+        maps[name] = []
+        for number, target in enumerate(targets):
+            maps[name].append(evidence_map(head, features[number : number + 1], usual, target).ravel())
+            progress(len(rows) * (len(maps) - 1) + number + 1, 2 * len(rows))
+    return table.assign(**{name: pd.Series(values) for name, values in maps.items()})
+
+
+def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Tensor, target: int) -> Maps:
+    """Share of the evidence for class `target` in each cell: float32, shape (GRID, GRID), adding up to 1.
+
+    `head` turns the last features that still know places (float32, shape (1, channels, height, width)) into logits.
+    Integrated gradients (Sundararajan et al. 2017) of the logit against the mean of all logits, from the `usual`
+    features of many sheets to those of this one: what this sheet has and others have not. Channels are
+    summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
+    edges of plant and label, and hardly change when the weights are drawn at random.
+    """
+    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=STEPS)
+    return to_shares(parts.sum(dim=1, keepdim=True))
+
+
+def margin(network: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What is explained of a network: each logit against the mean of all."""
+
+    def against_mean(batch: torch.Tensor) -> torch.Tensor:
+        logits = network(batch)
+        return logits - logits.mean(dim=1, keepdim=True)
+
+    return against_mean
+
+
+def to_shares(evidence: torch.Tensor) -> Maps:
+    """Evidence at places, shape (1, 1, height, width), as each cell's share of what speaks for the class."""
+    evidence = evidence.detach().float().clamp(min=0)
+    cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
+    total = float(cells.sum())
+    flat = np.full_like(cells, 1 / cells.size)  # no evidence at all lies nowhere in particular
+    return (cells / total if total > 0 else flat).astype(np.float32)
+
+
+def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:
+    """The layers up to the last features with places, and those after; UserError where no such features are."""
+    names = [name for name, _ in network.named_children()]
+    if "flatten" not in names:
+        raise UserError("the network looks at all places of a sheet at once: no map can tell where its evidence lies")
+    end = names.index("flatten")
+    return network[:end], network[end:]
+
+
+def _spread(group: pd.DataFrame, count: int) -> pd.DataFrame:
+    return group.iloc[np.unique(np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int))]

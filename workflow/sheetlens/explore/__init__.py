@@ -1,0 +1,1 @@
+"""Several networks on one data set, ranked on the validation part, with their costs."""

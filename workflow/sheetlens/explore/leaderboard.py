@@ -1,0 +1,104 @@
+"""Which of several networks reads a data set best: chosen on the validation part, compared on the test part."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sheetlens.common import files
+from sheetlens.evaluate.evaluation import over_seeds
+from sheetlens.statistics.comparisons import mcnemar
+from sheetlens.statistics.significance import combine_p, holm, paired_gain
+
+COSTS = ("gpu_memory", "parameters", "trained", "flops", "device", "precision")
+Answers = dict[str, dict[int, pd.Series]]  # by network and seed: whether each sheet was named rightly, by image_id
+
+
+def rank_networks(
+    predictions: Sequence[Path], costs: Sequence[Path], standard: str, times: str, confidence: float
+) -> list[dict[str, Any]]:
+    """One row for each network, best first: by mean validation accuracy, of equals by mean validation loss.
+
+    `predictions` lie in the model folders, one for each network and seed, `costs` were written by `measure_costs`;
+    `times` is the path of Snakemake's benchmark of a training, with {network} and {seed}. A row has the accuracies of
+    both parts over the seeds (as `over_seeds`), `seconds` of a training, the costs, and `gain`: that in test accuracy
+    over the network `standard`, with an interval over sheets, the exact McNemar test of each seed, their p
+    combined, and that p adjusted for the number of networks (Holm); `restarts` counts the trainings that were given up
+    and begun again. The test part plays no part in the order.
+    """
+    models = [(files.read_json(path.with_name("model.json")), files.read_table(path)) for path in predictions]
+    networks = list(dict.fromkeys(facts["network"] for facts, _ in models))
+    validation, test = (_answers(models, part) for part in ("validation", "test"))
+    losses = {
+        name: np.mean([facts["validation_loss"] for facts, _ in models if facts["network"] == name])
+        for name in networks
+    }
+    gains = {name: _gain(test[name], test[standard], confidence) for name in networks if name != standard}
+    adjusted = holm({name: gain["p"] for name, gain in gains.items()})
+    known = {facts["network"]: facts for facts in map(files.read_json, costs)}
+    rows = [
+        {
+            "network": name,
+            "validation": _accuracy(validation[name], confidence),
+            "test": _accuracy(test[name], confidence),
+            "gain": gains[name] | {"p_adjusted": adjusted[name]} if name in gains else None,
+            "seconds": _seconds(times, name, list(test[name])),
+            **{key: known[name][key] for key in COSTS},
+            "restarts": sum(len(facts.get("restarts", [])) for facts, _ in models if facts["network"] == name),
+            "definition": known[name]["definition"],
+        }
+        for name in networks
+    ]
+    return sorted(rows, key=lambda row: (-row["validation"]["mean"], losses[row["network"]]))
+
+
+def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> Answers:
+    found: Answers = {}
+    for facts, table in models:
+        sheets = table[table["part"] == part].set_index("image_id").sort_index()
+        names = [f"probability_{name}" for name in facts["classes"]]
+        guess = np.array(names)[sheets[names].to_numpy().argmax(axis=1)]
+        found.setdefault(facts["network"], {})[facts["seed"]] = "probability_" + sheets["label"] == guess
+    return found
+
+
+def _accuracy(right: dict[int, pd.Series], confidence: float) -> dict[str, float | None]:
+    sheets = min(map(len, right.values()))
+    return over_seeds([float(one.mean()) for one in right.values()], sheets, confidence)
+
+
+def _gain(first: dict[int, pd.Series], second: dict[int, pd.Series], confidence: float) -> dict[str, Any]:
+    """How much better the first is than the second on the same sheets."""
+    seeds = {seed: mcnemar(first[seed].to_numpy(), second[seed].to_numpy()) for seed in first}
+    gains = [first[seed].astype(float) - second[seed].astype(float) for seed in first]
+    tests = pd.concat(gains).rename("gain").reset_index()
+    tested = {"mcnemar": [{"seed": seed} | test for seed, test in seeds.items()]}
+    return paired_gain(tests, confidence) | tested | {"p": combine_p([test["p"] for test in seeds.values()])}
+
+
+def _seconds(times: str, network: str, seeds: list[int]) -> float | None:
+    """Mean seconds of the trainings whose benchmarks are here; None without any."""
+    paths = [Path(times.format(network=network, seed=seed)) for seed in seeds]
+    found = [float(files.read_table(path)["s"].iloc[-1]) for path in paths if path.is_file()]
+    return float(np.mean(found)) if found else None
+
+
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The leaderboard for people: the same rows without the single tests and the definitions."""
+    return pd.DataFrame(
+        [
+            {
+                "rank": rank,
+                "network": row["network"],
+                **{f"validation_{key}": row["validation"][key] for key in ("mean", "sd", "low", "high")},
+                **{f"test_{key}": row["test"][key] for key in ("mean", "sd", "low", "high")},
+                "gain": (row["gain"] or {}).get("gain"),
+                **{f"gain_{key}": (row["gain"] or {}).get(key) for key in ("low", "high")},
+                **{key: (row["gain"] or {}).get(key) for key in ("p", "p_adjusted")},
+                **{key: row[key] for key in ("seconds", *COSTS, "restarts")},
+            }
+            for rank, row in enumerate(rows, start=1)
+        ]
+    )

@@ -1,0 +1,44 @@
+"""Say what fetching would do, without the network: how many, how large, which hosts, which licences."""
+
+from collections.abc import Iterator, Mapping
+
+from sheetlens.config import Dataset, Fetch
+from sheetlens.fetch.http.rate_limits import Limit, Politeness
+from sheetlens.fetch.listing import Plan
+from sheetlens.fetch.remote import SOURCES
+
+SERVICE = "only the service can tell"
+SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+
+
+def explain(name: str, dataset: Dataset, polite: Fetch) -> Iterator[str]:
+    """Lines for a person: what a data set's source would be asked for."""
+    yield f"{name}: {dataset.title}, from {dataset.source}"
+    if dataset.source not in SOURCES:
+        local = {"demo": "drawn by the package itself", "folder": "files that are here already"}
+        yield f"  {local[dataset.source]}; the network is not needed"
+        return
+    plans = SOURCES[dataset.source].plan(dataset.source_settings)
+    for plan in plans:
+        yield f"  {plan.what}"
+        yield f"    images   {SERVICE if plan.images is None else f'{plan.images:,}'}"
+        yield f"    size     {SERVICE if plan.bytes is None else _size(plan.bytes)}"
+        yield f"    licence  {plan.licence or SERVICE}"
+        if plan.unknown:
+            yield f"    known only on the way: {', '.join(plan.unknown)}"
+    yield from _hosts(plans, SOURCES[dataset.source].limits, polite)
+
+
+def _hosts(plans: list[Plan], limits: Mapping[str, Limit] | None, polite: Fetch) -> Iterator[str]:
+    politeness = Politeness(polite, limits)
+    for host in sorted({host for plan in plans for host in plan.hosts}):
+        limit = politeness.limit(host)
+        many = f"at most {limit.rate:g} requests a second, {limit.connections} at a time"
+        mirror = f", asked for at {polite.mirrors[host]}" if host in polite.mirrors else ""
+        wants = "; wants a contact, and `fetch.contact` is empty" if limit.contact and not polite.contact else ""
+        yield f"  host {host}: {many}{mirror}{wants}"
+
+
+def _size(count: int) -> str:
+    unit, size = next(((unit, size) for unit, size in SIZES if count >= size), ("bytes", 1))
+    return f"{count / size:,.0f} {unit}"

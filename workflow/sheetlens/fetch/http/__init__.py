@@ -1,0 +1,1 @@
+"""How servers are asked: sessions, rate limits, addresses that are never asked."""

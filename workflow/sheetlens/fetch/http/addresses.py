@@ -1,0 +1,89 @@
+"""What is never asked for and where nothing is ever written."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from yarl import URL
+
+from sheetlens.fetch.errors import RefusedError
+
+NOT_PUBLIC = "not a public address"
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+LONGEST_NAME, LONGEST_PATH = 200, 900  # bytes; file systems allow 255 and about 1,000
+
+
+def check_url(url: str) -> URL:
+    """Parse an address; raise RefusedError for anything but http or https with a host."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        raise RefusedError(f"not a web address: {url[:200]!r}") from None
+    if parsed.scheme not in ("http", "https"):
+        raise RefusedError(f"only http and https are fetched, not '{parsed.scheme or url[:50]}'")
+    if not parsed.host:
+        raise RefusedError(f"the address names no host: {url[:200]!r}")
+    return parsed
+
+
+def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
+    """Return the maker of sockets for a connector; it opens none to an address that is private.
+
+    It sees the address that is about to be connected to, so that neither a redirect nor a name that
+    resolves differently the second time (DNS rebinding) gets around it.
+    """
+    networks = [ipaddress.ip_network(network) for network in allowed]
+
+    def make(info: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, place = info
+        address = _innermost(ipaddress.ip_address(place[0].split("%")[0]))
+        public = address.is_global and not address.is_multicast
+        if not public and not any(address in network for network in networks):
+            raise OSError(f"{place[0]} is {NOT_PUBLIC}: allow its network in the config (fetch.allow) if it is meant")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    return make
+
+
+def _innermost(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, where it stands for one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.ipv4_mapped or address.sixtofour or address
+    return address
+
+
+def check_name(name: str) -> None:
+    """Raise RefusedError for a name that could lead out of a folder or that no folder could hold."""
+    parts = PurePosixPath(name).parts
+    try:
+        size = len(os.fsencode(name))
+        name.encode()
+    except UnicodeEncodeError:
+        raise RefusedError("the name is not UTF-8") from None
+    if not parts or name != "/".join(parts) or parts[0][0] == "/" or ".." in parts or "\\" in name:
+        raise RefusedError("the name would lead out of the data set's folder, or is none")
+    if not name.isprintable() or any(part[0] in ".~" for part in parts):
+        raise RefusedError("the name has characters or parts that are not for file names")
+    if size > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise RefusedError("the name is too long")
+
+
+def place(folder: Path, name: str) -> Path:
+    """The path of a file below a folder; raise RefusedError for a name or a link that could lead out of it."""
+    check_name(name)
+    path = folder / name
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise RefusedError("the name leads out of the data set's folder through a link")
+    return path
+
+
+def text(value: str) -> str:
+    """Text as it came, HTML and all, but for what no file can hold (lone surrogates)."""
+    return value.encode("utf-8", "backslashreplace").decode()

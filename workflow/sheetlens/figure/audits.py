@@ -1,0 +1,138 @@
+"""Draw what the audits found: shortcut bars, saliency by position, galleries of mistakes and of doubt.
+
+Every `draw_*` function returns a figure and the tidy table behind it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from sheetlens.audit.finding import Finding, read_finding
+from sheetlens.common.files import read_table
+from sheetlens.evaluate.results import Outcome, Pack, average_sheets, read_outcome, read_tested
+from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, wrap
+
+QUIET = "#BBBBBB"  # of a bar that says nothing
+SHOWN = 12  # pictures in a gallery
+ACROSS = 6
+
+
+def draw_shortcuts(finding: Finding, level: float) -> tuple[Figure, pd.DataFrame]:
+    """Draw the accuracy of each baseline beside the network's, on the same test sheets.
+
+    A bar is coloured where the baseline tells the class better than chance at `level`. The whisker is the interval
+    of the paired gain, laid off from the network's accuracy: where it reaches the line, the network is
+    not shown to be better. The table has baseline, accuracy, gain, low, high (of the gain), area, p_adjusted.
+    """
+    rows = finding.numbers["baselines"]
+    network = finding.numbers["network"]
+    table = pd.DataFrame([{"baseline": name, **row} for name, row in rows.items()])
+    with house_style():
+        figure = new_figure(6.4, 0.36 * len(table) + 1.1)
+        axes = figure.subplots()
+        places = np.arange(len(table))[::-1]
+        telling = table["p_adjusted"] < level
+        axes.barh(places, table["accuracy"], height=0.62, color=np.where(telling, COLOURS[0], QUIET))
+        middle = network - table["gain"]
+        errors = [middle - (network - table["high"]), (network - table["low"]) - middle]
+        axes.errorbar(middle, places, xerr=errors, fmt="none", ecolor=INK, lw=1, capsize=2.5)
+        axes.axvline(network, color=COLOURS[1], lw=2)
+        axes.text(
+            network, len(table) - 0.35, f"network {100 * network:.1f} % ", color=COLOURS[1], ha="right",
+            fontsize=8.5, fontweight="bold",
+        )  # fmt: skip
+        for place, row in zip(places, table.to_dict("records"), strict=True):
+            axes.text(1.03, place, f"{100 * row['accuracy']:.1f} %", va="center", fontsize=8)
+        axes.set_yticks(places, table["baseline"].tolist())
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlim=(0, 1), ylim=(-0.6, len(table) + 0.1), xlabel="share of the test sheets named rightly")
+        axes.xaxis.set_major_formatter(percent_axis())
+        sns.despine(ax=axes, left=True)
+    return figure, table
+
+
+def draw_saliency(maps: pd.DataFrame, shares: pd.DataFrame, sheets: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+    """Draw where the evidence lies: summed over the sheets of each class, and by region.
+
+    `maps` is the table of `explain_sheets`, `shares` that of `measure_regions`, `sheets` the pictures (uint8, shape
+    (n, 3, 256, 256)). The table has series ("map" or "region"), class, x, y and value: for a map column, row
+    and share of the evidence in that cell; for a region its name, "area" or "evidence", share.
+    """
+    classes = sorted(maps["label"].unique())
+    grid = round(len(maps["map"].iloc[0]) ** 0.5)
+    means = {name: np.mean(np.stack(list(maps.loc[maps["label"] == name, "map"])), axis=0) for name in classes}
+    highest = max(float(mean.max()) for mean in means.values())
+    tables = []
+    with house_style():
+        figure = new_figure(2.5 * len(classes) + 3.1, 2.9)
+        panels = figure.subplots(1, len(classes) + 1, width_ratios=[*[1.0] * len(classes), 1.25])
+        for axes, name in zip(panels[:-1], classes, strict=True):
+            chosen = (maps["label"] == name).to_numpy()
+            grey = sheets[chosen].mean(axis=(0, 1))
+            axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(0, grid, grid, 0))
+            field = means[name].reshape(grid, grid)
+            axes.imshow(field, cmap="magma", vmin=0, vmax=highest, alpha=0.7, extent=(0, grid, grid, 0))
+            axes.set_title(f"{wrap(name, 24)}\n{int(chosen.sum())} sheets")
+            axes.set_axis_off()
+            rows, columns = np.mgrid[:grid, :grid]
+            columns_of = {"series": "map", "class": name, "x": columns.ravel(), "y": rows.ravel()}
+            tables.append(pd.DataFrame(columns_of | {"value": field.ravel()}))
+        regions = [str(name).removeprefix("area ") for name in shares if str(name).startswith("area ")]
+        places = np.arange(len(regions))[::-1]
+        for shift, what, colour in ((0.19, "area", QUIET), (-0.19, "evidence", COLOURS[5])):
+            values = [float(shares[f"{what} {name}"].mean()) for name in regions]
+            panels[-1].barh(places + shift, values, height=0.36, color=colour, label=what)
+            columns_of = {"series": "region", "class": "", "x": regions, "y": what}
+            tables.append(pd.DataFrame(columns_of | {"value": values}))
+        panels[-1].set_yticks(places, regions)
+        panels[-1].tick_params(axis="y", length=0)
+        panels[-1].set(xlabel="share of the picture and of the evidence")
+        panels[-1].xaxis.set_major_formatter(percent_axis())
+        panels[-1].legend(loc="lower right", frameon=False, fontsize=8)
+        sns.despine(ax=panels[-1], left=True)
+    return figure, pd.concat(tables, ignore_index=True)
+
+
+def draw_gallery(outcome: Outcome, which: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw test sheets that a person should look at: `which` is "mistakes" (the surest) or "unsure" (nearest 0.5).
+
+    The table has image_id, label, answer and certainty (of the answer, averaged over the models that tested it).
+    """
+    averaged = average_sheets(read_tested(outcome), outcome.classes)
+    if which == "mistakes":
+        averaged = averaged[averaged["answer"] != averaged["label"]]
+    order = averaged.sort_values(["certainty", "image_id"], ascending=[which == "unsure", True])
+    table = order[["image_id", "label", "answer", "certainty"]].head(SHOWN).reset_index(drop=True)
+    pack = Pack(outcome)
+    rows = max(1, -(-len(table) // ACROSS))
+    with house_style():
+        figure = new_figure(1.25 * ACROSS, 1.75 * rows)
+        panels = figure.subplots(rows, ACROSS, squeeze=False).ravel()
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, sheet in zip(panels, table.to_dict("records"), strict=False):
+            axes.imshow(np.asarray(pack.picture(sheet["image_id"])), interpolation="none")
+            wrong = sheet["answer"] != sheet["label"]
+            text = f"label {wrap(sheet['label'], 18)}\nanswer {wrap(sheet['answer'], 16)}, {sheet['certainty']:.2f}"
+            axes.set_title(text, fontsize=6.5, color=COLOURS[5] if wrong else INK, loc="left")
+        if table.empty:
+            panels[0].text(0, 0.5, "No test sheet was named wrongly.", fontsize=9)
+    return figure, table
+
+
+def draw_audit(which: str, folder: Path, evaluation: Path) -> tuple[Figure, pd.DataFrame]:
+    """Draw one figure of a data set from the products in `folder` (results/{dataset})."""
+    outcome = read_outcome(evaluation, folder.parent)
+    if which == "shortcuts":
+        found = read_finding(folder / "audits" / f"shortcuts-{outcome.evaluation['protocol']}.json")
+        return draw_shortcuts(found, read_finding(folder / "audits" / "setup.json").numbers["level"])
+    if which == "saliency":
+        maps, shares = (read_table(folder / "audits" / name) for name in ("maps.parquet", "saliency.csv"))
+        numbers = shares.columns.drop(["image_id", "label", "answer"])
+        pack = Pack(outcome)
+        sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
+        return draw_saliency(maps, shares.astype(dict.fromkeys(numbers, float)), sheets)
+    return draw_gallery(outcome, which)

@@ -1,0 +1,329 @@
+"""Draw the figures of the paper, and the training history, from finished evaluations.
+
+Every `draw_*` function returns a figure and the tidy table behind it; `save_figure` writes both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from sheetlens.common.files import read_json
+from sheetlens.evaluate.results import Outcome, Pack, read_manifest, read_outcome, read_tested
+from sheetlens.figure.style import (
+    COLOURS,
+    INK,
+    LINES,
+    house_style,
+    new_figure,
+    panel_letter,
+    percent_axis,
+    reduce_colours,
+    save_figure,
+    wrap,
+    write_letter,
+)
+from sheetlens.prepare.resize import RefusedImageError, open_photograph
+
+__all__ = ["draw_evaluation", "draw_history", "draw_sheets", "save_figure"]
+
+PAPER_ORDER = ("unstained", "stained", "clubmoss", "spikemoss")  # Figure 1 a-d
+BINS = np.linspace(0, 1, 21)  # of the probability: 0.05 wide
+WIDTH = 1.85  # inches of a sheet in Figure 1
+PHOTOGRAPH = 900  # pixels on the longer side of a sheet in Figure 1
+
+
+def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+    """Draw Figure 1: one sample sheet for each class of each data set, as photographed.
+
+    The sample is the typical right answer: of the sheets of the class that the first model tested and
+    got right, the one with the median probability (of all tested ones, if it got none right).
+    The table has the columns panel, dataset, class, image_id, probability (of the class).
+    """
+    outcomes = {outcome.folder: outcome for outcome in (read_outcome(path, results) for path in evaluations)}
+    samples = []
+    for outcome in outcomes.values():  # each data set once, however many evaluations it has
+        samples += [(outcome, *sample) for sample in _sample_sheets(outcome)]
+    columns = min(4, len(samples))
+    rows = -(-len(samples) // columns)
+    shapes = [picture.height / picture.width for *_, picture in samples]
+    heights = [max(shapes[columns * row : columns * (row + 1)]) for row in range(rows)]
+    with house_style():
+        figure = new_figure(WIDTH * columns, sum(0.95 * WIDTH * height + 0.25 for height in heights))
+        axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flatten()
+        for axis in axes:
+            axis.set_axis_off()
+        for number, (axis, (_, name, _, _, picture)) in enumerate(zip(axes, samples, strict=False)):
+            # "none" hands the pixels on to SVG and PDF as they are; save_figure smooths the PNG.
+            axis.imshow(picture, interpolation="none")
+            axis.set_anchor("N")
+            write_letter(axis, number, (0, 4))
+            axis.set_title(wrap(name, 24), loc="left", x=0.1)
+    table = pd.DataFrame(
+        [
+            (panel_letter(number), outcome.evaluation["dataset"], name, image_id, probability)
+            for number, (outcome, name, image_id, probability, _) in enumerate(samples)
+        ],
+        columns=["panel", "dataset", "class", "image_id", "probability"],
+    )
+    return figure, table
+
+
+def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]]:
+    """Choose a sheet per class: class, image_id, probability of the class, picture."""
+    manifest = read_manifest(outcome)
+    paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
+    tested = read_tested(outcome)
+    first = tested[tested["seed"] == outcome.evaluation["seeds"][0]]
+    pack = Pack(outcome)
+    samples = []
+    for name in sorted(outcome.classes, key=_paper_order):
+        sheets = first[first["label"] == name].sort_values(["own", "image_id"])
+        right = sheets[sheets["answer"] == name]
+        sheets = sheets if right.empty else right
+        if sheets.empty:
+            continue
+        sheet = sheets.iloc[len(sheets) // 2]
+        image_id = str(sheet["image_id"])
+        try:
+            picture = open_photograph(outcome.results.parent / paths[image_id], PHOTOGRAPH)
+        except (OSError, RefusedImageError):  # originals may be dropped after packing
+            picture = pack.picture(image_id)
+        picture = reduce_colours(picture).convert("RGB")  # the PDF stores 256 colours in less space
+        samples.append((name, image_id, float(sheet["own"]), picture))
+    return samples
+
+
+def _paper_order(name: str) -> tuple[int, str]:
+    return (PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER), name)
+
+
+def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+    """Draw Figure 2: confusion matrices, distributions of probability, rejection plots.
+
+    With several data sets a row for each kind of plot and a column for each data set, as in the paper; with
+    one data set its three plots in a row. The table has the columns panel, dataset, series, x, y: for a
+    confusion matrix true class, answer, count; for a distribution class, lower edge of the bin, share of
+    the class; for a rejection plot seed or mean or paper, fraction set aside, accuracy of the others.
+    """
+    outcomes = [read_outcome(path, results) for path in evaluations]
+    plots = (_draw_confusion, _draw_distribution, _draw_rejection)
+    many = max(len(outcome.classes) for outcome in outcomes)
+    matrix_height = max(1.75, 0.5 + 0.3 * many) + any(_steep(outcome.classes) for outcome in outcomes)
+    alone = len(outcomes) == 1
+    tables = []
+    with house_style():
+        if alone:
+            figure = new_figure(10.2, max(2.9, matrix_height + 0.9))
+            grid = figure.subplots(1, 3, squeeze=False).T
+        else:
+            figure = new_figure(3.7 * len(outcomes), matrix_height + 5.2)
+            grid = figure.subplots(3, len(outcomes), squeeze=False, height_ratios=[matrix_height, 1.75, 2.1])
+        for row, draw in enumerate(plots):
+            for column, outcome in enumerate(outcomes):
+                number = row * len(outcomes) + column
+                table = draw(grid[row, column], outcome)
+                write_letter(grid[row, column], number, (-30, 6))
+                tables.append(table.assign(panel=panel_letter(number), dataset=outcome.evaluation["dataset"]))
+        for axes, outcome in zip(grid[0], outcomes, strict=True):
+            _write_heading(figure, axes, outcome, alone)
+    table = pd.concat(tables, ignore_index=True)
+    return figure, table[["panel", "dataset", "series", "x", "y"]]
+
+
+def _write_heading(figure: Figure, axes: Axes, outcome: Outcome, alone: bool) -> None:
+    """Write the data set's title with the accuracy here and in the paper."""
+    accuracy = outcome.evaluation["accuracy"]["mean"]
+    line = "here not measured" if accuracy is None else f"here {100 * accuracy:.1f} % right"
+    if paper := outcome.evaluation.get("paper"):
+        line += f", paper {100 * paper['accuracy']:.3g} %"
+    if alone:
+        figure.suptitle(f"{wrap(outcome.title, 90)}\n{line}", fontsize=10)
+        return
+    axes.set_title(line, pad=6)
+    axes.annotate(
+        wrap(outcome.title, 36),
+        (0.5, 1),
+        (0, 21),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="center",
+        fontsize=10,
+        fontweight="bold",
+    )
+
+
+def _draw_confusion(axes: Axes, outcome: Outcome) -> pd.DataFrame:
+    names = outcome.classes
+    few = len(names) <= 4
+    counts = np.array(outcome.evaluation["confusion"])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cells = [
+        (true, answer, counts[row, column]) for row, true in enumerate(names) for column, answer in enumerate(names)
+    ]
+    texts = [
+        f"{100 * share:.1f} %\n{count:,}" if few else f"{100 * share:.0f} %"
+        for share, count in zip(shares.flatten(), counts.flatten(), strict=True)
+    ]
+    sns.heatmap(
+        shares,
+        vmin=0,
+        vmax=1.7,  # leaves out the darkest colours, so that dark text can be read in every cell
+        cmap="Blues",
+        annot=np.array(texts).reshape(counts.shape) if len(names) <= 12 else False,
+        annot_kws={"color": INK, "fontsize": 9 if few else 7},
+        fmt="",
+        cbar=False,
+        linewidths=1.5,
+        xticklabels=[wrap(name, 14) for name in names],
+        yticklabels=[wrap(name, 14) for name in names],
+        ax=axes,
+    )
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    axes.tick_params(axis="x", rotation=90 * _steep(names))
+    axes.set(xlabel="answer of the network", ylabel="true class")
+    return pd.DataFrame(cells, columns=["series", "x", "y"])
+
+
+def _steep(names: list[str]) -> bool:
+    """Whether the names under a confusion matrix must stand upright to fit."""
+    return len(names) > 4 or (len(names) > 2 and max(map(len, names)) > 11)
+
+
+def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
+    """Two classes: the probability of the first, for the sheets of each. More: that of the true class."""
+    names = outcome.classes
+    two = len(names) == 2
+    tested = read_tested(outcome)
+    tables = []
+    for number, name in enumerate(names):
+        values = tested.loc[tested["label"] == name, f"probability_{names[0]}" if two else "own"]
+        shares = np.histogram(values, BINS)[0] / max(len(values), 1)
+        turn, place = divmod(number, len(COLOURS))
+        if two:
+            axes.stairs(shares, BINS, fill=True, color=COLOURS[place], alpha=0.4, lw=0)
+            axes.stairs(shares, BINS, color=COLOURS[place], lw=1.3)
+        else:
+            middles, line = (BINS[:-1] + BINS[1:]) / 2, LINES[turn % len(LINES)]
+            axes.plot(middles, shares, color=COLOURS[place], ls=line, lw=1.5, label=wrap(name, 18))
+        tables.append(pd.DataFrame({"series": name, "x": BINS[:-1].round(2), "y": shares}))
+    if two:
+        axes.axvline(0.5, color=INK, lw=0.7, ls=":")
+        for number, x, side in ((0, 1, "right"), (1, 0, "left")):
+            text = axes.text(x, 1.03, wrap(names[number], 22), transform=axes.transAxes, ha=side)
+            text.set(color=COLOURS[number], fontweight="bold", fontsize=9)
+        axes.set_xlabel(f"probability of “{wrap(names[0], 30)}”")
+    else:
+        axes.legend(loc="upper left", frameon=False, fontsize=7, ncols=1 + len(names) // 9)
+        axes.set_xlabel("probability of the true class")
+    axes.set(xlim=(0, 1), ylim=(0, None), ylabel="share of the class")
+    axes.yaxis.set_major_formatter(percent_axis())
+    sns.despine(ax=axes)
+    return pd.concat(tables)
+
+
+def _draw_rejection(axes: Axes, outcome: Outcome) -> pd.DataFrame:
+    """Accuracy of what is kept against the fraction set aside; the points carry Wilson intervals."""
+    evaluation = outcome.evaluation
+    aside = float(evaluation["set_aside_fraction"])
+    fractions = np.array(evaluation["rejection"]["fraction"], dtype=float)
+    seeds = np.array(evaluation["rejection"]["seeds"], dtype=float)
+    mean = np.array(evaluation["rejection"]["mean"], dtype=float)
+    tables = [pd.DataFrame({"series": "mean", "x": fractions, "y": mean})]
+    for number, seed in enumerate(evaluation["seeds"]):
+        axes.plot(fractions, seeds[number], color=COLOURS[4], lw=0.7, label="" if number else "single seeds")
+        tables.append(pd.DataFrame({"series": f"seed {seed}", "x": fractions, "y": seeds[number]}))
+    axes.plot(fractions, mean, color=COLOURS[1], lw=2.2, label="mean of the seeds")
+    marks = _reference_points(evaluation)
+    for series, points in marks.groupby("series"):
+        errors = [points["y"] - points["low"], points["high"] - points["y"]]
+        look = {"here": ("o", COLOURS[1], 0), "paper": ("D", INK, 0.014)}[str(series)]
+        axes.errorbar(
+            points["x"] + look[2],
+            points["y"],
+            errors,
+            fmt=look[0],
+            color=look[1],
+            ms=4,
+            lw=1,
+            capsize=2,
+            clip_on=False,
+            zorder=4,
+            label=series,
+        )
+        for end in ("y", "low", "high"):
+            name = str(series) if end == "y" else f"{series} {end}"
+            tables.append(pd.DataFrame({"series": name, "x": points["x"], "y": points[end]}))
+    axes.axvline(aside, color=INK, lw=0.7, ls="--", zorder=0)
+    text = f"{100 * aside:g} % set aside"
+    axes.text(aside, 1.02, text, transform=axes.get_xaxis_transform(), fontsize=7.5)
+    # The right end of the curves rests on a handful of sheets and would squeeze the rest.
+    lowest = np.nanmin([*mean, *seeds[:, fractions <= 0.5].flatten(), *marks["low"]])
+    axes.set(xlim=(-0.02, fractions.max()), ylim=(max(0, lowest - max(0.03, 0.25 * (1 - lowest))), 1.005))
+    axes.legend(loc="lower right", frameon=False, fontsize=7.5, ncols=2)
+    axes.set(xlabel="share set aside, least sure first", ylabel="right among the others")
+    axes.xaxis.set_major_formatter(percent_axis())
+    axes.yaxis.set_major_formatter(percent_axis())
+    sns.despine(ax=axes)
+    return pd.concat(tables)
+
+
+def _reference_points(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """Accuracy with its interval before and after setting aside, here and in the paper."""
+    aside = evaluation["set_aside_fraction"]
+    points = []
+    for x, key in ((0.0, "accuracy"), (aside, "kept_accuracy")):
+        value = evaluation[key]
+        if value and value["mean"] is not None:
+            points.append(("here", x, value["mean"], value["low"], value["high"]))
+    if paper := evaluation.get("paper"):
+        points.append(("paper", 0.0, paper["accuracy"], paper["accuracy_low"], paper["accuracy_high"]))
+        points.append(("paper", aside, paper["kept_accuracy"], paper["kept_low"], paper["kept_high"]))
+    return pd.DataFrame(points, columns=["series", "x", "y", "low", "high"])
+
+
+def draw_history(evaluation: Path, results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+    """Draw how the training of one data set went: losses and validation accuracy, a line per seed.
+
+    A dot marks the epoch whose weights were kept. The table is the models' history.csv with the columns
+    seed, epoch, series, value.
+    """
+    outcome = read_outcome(evaluation, results)
+    tables, best = [], {}
+    for model in outcome.evaluation["models"]:
+        folder = outcome.model_folder(model)
+        tables.append(pd.read_csv(folder / "history.csv").assign(seed=model["seed"]))
+        best[model["seed"]] = read_json(folder / "model.json").get("best_epoch")
+    history = pd.concat(tables, ignore_index=True)
+    with house_style():
+        figure = new_figure(7.4, 2.4)
+        losses, accuracies = figure.subplots(1, 2)
+        for number, (seed, lines) in enumerate(history.groupby("seed")):
+            colour = COLOURS[number % len(COLOURS)]
+            kept = lines[lines["epoch"] == best[seed]]
+            losses.plot(lines["epoch"], lines["train_loss"], color=colour, lw=1, ls=":")
+            losses.plot(lines["epoch"], lines["validation_loss"], color=colour, lw=1.2)
+            losses.plot(kept["epoch"], kept["validation_loss"], "o", color=colour, ms=4.5)
+            accuracies.plot(lines["epoch"], lines["validation_accuracy"], color=colour, lw=1.2)
+            accuracies.plot(
+                kept["epoch"], kept["validation_accuracy"], "o-", color=colour, ms=4.5, label=f"seed {seed}"
+            )
+        losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+        losses.set_title("validation (lines) and training (dots)", fontsize=8)
+        accuracies.set_title("dot: the epoch that was kept", fontsize=8)
+        accuracies.set(xlabel="epoch", ylabel="right in validation")
+        accuracies.yaxis.set_major_formatter(percent_axis())
+        accuracies.legend(loc="best", frameon=False, fontsize=7.5)
+        for axes in (losses, accuracies):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            sns.despine(ax=axes)
+    table = history.melt(["seed", "epoch"], var_name="series", value_name="value")
+    return figure, table

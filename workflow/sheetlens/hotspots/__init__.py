@@ -1,0 +1,1 @@
+"""Which cabinets to test first, and what goes back into the collection's records."""

@@ -1,0 +1,54 @@
+"""What all pages share: their look, how numbers are written, pictures inside the page."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sheetlens.common.files import whole
+from sheetlens.pages.thumbnails import data_uri
+
+SPACE = "\N{NO-BREAK SPACE}"
+NOTHING = "\N{EN DASH}"
+UNSAFE = (
+    "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
+)
+
+
+def write_page(template: str, output: Path, **values: Any) -> None:
+    """Fill a template and write the page: it loads nothing, runs nothing; same values, same bytes."""
+    environment = Environment(
+        loader=PackageLoader("sheetlens.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, probability=probability)
+    page = environment.get_template(template).render(**values)
+    with whole(output) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share as per cent: 0.927 becomes "92.7 %"."""
+    if share is None or math.isnan(share):
+        return NOTHING
+    return f"{100 * share:.{digits}f}{SPACE}%"
+
+
+def interval(low: float | None, high: float | None) -> str | None:
+    """Write two shares as an interval: "88.4-91.4 %" with an en dash."""
+    return None if low is None or high is None else f"{100 * low:.1f}{NOTHING}{percent(high)}"
+
+
+def probability(value: float) -> str:
+    """Write a probability with three digits, and never as a certainty that no model has."""
+    return f"over{SPACE}0.999" if value > 0.9995 else f"{value:.3f}"
+
+
+def embed_figure(stem: Path) -> str:
+    """Turn a figure into a data URI: its SVG or its PNG, whichever is smaller."""
+    vector, raster = (stem.with_name(f"{stem.name}.{ending}").read_bytes() for ending in ("svg", "png"))
+    return data_uri("svg+xml", vector) if len(vector) < len(raster) else data_uri("png", raster)

@@ -1,0 +1,1 @@
+"""A trained model on other people's sheets."""

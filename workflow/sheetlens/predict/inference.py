@@ -1,0 +1,93 @@
+"""Let a trained network read sheets: a probability for each class, and how like the training part each sheet is."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from safetensors.torch import load_file
+
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
+from sheetlens.predict import out_of_distribution as likeness
+from sheetlens.prepare.image_set import open_pack
+from sheetlens.train.backbones import Features
+from sheetlens.train.batches import batch_images, place, read_ahead
+from sheetlens.train.device import choose_device
+from sheetlens.train.networks import quicken, rebuild
+
+BATCH = 32  # sheets that are read together
+
+
+def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
+    """Read a model folder: the network with its weights, and what `model.json` says.
+
+    Nothing in the files is executed (safetensors and JSON).
+    """
+    facts = files.read_json(folder / "model.json")
+    with torch.device("meta"):  # no need to draw weights that are replaced at once
+        net = rebuild(facts)
+    net.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
+    return net.eval(), facts
+
+
+def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, shape (n, classes), and features for `likeness`, shape (n, d), of normalised images; both float32.
+
+    Features are mean and standard deviation over the picture of each channel behind each convolution's group; of a
+    backbone, the mean of each channel of its last features.
+    """
+    features = []
+    for layer in net:
+        images = layer(images)
+        if isinstance(layer, torch.nn.ReLU) and images.ndim == 4:
+            pixels = images.permute(0, 2, 3, 1).flatten(1, 2)  # as they lie in memory: std_mean takes twice as long
+            mean = pixels.mean(1)
+            features += [mean, (pixels - mean[:, None]).square_().mean(1).sqrt_()]
+        elif isinstance(layer, Features):
+            features.append(images.flatten(2).mean(2) if images.ndim == 4 else images)
+    return images, torch.cat(features, dim=1)
+
+
+def predict_sheets(model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path) -> None:
+    """Predict every sheet of an image set and write image_id, part, label, probability_{class} and distance.
+
+    Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
+    `likeness` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
+    Raises UserError for a network whose training ended in NaN.
+    """
+    net, facts = load_network(model)
+    device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
+    net = quicken(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = place(torch.from_numpy(open_pack(pixels)), device.name)
+    logits, features = _read_all(net, images, facts["normalisation"], device.name)
+    probabilities = logits.double().softmax(1).float().numpy()
+    if not (np.isfinite(probabilities).all() and np.isfinite(features).all()):
+        raise UserError(
+            f"the network in {model} answers with no numbers, its training failed: lower train.learning_rate, or let"
+            " such trainings begin again from another seed (train.restarts)"
+        )
+    table = files.read_table(index)[["image_id", "label"]].merge(
+        files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
+    )
+    known = likeness.fit(features[(table["part"] == "train").to_numpy()])
+    table = table[["image_id", "part", "label"]]
+    for number, label in enumerate(facts["classes"]):
+        table[f"probability_{label}"] = probabilities[:, number]
+    table["distance"] = likeness.distance(features, known).astype(np.float32)
+    files.write_table(output, table)
+    with files.whole(typical) as part:
+        part.write_bytes(save(known))
+
+
+def _read_all(
+    net: torch.nn.Sequential, pixels: torch.Tensor, normalisation: dict[str, list[float]], device: str
+) -> tuple[torch.Tensor, NDArray[np.float32]]:
+    rows = torch.arange(len(pixels), device=pixels.device)
+    with torch.inference_mode():
+        batches = read_ahead(pixels, rows.split(BATCH), device)
+        read = [read_batch(net, batch_images(images, normalisation)) for images in batches]
+    logits, features = (torch.cat(column).cpu() for column in zip(*read, strict=True))
+    return logits, features.numpy()

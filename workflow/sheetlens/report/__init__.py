@@ -1,0 +1,1 @@
+"""The report, the data quality page and the credits."""

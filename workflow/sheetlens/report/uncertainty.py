@@ -1,0 +1,74 @@
+"""What the report says of when an answer can be trusted: plain data for the template evidence.html."""
+
+from typing import Any
+
+import numpy as np
+
+from sheetlens.common.files import read_json
+from sheetlens.evaluate.results import Outcome
+from sheetlens.statistics.comparisons import protocol_gaps
+
+PROTOCOLS = {
+    "random": "at random, as in the paper",
+    "grouped": "what belongs together in one part",
+    "held_out_source": "one source held out",
+}
+SCORES = {  # in shares of 1, so that they can be written as per cent
+    "balanced_accuracy": "sorted rightly, every class counting alike",
+    "roc_auc": "of a sheet of the class and another one, the first gets the higher probability (ROC area)",
+    "pr_auc": "area under precision and recall, mean of the classes",
+    "calibration_error": "distance between how sure and how often right, as predicted",
+    "calibration_error_scaled": "the same after scaling",
+    "augrc": "mean risk of an error nobody notices (AUGRC)",
+    "excess_aurc": "error that a better order of sureness would spare (excess AURC)",
+}
+
+
+def describe_evidence(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Gather protocols, gaps, scores and the files they come from; `outcomes` are those of one data set."""
+    first = outcomes[0]
+    evaluation = first.evaluation
+    gaps = protocol_gaps([outcome.evaluation for outcome in outcomes])
+    return {
+        "protocols": [_protocol(outcome) for outcome in outcomes],
+        "gaps": [gap | {"name": PROTOCOLS[gap["second"]]} for gap in gaps],
+        "scores": [(words, evaluation["scores"][name]) for name, words in SCORES.items()],
+        "at_risk": evaluation["selective"]["at_risk"],
+        "set_aside": evaluation["selective"]["set_aside"],
+        "temperature": evaluation["calibration"]["temperature"]["mean"],
+        **_worth(evaluation["prevalence"]),
+        "guarantee": evaluation["selective"]["guarantee"],
+        "file": f"{first.results.name}/{evaluation['dataset']}/evaluation/{first.path.name}",
+        "splits": f"{first.results.name}/{evaluation['dataset']}/splits/",
+    }
+
+
+def _worth(classes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Predictive values by the share of the class; of two classes the first says all, none are there if untested."""
+    shown = classes[:1] if len(classes) == 2 else classes
+    rows = zip(*(one["predictive_values"] for one in shown), strict=False)
+    other = f"“{classes[1]['class']}”" if len(classes) == 2 else "any other class"
+    return {
+        "worth": [(row[0]["prevalence"], list(row)) for row in rows],
+        "worth_of": [(one["class"], other) for one in shown],
+    }
+
+
+def _protocol(outcome: Outcome) -> dict[str, Any]:
+    """Accuracy under a protocol, and the share of its test part that is not new (mean over the seeds)."""
+    evaluation = outcome.evaluation
+    protocol = evaluation["protocol"]
+    reports = [read_json(outcome.folder / "splits" / f"{protocol}-{seed}.leakage.json") for seed in evaluation["seeds"]]
+    return {
+        "name": PROTOCOLS[protocol],
+        "accuracy": evaluation["accuracy"],
+        "leaked": float(np.mean([report["any"]["test_share"] for report in reports])),
+        "relations": [
+            (
+                counts["means"],
+                float(np.mean([report["relations"][name]["test_share"] for report in reports])),
+                counts["known"],
+            )
+            for name, counts in reports[0]["relations"].items()
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Training, validation and test parts, what belongs together, and what straddles them."""

@@ -1,0 +1,1 @@
+"""The networks, their training on GPU or CPU, and checkpoints."""

@@ -1,0 +1,72 @@
+"""Where and in which arithmetic a network computes: chosen once, with the reason."""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from sheetlens.common.errors import UserError
+
+# glibc's mallopt parameters (malloc.h) and the values that keep freed memory in the process. By default
+# every large tensor is given back to the kernel and faulted in again at the next step: half the time.
+MALLOPT = ((-4, 0), (-1, -1), (-2, 64 * 2**20))  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+
+
+@dataclass(frozen=True)
+class Device:
+    """A torch device ("cpu" or "cuda"), the arithmetic of training, and why these."""
+
+    name: str
+    precision: str
+    reason: str
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether training runs under bfloat16 autocast."""
+        return self.precision == "bfloat16"
+
+
+def choose_device(
+    device: str = "auto", precision: str = "auto", threads: int = 2, deterministic: bool = True
+) -> Device:
+    """Choose the device and the arithmetic, and set torch to it.
+
+    `device` is "auto", "cpu" or "cuda"; `precision` "auto", "float32" or "bfloat16"; `threads` counts CPU
+    threads; without `deterministic` a GPU may try which algorithms are the fastest. Raises UserError when a GPU is
+    asked for and none is there.
+    """
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+    # Torch would then also fill each new tensor before it is written: a third of a training's time, for nothing
+    # unless an operator reads what nobody wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # TF32 has ten bits of a fraction: enough to choose an epoch by, not for numbers that are to be float32.
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    gpu = torch.cuda.is_available()
+    if device == "cuda" and not gpu:
+        raise UserError("train.device is 'cuda', but torch finds no GPU here: use 'auto' or 'cpu'")
+    name = "cuda" if gpu and device != "cpu" else "cpu"
+    where = torch.cuda.get_device_name() if name == "cuda" else f"CPU with {threads} threads"
+    where += "" if deterministic else ", not deterministic"
+    why = "asked for" if device != "auto" else "a GPU is there" if gpu else "no GPU is there"
+    on_gpu = name == "cuda"
+    able = torch.cuda.is_bf16_supported(False) if on_gpu else torch.cpu._is_avx512_bf16_supported()  # not emulated
+    if precision != "auto":
+        return Device(name, precision, f"{where} ({why}), {precision} (asked for)")
+    if able:
+        return Device(name, "bfloat16", f"{where} ({why}), bfloat16 (the hardware has it)")
+    return Device(name, "float32", f"{where} ({why}), float32 (no bfloat16 in hardware)")
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep freed memory, 1.4 to 2.4 times faster training on the CPU (glibc only)."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt:
+            for parameter, value in MALLOPT:
+                mallopt(parameter, value)

@@ -1,0 +1,1 @@
+"""Around Snakemake and DVC: product hashes, stored products, signals."""

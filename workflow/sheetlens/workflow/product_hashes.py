@@ -1,0 +1,104 @@
+"""The hash of every product, noted when a run ends: what changes behind the workflow's back is found by it.
+
+Snakemake and its user go by the times of files; a flipped bit has none. Originals are left out: their hashes stand in
+the listing, and whoever reads them compares. So are the decisions of reviewers, which no run makes. The notes lie with
+the logs, because they hold times, which no two runs share.
+"""
+
+import csv
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from sheetlens.common import files
+from sheetlens.common.errors import UserError
+
+DECISIONS = "review/*.jsonl"  # what people decided (sheetlens.review.decisions)
+NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
+
+
+class Note(NamedTuple):
+    """What was noted of a product: bytes, time of its last change in nanoseconds, SHA-256."""
+
+    size: int
+    changed: int
+    sha256: str
+
+
+def begin(results: Path) -> None:
+    """Say that products may change from now on, until `note`: a run that is killed leaves this to the next one."""
+    began = results.parent / BEGAN
+    if not began.exists():
+        with files.whole(began) as part:  # not half of it where the disk is full
+            part.write_text(f"{time.time_ns()}\n")
+
+
+def note(results: Path) -> list[str]:
+    """Note the products as they are; return those that changed after the last note and before `begin`.
+
+    What is as large and as old as it was is not read again. A product that somebody changed keeps its note.
+    """
+    began = results.parent / BEGAN
+    since = int(began.read_text())
+    known, noted, strange = _read(results), {}, []
+    for name, path in _products(results):
+        found, before = path.stat(), known.get(name)
+        if before and before[:2] == (found.st_size, found.st_mtime_ns):
+            noted[name] = before
+            continue
+        now = Note(found.st_size, found.st_mtime_ns, files.sha256(path))
+        if before and now.sha256 != before.sha256 and now.changed < since:
+            strange.append(name)
+        noted[name] = before if before and name in strange else now
+    with files.whole(results.parent / NOTES) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file, dialect="excel-tab")
+        writer.writerows([name, *values] for name, values in noted.items())
+    began.unlink()
+    return strange
+
+
+def changed(results: Path) -> list[str]:
+    """Products that are gone or whose bytes are not those that were noted. UserError where nothing was noted."""
+    known = _read(results)
+    if not known:
+        raise UserError(f"{results.parent / NOTES} is not there: the first run that ends well writes it")
+    return [
+        name
+        for name, before in known.items()
+        if not (path := results / name).is_file() or files.sha256(path) != before.sha256
+    ]
+
+
+def remove(results: Path, names: list[str]) -> None:
+    """Delete products, so that the next run makes them anew; a folder that is one product goes as a whole."""
+    for name in names:
+        path = results / name
+        folders = [folder for folder in path.parents if (folder / ".snakemake_timestamp").exists()]
+        if folders:
+            shutil.rmtree(folders[-1])
+        path.unlink(missing_ok=True)
+
+
+def _products(results: Path) -> Iterator[tuple[str, Path]]:
+    for folder, subfolders, names in os.walk(results):
+        subfolders[:] = sorted(name for name in subfolders if name != "originals")
+        for name in sorted(names):
+            path = Path(folder, name)
+            if not name.startswith(".") and path.suffix != ".part" and not path.match(DECISIONS):
+                yield path.relative_to(results).as_posix(), path
+
+
+def _read(results: Path) -> dict[str, Note]:
+    path = results.parent / NOTES
+    if not path.exists():
+        return {}
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.reader(file, "excel-tab"))
+        notes = {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
+        return {name: note for name, note in notes.items() if not Path(name).match(DECISIONS)}
+    except (ValueError, csv.Error):
+        raise UserError(f"{path} is damaged: delete it, and the next run that ends well writes it anew") from None
