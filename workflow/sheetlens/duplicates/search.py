@@ -9,7 +9,7 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.duplicates.alignment import similarity
 from sheetlens.duplicates.signatures import brightness, close_pairs, make_signatures
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 
 EXACT_FILE, EXACT_PIXELS, NEAR = "exact file", "exact pixels", "near"
 COLUMNS = ("first", "second", "kind", "distance", "similarity", "labels_differ")
@@ -31,7 +31,7 @@ def find_duplicates(
     `progress` makes a function to report with from the name of a step.
     """
     sheets = files.read_table(index).sort_values("image_id", ignore_index=True)
-    pack = open_pack(pixels)
+    pack = open_image_set(pixels)
     files_alike = _with_first(sheets, "sha256", EXACT_FILE)
     distinct = sheets.drop_duplicates("sha256")
     pixels_alike = _with_first(distinct, "pixels_sha256", EXACT_PIXELS)

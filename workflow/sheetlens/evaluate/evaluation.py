@@ -10,7 +10,7 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.tables import class_names
 from sheetlens.config import Evaluate, Paper
-from sheetlens.evaluate import sections as evidence
+from sheetlens.evaluate import sections
 from sheetlens.evaluate.predictions import Read, confusion_matrix, read_model
 from sheetlens.statistics.comparisons import protocol_gaps
 from sheetlens.statistics.intervals import wilson_interval
@@ -114,7 +114,7 @@ def evaluate_dataset(
         },
         "models": models,
         "paper": paper_values(paper, set_aside, confidence) if paper else None,
-        **evidence.describe(reads, classes, settings),
+        **sections.describe(reads, classes, settings),
     }
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.common.files import read_table
-from sheetlens.evaluate.results import Outcome, Pack, average_sheets, read_outcome, read_tested
+from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_outcome, read_tested
 from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, wrap
 
 QUIET = "#BBBBBB"  # of a bar that says nothing
@@ -106,7 +106,7 @@ def draw_gallery(outcome: Outcome, which: str) -> tuple[Figure, pd.DataFrame]:
         averaged = averaged[averaged["answer"] != averaged["label"]]
     order = averaged.sort_values(["certainty", "image_id"], ascending=[which == "unsure", True])
     table = order[["image_id", "label", "answer", "certainty"]].head(SHOWN).reset_index(drop=True)
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     rows = max(1, -(-len(table) // ACROSS))
     with house_style():
         figure = new_figure(1.25 * ACROSS, 1.75 * rows)
@@ -132,7 +132,7 @@ def draw_audit(which: str, folder: Path, evaluation: Path) -> tuple[Figure, pd.D
     if which == "saliency":
         maps, shares = (read_table(folder / "audits" / name) for name in ("maps.parquet", "saliency.csv"))
         numbers = shares.columns.drop(["image_id", "label", "answer"])
-        pack = Pack(outcome)
+        pack = SheetPictures(outcome)
         sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
         return draw_saliency(maps, shares.astype(dict.fromkeys(numbers, float)), sheets)
     return draw_gallery(outcome, which)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import ROWS, count_rows, read_rows, whole
+from sheetlens.common.files import ROW_GROUP, count_rows, read_rows, whole
 from sheetlens.prepare.corrections import CORRECTED, Corrector
 from sheetlens.prepare.decoder_processes import ROW
 from sheetlens.prepare.resize import POLICY, SIZE
@@ -152,7 +152,7 @@ class _Pixels:
         if not self._room:
             self._stack.close()
             path = self._path if self._single else self._path / f"{self._number:05}.npy"
-            self._room = self._left if self._single else min(ROWS, self._left)
+            self._room = self._left if self._single else min(ROW_GROUP, self._left)
             self._file = self._stack.enter_context(_new_array(path, self._room))
             self._number += 1
         self._file.write(row)
@@ -184,7 +184,7 @@ class _Table:
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) == ROWS:
+        if len(self._rows) == ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:

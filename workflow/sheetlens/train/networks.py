@@ -18,7 +18,7 @@ TABLES: dict[str, tuple[tuple[int, int], ...]] = {
 }
 
 
-def fold(network: nn.Sequential) -> nn.Sequential:
+def fuse_batchnorm(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading alone: each batch normalisation is part of the convolution before it.
 
     Those within a backbone stay as they are.
@@ -35,10 +35,10 @@ def fold(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def quicken(network: nn.Sequential) -> nn.Sequential:
+def for_inference(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading many sheets: folded, and without what only a gradient needs."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, layer in fold(network).named_children():
+    for name, layer in fuse_batchnorm(network).named_children():
         if isinstance(layer, nn.MaxPool2d):
             layers[name] = MaximaOf2x2()
         else:
@@ -46,7 +46,7 @@ def quicken(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def lighten(network: nn.Sequential) -> nn.Sequential:
+def for_training(network: nn.Sequential) -> nn.Sequential:
     """The same network for training, with the same layers, without work that brings nothing.
 
     What is pooled after its normalisation is pooled before. The bias of a convolution that is normalised stays what it

@@ -41,12 +41,12 @@ def finish(finding: Finding, output: Path, *named: Path) -> None:
 def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: tuple[Path, ...]) -> None:
     """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
     from sheetlens.audit.baselines import measure_sheets, predict_baselines
-    from sheetlens.prepare.image_set import open_pack
+    from sheetlens.prepare.image_set import open_image_set
 
     sheets, known = files.read_table(index), files.read_table(manifest)
     more = [name for name in known if name not in sheets]
     sheets = sheets.merge(known[["image_id", *more]], on="image_id", how="left", validate="one_to_one")
-    features = measure_sheets(sheets, open_pack(pixels))
+    features = measure_sheets(sheets, open_image_set(pixels))
     for split in splits:
         files.write_table(
             folder / f"{split.stem}.parquet", predict_baselines(sheets, features, files.read_table(split))
@@ -135,11 +135,11 @@ def draw_maps(settings: Audit, model: Path, pixels: Path, index: Path, output: P
 def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, table: Path, output: Path) -> None:
     """Ask whether the evidence lies on the plant and paper, or beside them."""
     from sheetlens.audit.saliency import audit_saliency, measure_regions
-    from sheetlens.prepare.image_set import open_pack
+    from sheetlens.prepare.image_set import open_image_set
 
     explained = files.read_table(maps)
     rows = files.read_table(index).set_index("image_id")["row"].loc[explained["image_id"]]
-    shares = measure_regions(explained, open_pack(pixels)[rows])
+    shares = measure_regions(explained, open_image_set(pixels)[rows])
     files.write_table(table, shares)
     finish(audit_saliency(shares, confidence), output, table, maps)
 

@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 @click.option("--output", type=PATH, required=True, help="Table of pairs to write.")
 def find_duplicates(pixels: Path, index: Path, output: Path) -> None:
     """Find sheets that are there twice, exactly or nearly."""
-    from sheetlens.duplicates import search as duplicates
+    from sheetlens.duplicates import search
 
-    pairs = duplicates.find_duplicates(pixels, index, reporter)
+    pairs = search.find_duplicates(pixels, index, reporter)
     files.write_table(output, pairs)
     counts = pairs["kind"].value_counts()
     found = ", ".join(f"{kind} {count}" for kind, count in counts.items()) or "none"
