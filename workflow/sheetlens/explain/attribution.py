@@ -12,6 +12,8 @@ from torch.nn.functional import interpolate
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.progress import reporter
+from sheetlens.config import Audit
 from sheetlens.predict.inference import load_network
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.batches import batch_images
@@ -104,3 +106,10 @@ def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.
 
 def _spread(group: pd.DataFrame, count: int) -> pd.DataFrame:
     return group.iloc[np.unique(np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int))]
+
+
+def write_maps(settings: Audit, model: Path, pixels: Path, index: Path, output: Path) -> None:
+    """Write the attribution maps of some test sheets of a model."""
+    told = reporter("sheets explained")
+    maps = explain_sheets(model, pixels, index, model / "predictions.parquet", settings.saliency_sheets, told)
+    files.write_table(output, maps)

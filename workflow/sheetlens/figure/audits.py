@@ -3,6 +3,7 @@
 Every `draw_*` function returns a figure and the tidy table behind it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.common.files import read_table
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_outcome, read_tested
-from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, wrap
+from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, save_figure, wrap
 
 QUIET = "#BBBBBB"  # of a bar that says nothing
 SHOWN = 12  # pictures in a gallery
@@ -136,3 +137,9 @@ def draw_audit(which: str, folder: Path, evaluation: Path) -> tuple[Figure, pd.D
         sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
         return draw_saliency(maps, shares.astype(dict.fromkeys(numbers, float)), sheets)
     return draw_gallery(outcome, which)
+
+
+def write_audit_figures(figures: Sequence[str], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
+    """Draw what the audits found into figures/ of a data set's folder."""
+    for figure in figures:
+        save_figure(*draw_audit(figure, folder, evaluation), folder / f"figures/figure-{figure}", dots_per_inch)
