@@ -149,7 +149,7 @@ def test_metrics_plots_and_artifacts_mean_something(pulled, tmp_path):
 
 def test_a_lock_that_is_behind_the_code_is_told(pulled):
     assert pulled.sheetlens("stale", "demo").returncode == 0
-    with (pulled.folder / "workflow/sheetlens/split.py").open("a") as module:
+    with (pulled.folder / "workflow/sheetlens/split/parts.py").open("a") as module:
         module.write("# another line\n")
     told = pulled.sheetlens("stale", "demo")
     assert told.returncode == 1
