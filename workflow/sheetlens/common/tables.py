@@ -1,6 +1,7 @@
 """Tables that people bring (CSV, TSV, Parquet), row by row under our names of the columns; cells for people."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ import pyarrow.parquet as pq
 from sheetlens.common.errors import UserError
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell (OWASP, CSV injection)
+# What makes a spreadsheet compute a cell (OWASP, CSV injection), full-width and small forms included: at the beginning,
+# or behind what begins a new cell or line for another program, with anything before it that is not seen.
+_SIGN = r"[=+\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+_BREAK = r"\t\n\v\f\r;\x85\u2028\u2029"  # not in _UNSEEN, so that a text of breaks alone takes no square of its length
+_UNSEEN = (
+    r"[\x00-\x08\x0e-\x20\x7f-\x84\x86-\xa0\xad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\"']*"
+)
+FORMULA = re.compile(rf"(?:^|(?<=[{_BREAK}]))(?={_UNSEEN}{_SIGN})|^(?='*[\x00\t\n\r])")
+_GUARDED = re.compile(f"(?:{FORMULA.pattern})'")
 
 
 def read_rows(
@@ -54,13 +63,13 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 
 def safe_cell(value: Any) -> Any:
-    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(FORMULA) else value
+    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def plain_cell(value: str) -> str:
     """What `safe_cell` was given."""
-    return value[1:] if value.startswith("'") and value.lstrip("'").startswith(FORMULA) else value
+    return _GUARDED.sub("", value)
 
 
 def class_names(columns: Iterable[Any]) -> list[str]:
