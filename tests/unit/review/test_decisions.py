@@ -44,6 +44,15 @@ def test_a_journal_from_before_identities_gets_one_and_keeps_its_decisions(tmp_p
     assert identify(tmp_path) == run
 
 
+def test_the_decisions_know_their_run_where_the_file_beside_them_is_lost(tmp_path):
+    run = identify(tmp_path)
+    journal = Journal(tmp_path / NAME)
+    journal.append([decision("1")])
+    journal.close()
+    (tmp_path / "review/decisions.run").unlink()
+    assert identify(tmp_path) == run
+
+
 def test_decisions_of_another_run_are_refused_when_added_and_when_read(tmp_path):
     path = tmp_path / NAME
     journal = Journal(path)
@@ -55,7 +64,7 @@ def test_decisions_of_another_run_are_refused_when_added_and_when_read(tmp_path)
         file.write(json.dumps(decision("2", run="elsewhere")) + "\n" + json.dumps(decision("3")) + "\n")
     found = read_contents(path)
     assert [entry["id"] for entry in found.entries] == ["1", "3"]
-    assert [(line.line, line.reason) for line in found.refused] == [(3, "it is a decision of another run (elsewhere)")]
+    assert [(line.line, line.reason) for line in found.refused] == [(2, "it is a decision of another run (elsewhere)")]
 
 
 @pytest.mark.parametrize("count", [1, 2])

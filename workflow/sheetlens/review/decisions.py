@@ -1,7 +1,7 @@
 """What people decided about sheets: who, when, on which sheet, what, and how the sheet was chosen.
 
 One journal for a run's review, for labelling and for check samples: a file that only grows, one JSON object a line,
-each on the disk before it counts. Its first line names the run, and so does every decision.
+each on the disk before it counts. Every decision names its run; a small file beside the journal does so from the start.
 """
 
 import json
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sheetlens.common import files
 from sheetlens.common.journals import GrowingFile
 
 NAME = "review/decisions.jsonl"  # below the run's folder
@@ -26,7 +27,6 @@ CHOSEN = (  # how a sheet came before a person: only those chosen at random may 
 )
 Entry = dict[str, Any]
 FIELDS = ("id", "image_id", "reviewer", "decision", "label", "before", "time")  # text, in every entry
-BEGIN = "journal"  # the key that only the first line has
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,8 @@ class Contents:
 
     def add(self, entry: Any) -> None:
         """Add an entry unless its id is there; raise ValueError for what is none of this run."""
-        if isinstance(entry, dict) and BEGIN in entry:
-            if not isinstance(entry.get("run"), str) or self.run not in ("", entry["run"]):
-                raise ValueError("it begins the journal of another run")
-            self.run = entry["run"]
-            return
         self.check(entry)
-        self.run = self.run or entry.get("run", "")  # a first line may be lost
+        self.run = self.run or entry.get("run", "")
         if entry["id"] not in self.ids:
             self.ids.add(entry["id"])
             self.entries.append(entry)
@@ -97,8 +92,7 @@ class Journal:
         self.cut: list[Path] = []  # copies of what was cut off
         try:
             self._take_up()
-            if not self._known.run:
-                self._begin()
+            self._known.run = self._known.run or _read_run(path) or _begin_run(path)
         except BaseException:
             self._file.close()
             raise
@@ -156,11 +150,22 @@ class Journal:
         elif copy := self._file.cut(self._file.end):
             self.cut.append(copy)
 
-    def _begin(self) -> None:
-        run = secrets.token_hex(8)
-        self._file.append(_line({BEGIN: "sheetlens decisions", "run": run}))
-        self._known.lines += 1
-        self._known.run = run
+
+def _run_file(path: Path) -> Path:
+    return path.with_suffix(".run")
+
+
+def _read_run(path: Path) -> str:
+    """The identity that stands beside a journal, or ""."""
+    file = _run_file(path)
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+
+
+def _begin_run(path: Path) -> str:
+    run = secrets.token_hex(8)
+    with files.whole(_run_file(path)) as part:
+        part.write_text(f"{run}\n")
+    return run
 
 
 def check(entry: Any) -> None:
@@ -170,6 +175,8 @@ def check(entry: Any) -> None:
     fields = (*FIELDS, "undoes") if entry.get("decision") == "undo" else FIELDS
     if wrong := [name for name in fields if not isinstance(entry.get(name), str)]:
         raise ValueError(f"its {wrong[0]} is missing, or no text")
+    if not isinstance(entry.get("run", ""), str):
+        raise ValueError("its run is no text")
     if entry["decision"] not in DECISIONS:
         raise ValueError(f"its decision is none of {', '.join(DECISIONS)}")
     if any(not entry[name] for name in ("id", "image_id", "reviewer")):
@@ -207,6 +214,7 @@ def read_contents(path: Path) -> Contents:
         *lines, last = path.read_bytes().split(b"\n")
         for line in (*lines, last) if _is_whole(last) else lines:
             found.take(line)
+    found.run = found.run or _read_run(path)
     return found
 
 

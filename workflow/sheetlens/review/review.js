@@ -4,7 +4,7 @@
 
 const LONGEST_SHOWN = 500; // characters of one text
 const AHEAD = 3; // sheets loaded before they are asked for
-const EVERY = 4000, SELDOM = 64000; // milliseconds between looks at what others decided; at most, while nothing comes of it
+const EVERY = 4000, SELDOM = 16000; // milliseconds between looks at what others decided; at most, while nothing comes of it
 const LONGEST_WAIT = 30000; // milliseconds for an answer: a laptop that slept would wait for ever
 const TOGETHER = 200; // decisions sent at once
 const FAULTS = 3; // faults of the server's with one decision, after which it is put aside
@@ -109,11 +109,11 @@ function showStrangers() {
   const others = strangers();
   at("elsewhere").replaceChildren();
   if (!others.length) return;
-  const runs = [...new Set(others.map((entry) => entry.folder ? `“${clip(entry.folder)}”` : "an earlier version of this page"))];
+  const runs = [...new Set(others.map((entry) => entry.run ? `“${clip(entry.folder)}”` : "a run that an earlier version of Sheetlens served"))];
   const whose = others.length === 1 ? "it was made" : "they were made";
   at("elsewhere").append(
     `${count(others.length)} in this browser did not reach the server and ${others.length === 1 ? "is" : "are"} not of this run: ${whose} in ${runs.join(" and ")}. `
-      + "Start the review of that run at this address again, and open the page: then they are handed over. ",
+      + "Start the review of that run at this address again, in the same version, and open the page: then they are handed over. ",
     element("button", others.length === 1 ? "Forget it" : "Forget them", { type: "button", onclick: () => {
       if (!confirm(`Forget ${count(others.length)} of ${runs.join(" and ")} for ever?`)) return;
       for (const entry of others) localStorage.removeItem(entry.name);
@@ -137,7 +137,7 @@ async function hand(some) {
 }
 
 async function send() {
-  if (sending || files || gone) return;
+  if (sending || files || gone) return true;
   sending = true;
   let delivered = 0;
   const faults = new Map();
@@ -153,17 +153,18 @@ async function send() {
         size = some.length === 1 && error.status !== 500 ? TOGETHER : 1;
       }
     }
-    calm(delivered);
+    if (delivered) calm(delivered);
+    return true;
   } catch (error) {
     trouble(error);
+    return false;
   } finally {
     sending = false;
   }
 }
 
 function trouble(error) {
-  const kept = `${count(pending().length)} ${pending().length === 1 ? "is" : "are"} kept in this browser`;
-  wait = Math.min(2 * wait, SELDOM);
+  const waiting = pending().length, kept = waiting ? `${count(waiting)} ${waiting === 1 ? "is" : "are"} kept in this browser` : "What you decide is kept in this browser";
   troubled = true;
   gone = error.status === 409;
   const why = error.status ? `the server says: ${error.message}` : "the server does not answer; is it running, and is there a network?";
@@ -173,7 +174,6 @@ function trouble(error) {
 }
 
 function calm(delivered) {
-  wait = EVERY;
   if (troubled) at("told").textContent = delivered ? `The server answers again and has taken ${count(delivered)} that ${delivered === 1 ? "was" : "were"} kept in this browser.` : "The server answers again.";
   else if (delivered) at("told").textContent = "";
   troubled = false;
@@ -182,19 +182,20 @@ function calm(delivered) {
 
 async function look() {
   clearTimeout(timer);
-  await send();
   try {
-    if (!troubled) {
+    if (await send()) {
       const answer = await (await ask(`decisions?since=${next}&run=${queue.run}`)).json();
       if (answer.entries.length) {
         answer.entries.forEach(note);
         showDecisions();
       }
       next = answer.next;
+      calm(0);
     }
   } catch (error) {
     trouble(error);
   }
+  wait = troubled ? Math.min(2 * wait, SELDOM) : EVERY;
   clearTimeout(timer);
   if (!gone) timer = setTimeout(look, wait);
 }
