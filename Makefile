@@ -36,6 +36,7 @@ check: .venv/installed
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 	snakemake --dry-run --quiet all

@@ -14,14 +14,14 @@ from typing import Any
 from aiohttp import web
 
 from sheetlens.common.errors import UserError, sentence_for
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open
 from sheetlens.review.connections import Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
-from sheetlens.review.photographs import LARGE, LONGEST, read_picture, to_jpeg
+from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def make_app(
     """The application: page, queue, sheets, pictures, a model's evidence if there is one, and decisions."""
     layers = [guard(token, host, journal.run), *([door.watch] if door else [])]
     app = web.Application(middlewares=layers)
-    light = json.dumps(queue.light() | {"warning": UNSAFE, "evidence": evidence is not None}).encode()
+    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING, "evidence": evidence is not None}).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
     looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
 
@@ -120,7 +120,9 @@ def make_app(
         place = _place(queue, request)
         large = "large" in request.query
         try:
-            content = await asyncio.to_thread(read if large else kept, place, LARGE if large else LONGEST)
+            content = await asyncio.to_thread(
+                read if large else kept, place, CLOSE_UP_PIXELS if large else PICTURE_PIXELS
+            )
         except (OSError, RefusedImageError) as error:
             raise web.HTTPNotFound(text=str(error)) from None
         headers = {"Cache-Control": "private, max-age=3600"}
