@@ -11,10 +11,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
+from sheetlens.common.journals import GrowingFile, recover
 from sheetlens.common.tables import safe_cell
 from sheetlens.config import Limits
 from sheetlens.predict.classifier import Classifier
@@ -64,24 +65,21 @@ def write_part(
             progress(done, stop - start)
             while batch := list(islice(readings, BATCH)):
                 lines = answer(model, batch, model.threshold(risk)["threshold"])
-                journal.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-                journal.flush()
+                journal.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
                 done += len(batch)
                 progress(done, stop - start)
         growing.replace(final)
 
 
 @contextmanager
-def growing_journal(path: Path, head: bytes) -> Iterator[tuple[BinaryIO, int]]:
+def growing_journal(path: Path, head: bytes) -> Iterator[tuple[GrowingFile, int]]:
     """A journal to add lines to, a whole batch at a time, and how many rows it has, held against other processes.
 
     One under way that begins with the line `head` is gone on with, any other is begun anew. Raises UserError where
     another process is writing it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if path.exists() else "w+b") as journal:
-        files.keep_others_out(journal, path)
-        yield journal, _recover(journal, head)
+    with closing(GrowingFile(path)) as journal:
+        yield journal, recover(journal, head, BATCH)
 
 
 def bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
@@ -104,23 +102,6 @@ def _head(model: Classifier, listing: str, risk: float, start: int, stop: int) -
 def _first_line(journal: Path) -> bytes:
     with journal.open("rb") as lines:
         return lines.readline()
-
-
-def _recover(journal: BinaryIO, head: bytes) -> int:
-    """Keep the whole batches of an earlier run, cut off the rest; return the number of rows kept."""
-    end = done = count = 0
-    if journal.readline() == head:
-        end = len(head)
-        while journal.readline().endswith(b"\n"):
-            count += 1
-            if count % BATCH == 0:
-                end, done = journal.tell(), count
-    journal.truncate(end)
-    journal.seek(end)
-    if not end:
-        journal.write(head)
-        journal.flush()
-    return done
 
 
 def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float | None) -> list[Row]:
