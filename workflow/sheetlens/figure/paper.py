@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from sheetlens.common.files import read_json
-from sheetlens.evaluate.results import Outcome, Pack, read_manifest, read_outcome, read_tested
+from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
     INK,
@@ -82,7 +82,7 @@ def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]
     paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
     tested = read_tested(outcome)
     first = tested[tested["seed"] == outcome.evaluation["seeds"][0]]
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     samples = []
     for name in sorted(outcome.classes, key=_paper_order):
         sheets = first[first["label"] == name].sort_values(["own", "image_id"])

@@ -13,12 +13,12 @@ from scipy.stats import chi2_contingency
 from sheetlens.common.files import read_table
 from sheetlens.pages.render import write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 
 SAMPLE = 24  # sheets of each class on its contact sheet
 SHOWN = 6  # refused files shown for each reason
 VALUES = 8  # values of a property that are named; the rest are "others"
-LONGEST = 128  # pixels of a small picture
+THUMBNAIL_PIXELS = 128  # pixels of a small picture
 APART = 0.3  # share of sheets that would have to change class for two classes to look alike
 CHANCE = 0.001  # probability below which a difference is not put down to chance
 UNKNOWN = "not stated"
@@ -37,7 +37,7 @@ def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output:
         properties=list(describe_properties(used)),
         refused=group_refused(found, root),
         notes=count_notes(used),
-        samples=sample_classes(used, open_pack(pixels)),
+        samples=sample_classes(used, open_image_set(pixels)),
         policy=used["policy"].iloc[0],
         fit=used["fit"].iloc[0],
         manifest=manifest.as_posix(),
@@ -130,7 +130,7 @@ def group_refused(found: pd.DataFrame, root: Path) -> list[dict[str, Any]]:
             {
                 "name": file["image_id"],
                 "detail": file["reason"],
-                "picture": embed_refused(root / file["path"], file["reason"], LONGEST) if file["path"] else "",
+                "picture": embed_refused(root / file["path"], file["reason"], THUMBNAIL_PIXELS) if file["path"] else "",
             }
             for file in files.head(SHOWN).to_dict("records")
         ]

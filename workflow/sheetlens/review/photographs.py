@@ -6,14 +6,17 @@ from pathlib import Path
 from PIL import Image
 
 from sheetlens.pages.thumbnails import open_refused
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import RefusedImageError, open_photograph
 from sheetlens.review.queue import Queue
 
-LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely
+PICTURE_PIXELS, CLOSE_UP_PIXELS = (
+    1600,
+    4800,
+)  # pixels on the longer side of a picture, at first and when it is looked at closely
 
 
-def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Image:
+def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Image.Image:
     """A sheet's photograph, RGB, its longer side `longest` at most; from the image set where there is no file.
 
     Of a refused file, what is left of it. Raises OSError or RefusedImageError where there is nothing to show.
@@ -24,7 +27,7 @@ def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Imag
         refused = "refused" in sheet["reasons"]
         image = open_refused(path, sheet["reason"], longest) if refused else _open(path, longest)
     elif sheet["row"] >= 0 and pack.is_file():
-        image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
+        image = Image.fromarray(open_image_set(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
         raise OSError(f"the photograph is not there any more: {sheet['path']}")
     if image is None:
