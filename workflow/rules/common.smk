@@ -14,7 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import product_hashes, sigterm
+from sheetlens.workflow import adoption, product_hashes, sigterm
 from sheetlens.config import read_settings
 from sheetlens.common.errors import UserError
 from sheetlens.fetch.sources import folder
@@ -34,6 +34,8 @@ try:
     for dataset in settings.chosen.values():
         if dataset.source == "folder":
             folder.check(dataset.folder, dataset.labelled)
+    if workflow.is_main_process:
+        adoption.adopt(Path(workflow.basedir).resolve(), Path.cwd())
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
