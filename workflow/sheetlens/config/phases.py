@@ -17,6 +17,9 @@ class Limits(Closed):
     megapixels: int = Field(default=180, ge=1, description="Largest picture, in millions of pixels.")
     megabytes: int = Field(default=2000, ge=100, description="Memory for decoding one file, in MB.")
     seconds: int = Field(default=60, ge=1, description="Processor time for decoding one file, in seconds.")
+    megabytes_together: int = Field(
+        default=6000, ge=100, description="Memory for all files that a job decodes at the same time, in MB."
+    )
 
 
 class Images(Closed):

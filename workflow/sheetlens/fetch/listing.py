@@ -51,6 +51,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "sha256": "",
     "status": "ok",
     "reason": "",
+    "reason_code": "",  # of `common/refusals.py`
 }
 
 
