@@ -21,6 +21,14 @@ class Limits(Closed):
         default=6000, ge=100, description="Memory for all files that a job decodes at the same time, in MB."
     )
 
+    @property
+    def costs(self) -> list[int]:
+        """The limits that decide which files are refused."""
+        return [self.megapixels, self.megabytes, self.seconds]
+
+
+LIMITS = Limits()  # where nobody says otherwise
+
 
 class Images(Closed):
     """How a photograph becomes one row of the image set."""

@@ -1,7 +1,7 @@
 """The queue of a review: the sheets of a run, the doubtful ones first, each with the reasons to look at it."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import class_names, plain_cell
+from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
 
 REASONS = {  # in the order of the queue
@@ -43,6 +44,7 @@ class Queue:
     classes: list[str]
     sheets: pd.DataFrame
     folder: Path
+    limits: Limits = LIMITS  # what decoding one photograph may cost
     _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,16 +91,18 @@ class Queue:
         return next((found for found in places if found.is_file()), None)
 
 
-def open_run(folder: Path) -> Queue:
+def open_run(folder: Path, limits: Limits = LIMITS) -> Queue:
     """The queue of a folder of `predict`, or of a finished study's data set (results/{dataset}/).
+
+    `limits` hold for decoding its photographs.
 
     Raises UserError for any other folder, and where a table is not what it should be.
     """
     try:
         if (folder / "list.parquet").is_file() and (folder / "predictions.parquet").is_file():
-            return _of_collection(folder)
+            return replace(_of_collection(folder), limits=limits)
         if (folder / "manifest.parquet").is_file() and list(folder.glob("models/*/*/predictions.parquet")):
-            return _of_study(folder)
+            return replace(_of_study(folder), limits=limits)
     except KeyError as error:
         raise UserError(f"a table in {folder} has no column {error}: make it again with this version") from None
     raise UserError(
