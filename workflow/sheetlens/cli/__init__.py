@@ -20,12 +20,11 @@ from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
-from sheetlens.cli.steps.duplicates import find_duplicates
 from sheetlens.cli.steps.evaluate import evaluate, tabulate
 from sheetlens.cli.steps.explore import explore
 from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
-from sheetlens.cli.steps.prepare import prepare_pack, prepare_shard
+from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
 from sheetlens.cli.steps.report import credit, draw, quality, report
 from sheetlens.cli.steps.split import measure_leakage, split, split_groups
 from sheetlens.cli.steps.train import train, train_predict

@@ -36,7 +36,7 @@ NAME = re.compile(
     re.IGNORECASE,
 )
 MARK = re.compile(r"\bpublic domain mark\b|\bCC-PDM\b", re.IGNORECASE)
-LONGEST = 1000  # characters of a statement that are kept
+STATEMENT_CHARACTERS = 1000  # characters of a statement that are kept
 
 
 @functools.lru_cache(maxsize=4096)  # a million pictures have few licences
@@ -47,7 +47,7 @@ def resolve(*statements: str) -> tuple[str, bool]:
     before a name with a version, that before a name without, that before other words. A bare name such as
     "CC BY-NC-SA" is what Symbiota writes where nobody chose a licence, so it asserts nothing.
     """
-    stated = [statement.strip()[:LONGEST] for statement in statements if statement and statement.strip()]
+    stated = [statement.strip()[:STATEMENT_CHARACTERS] for statement in statements if statement and statement.strip()]
     for statement in stated:
         if found := ADDRESS.search(statement):
             return _from_address(found, statement), True

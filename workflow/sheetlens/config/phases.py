@@ -76,11 +76,6 @@ class Split(Closed):
         description="Column of the index or the manifest that names the source of a sheet, for held_out_source.",
     )
 
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of training, validation and test part."""
-        return self.train, self.validation, self.test
-
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if abs(self.train + self.validation + self.test - 1) > 1e-9:

@@ -24,7 +24,7 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-PAPER = "https://doi.org/10.3897/BDJ.5.e21139"
+PAPER_DOI = "https://doi.org/10.3897/BDJ.5.e21139"
 CODE_LICENCE = "https://spdx.org/licenses/MIT"
 ACTION = "#run"
 TYPES = {
@@ -65,7 +65,7 @@ def write_crate(source: Path, settings: Settings, products: Sequence[Path], resu
     crate.license = crate.add(licence)
     main["license"] = licence
     paper = {"@type": "ScholarlyArticle", "name": "Schuettpelz et al. 2017, Biodiversity Data Journal 5: e21139"}
-    crate.root_dataset["citation"] = crate.add(ContextEntity(crate, PAPER, paper))
+    crate.root_dataset["citation"] = crate.add(ContextEntity(crate, PAPER_DOI, paper))
     crate.root_dataset["conformsTo"] = [
         crate.add(ContextEntity(crate, url, {"@type": "CreativeWork", "name": name, "version": version}))
         for url, (name, version) in PROFILES.items()

@@ -31,7 +31,7 @@ from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import AHEAD, in_order
 from sheetlens.train.batches import batch_images
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import fold, rebuild
+from sheetlens.train.networks import fuse_batchnorm, rebuild
 
 METHODS = ("integrated-gradients", "grad-cam", "occlusion")
 WINDOW, STRIDE = 48, 24  # pixels of 256 that are covered at a time, and between two places: a leaf or a stain
@@ -73,7 +73,7 @@ class Explainer:
         torch.manual_seed(facts["seed"])
         untrained = rebuild(facts)
         self._trained, self._untrained = (
-            fold(network).requires_grad_(False).to(self._device) for network in (net, untrained)
+            fuse_batchnorm(network).requires_grad_(False).to(self._device) for network in (net, untrained)
         )
         channels = parted(self._trained)[0](torch.zeros(1, 3, SIZE, SIZE, device=self._device)).shape[1]
         means = load_file(folder / "typical.safetensors")["centre"][-2 * channels :][:channels]  # see `read_batch`

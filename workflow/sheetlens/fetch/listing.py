@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from sheetlens.common import files
 
-ROWS = 10_000  # rows of a listing written at a time
+BATCH_ROWS = 10_000  # rows of a listing written at a time
 LISTING = {  # column -> value where a source knows nothing; Darwin Core terms keep their spelling
     "image_id": "",
     "specimen_id": "",
@@ -103,5 +103,5 @@ def write_listing(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     schema = pa.schema([(name, kinds[type(nothing)]) for name, nothing in LISTING.items()])
     with files.whole(path) as part, pq.ParquetWriter(part, schema) as writer:
         waiting = iter(rows)
-        while some := list(itertools.islice(waiting, ROWS)):
+        while some := list(itertools.islice(waiting, BATCH_ROWS)):
             writer.write_table(pa.table({name: [row[name] for row in some] for name in LISTING}, schema))

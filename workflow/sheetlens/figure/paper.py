@@ -17,7 +17,7 @@ from PIL import Image
 
 from sheetlens.common.files import read_json
 from sheetlens.config import LIMITS, Limits
-from sheetlens.evaluate.results import Outcome, Pack, read_manifest, read_outcome, read_tested
+from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
     INK,
@@ -88,7 +88,7 @@ def _sample_sheets(outcome: Outcome, limits: Limits) -> list[tuple[str, str, flo
     paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
     tested = read_tested(outcome)
     first = tested[tested["seed"] == outcome.evaluation["seeds"][0]]
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     samples = []
     for name in sorted(outcome.classes, key=_paper_order):
         sheets = first[first["label"] == name].sort_values(["own", "image_id"])

@@ -209,7 +209,7 @@ def merge(
             quoting=csv.QUOTE_NONNUMERIC,  # names with line breaks of any kind stay whole
         )
         to_csv.writeheader()
-        while some := list(islice(lines, files.ROWS)):
+        while some := list(islice(lines, files.ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(some, schema))
             to_csv.writerows({name: safe_cell(value) for name, value in line.items()} for line in some)
             decisions.update(line["decision"] for line in some if not line["unlike"])

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sheetlens.common import files, tables
 from sheetlens.common.errors import UserError
 
-ROWS = 8192  # written at a time
+BATCH_ROWS = 8192  # written at a time
 # Size and time of a file stand for its content until it is read: they say whether a list is still true.
 COLUMNS = ("image_id", "specimen_id", "path", "sha256", "size", "changed", "status", "reason")
 KNOWN = ("image_id", "specimen_id", "sha256", "status", "reason")  # columns of a table beside path
@@ -38,7 +38,7 @@ def _write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     with pq.ParquetWriter(path, schema) as writer:
         waiting = iter(rows)
-        while some := list(itertools.islice(waiting, ROWS)):
+        while some := list(itertools.islice(waiting, BATCH_ROWS)):
             writer.write_table(pa.table({name: [row[name] for row in some] for name in COLUMNS}, schema))
 
 

@@ -37,7 +37,7 @@ SIZE = 256  # pixels on a side, Tables 1 and 2
 POLICY = "reduced-bicubic-3"  # name and version of the policy above; other pixels need another version
 OVERSAMPLING = {"squash": 1.9, "letterbox": 1.9, "crop_sheet": 3}  # times the target that decoding leaves at least
 SCALE = 1 << 12  # of the sharpening: a power of two, so that its floating-point sums are exact everywhere
-PAPER = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
+BACKGROUND = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
 BLANK, UNIFORM = 1.5, 4.0  # standard deviation of lightness (0 to 255); real sheets have 15 and more
 FLAT = 0.93  # share of neighbours that are exactly alike: drawings have it, photographs have noise
 ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXIF 2.3, table 6)
@@ -117,7 +117,7 @@ def _read(original: Original, fit: str, name: str) -> Sheet:
         chosen = upright(to_srgb(_resized(decoded, shape, _part(decoded.box, box)), profile), turn)
     elif fit == "letterbox":
         narrow = upright(to_srgb(_resized(decoded, shape, decoded.box), profile), turn)
-        chosen = ImageOps.pad(narrow, (SIZE, SIZE), color=PAPER)
+        chosen = ImageOps.pad(narrow, (SIZE, SIZE), color=BACKGROUND)
     pixels = np.ascontiguousarray(np.asarray(chosen).transpose(2, 0, 1))
     kept = tuple(round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
     if max(turn, original.orientation) > 1:
@@ -179,7 +179,7 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Lay transparency on white and apply the embedded profile; one that is broken is left aside."""
     if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (*PAPER, 255)), image).convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image).convert("RGB")
     if profile:
         try:
             converted = ImageCms.applyTransform(image, _transform(profile, image.mode))

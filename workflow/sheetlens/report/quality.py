@@ -15,12 +15,12 @@ from sheetlens.common.refusals import heading
 from sheetlens.config import LIMITS, Limits
 from sheetlens.pages.render import write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 
 SAMPLE = 24  # sheets of each class on its contact sheet
 SHOWN = 6  # refused files shown for each reason
 VALUES = 8  # values of a property that are named; the rest are "others"
-LONGEST = 128  # pixels of a small picture
+THUMBNAIL_PIXELS = 128  # pixels of a small picture
 APART = 0.3  # share of sheets that would have to change class for two classes to look alike
 CHANCE = 0.001  # probability below which a difference is not put down to chance
 UNKNOWN = "not stated"
@@ -47,7 +47,7 @@ def write_quality(
         properties=list(describe_properties(used)),
         refused=group_refused(found, root, limits),
         notes=count_notes(used),
-        samples=sample_classes(used, open_pack(pixels)),
+        samples=sample_classes(used, open_image_set(pixels)),
         policy=used["policy"].iloc[0],
         fit=used["fit"].iloc[0],
         manifest=manifest.as_posix(),
@@ -151,7 +151,7 @@ def group_refused(found: pd.DataFrame, root: Path, limits: Limits = LIMITS) -> l
 
 def _picture(root: Path, file: dict[Any, Any], limits: Limits) -> str:
     code = file.get("reason_code", "")
-    return embed_refused(root / file["path"], code, LONGEST, limits) if file["path"] else ""
+    return embed_refused(root / file["path"], code, THUMBNAIL_PIXELS, limits) if file["path"] else ""
 
 
 def count_notes(used: pd.DataFrame) -> list[tuple[str, int]]:

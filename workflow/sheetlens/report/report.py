@@ -12,7 +12,7 @@ from sheetlens.audit.training import collapsed
 from sheetlens.common.files import read_json, read_table
 from sheetlens.common.refusals import Tally, tally
 from sheetlens.config import LIMITS, Limits
-from sheetlens.evaluate.results import Outcome, Pack, average_sheets, read_manifest, read_outcome, read_tested
+from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
 from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.report.credits import compare_routes, count_licences
@@ -70,7 +70,7 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
     """
     outcome, evaluation = outcomes[0], outcomes[0].evaluation
     manifest = read_manifest(outcome)
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     averaged = average_sheets(read_tested(outcome), outcome.classes)
     models = [
         model
@@ -219,7 +219,7 @@ def overlaps(evaluation: dict[str, Any]) -> bool | None:
     return bool(here["low"] <= paper["accuracy_high"] and here["high"] >= paper["accuracy_low"])
 
 
-def show_galleries(averaged: pd.DataFrame, pack: Pack, classes: list[str]) -> dict[str, list[dict[str, Any]]]:
+def show_galleries(averaged: pd.DataFrame, pack: SheetPictures, classes: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Choose the pictures to show: surest mistakes, least sure, surest right of each class."""
     surest = averaged.sort_values(["certainty", "image_id"], ascending=[False, True])
     mistakes = surest[surest["answer"] != surest["label"]]

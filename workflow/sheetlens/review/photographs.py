@@ -7,13 +7,14 @@ from PIL import Image
 from sheetlens.pages.thumbnails import open_refused
 from sheetlens.prepare.decode import RefusedImageError
 from sheetlens.prepare.decoder_processes import shared_readers
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.review.queue import Queue
 
-LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely
+PICTURE_PIXELS = 1600  # on the longer side of a picture, at first
+CLOSE_UP_PIXELS = 4800  # and when it is looked at closely
 
 
-def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Image:
+def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Image.Image:
     """A sheet's photograph, RGB, its longer side `longest` at most; from the image set where there is no file.
 
     Of a refused file, what is left of it. Raises OSError or RefusedImageError where there is nothing to show.
@@ -29,7 +30,7 @@ def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Imag
             else shared_readers(queue.limits).show(path, longest)
         )
     elif sheet["row"] >= 0 and pack.is_file():
-        image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
+        image = Image.fromarray(open_image_set(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
         raise OSError(f"the photograph is not there any more: {sheet['path']}")
     if image is None:

@@ -16,19 +16,19 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from sheetlens.common.errors import UserError
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.resize import RefusedImageError
-from sheetlens.review import static_page as static
+from sheetlens.review import static_page
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
-from sheetlens.review.photographs import LARGE, LONGEST, read_picture, to_jpeg
+from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
 PAGE = {"": "text/html", "review.js": "text/javascript", "review.css": "text/css"}  # address -> type, of our files
 KEPT = 64  # pictures in memory
 NAMES = 100  # characters of a reviewer's name, of an id
-POLICY = f"{static.POLICY}; connect-src 'self'; frame-ancestors 'none'"
+POLICY = f"{static_page.POLICY}; connect-src 'self'; frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -57,7 +57,7 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
 def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | None = None) -> web.Application:
     """The application: page, queue, sheets, pictures, a model's evidence if there is one, and decisions."""
     app = web.Application(middlewares=[_guard(token)])
-    light = json.dumps(queue.light() | {"warning": UNSAFE, "evidence": evidence is not None}).encode()
+    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING, "evidence": evidence is not None}).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
     looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
 
@@ -85,7 +85,9 @@ def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | No
         place = _place(queue, request)
         large = "large" in request.query
         try:
-            content = await asyncio.to_thread(read if large else kept, place, LARGE if large else LONGEST)
+            content = await asyncio.to_thread(
+                read if large else kept, place, CLOSE_UP_PIXELS if large else PICTURE_PIXELS
+            )
         except (OSError, RefusedImageError) as error:
             raise web.HTTPNotFound(text=str(error)) from None
         headers = {"Cache-Control": "private, max-age=3600"}

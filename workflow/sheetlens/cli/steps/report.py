@@ -23,12 +23,12 @@ def draw(
 
     Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
     """
-    from sheetlens.figure import uncertainty as evidence_figures
+    from sheetlens.figure import uncertainty
     from sheetlens.figure.paper import draw_evaluation, draw_history, draw_sheets, save_figure
 
     for figure in figures:
         if figure in EVIDENCE:
-            drawn, table = getattr(evidence_figures, f"draw_{figure}")(evaluations)
+            drawn, table = getattr(uncertainty, f"draw_{figure}")(evaluations)
         elif figure == "history":
             drawn, table = draw_history(evaluations[0])
         elif figure == "1":

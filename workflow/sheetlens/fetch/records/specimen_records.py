@@ -25,7 +25,7 @@ from sheetlens.fetch.records import edan, terms
 from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.sources.smithsonian import shards
 
-ROWS = 10_000  # of an extract in memory at a time
+BATCH_ROWS = 10_000  # of an extract in memory at a time
 UNLABELLED = "no class folder and no record says its class"
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def extract(settings: Records, output: Path, wanted: Path | None = None) -> int:
     )
     schema, number = pa.schema([(term, pa.string()) for term in terms.SAME]), 0
     with whole(output) as part, pq.ParquetWriter(part, schema) as writer:
-        while some := list(itertools.islice(chosen, ROWS)):
+        while some := list(itertools.islice(chosen, BATCH_ROWS)):
             columns = {term: [clean(fields.get(term, "")) for fields in some] for term in terms.SAME}
             writer.write_table(pa.table(columns, schema))
             number += len(some)

@@ -19,7 +19,7 @@ from sheetlens.fetch.unpack import SUFFIXES
 
 OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
 NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused")
-UNSAFE = re.compile(r"[^\w.-]+")
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
 async def requests(settings: UrlsSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -115,4 +115,4 @@ def _name(row: dict[str, str]) -> str:
 
 def _file_name(text: str) -> str:
     """Text made fit to be part of a file's name."""
-    return UNSAFE.sub("_", text).lstrip(".")[:80]
+    return NOT_IN_NAMES.sub("_", text).lstrip(".")[:80]
