@@ -61,7 +61,8 @@ class Request:
 
     `image_id` becomes the path below `originals`. `urls` are tried in order until one gives the file;
     `routes` says for each of them (or once for all) what is asked of whom. Expected `bytes`, `md5` and
-    `sha256` are checked where they are known. `fields` are columns of LISTING.
+    `sha256` are checked where they are known. `fields` are columns of LISTING. One that is not `wanted` is counted
+    and listed, but never missing.
     """
 
     image_id: str
@@ -72,6 +73,7 @@ class Request:
     sha256: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
+    wanted: bool = True
 
     def addresses(self) -> list[tuple[str, str]]:
         """The pairs of address and route."""
