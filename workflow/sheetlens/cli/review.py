@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FOLDER, PATH
+from sheetlens.cli.options import FOLDER, PATH, limits_option
 from sheetlens.common.progress import reporter
+from sheetlens.config import Limits
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 @click.option("--model", type=FOLDER, help="Model whose evidence the page lays over a sheet when asked to.")
 @click.option("--export", type=PATH, help="Serve nothing: write the corrections made so far (.csv).")
 @click.option("--static", type=PATH, help="Serve nothing: write the page with the doubtful sheets to this folder.")
-def review(run: Path, host: str, port: int, model: Path | None, export: Path | None, static: Path | None) -> None:
+@limits_option
+def review(
+    run: Path, host: str, port: int, model: Path | None, export: Path | None, static: Path | None, limits: Limits
+) -> None:
     """Go through the doubtful sheets of RUN in the browser, and correct their labels.
 
     RUN is the folder that `predict` wrote, or results/{dataset}/ of a finished study. The page of --static needs no
@@ -26,7 +30,7 @@ def review(run: Path, host: str, port: int, model: Path | None, export: Path | N
     """
     from sheetlens.review.queue import open_run
 
-    queue = open_run(run)
+    queue = open_run(run, limits)
     if export:
         from sheetlens.review.decisions import NAME, read_contents
         from sheetlens.review.export import write_corrections

@@ -1,7 +1,7 @@
 """The queue of a review: the sheets of a run, the doubtful ones first, each with the reasons to look at it."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import class_names, plain_cell
+from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
 from sheetlens.review.decisions import identify
 
@@ -46,6 +47,7 @@ class Queue:
     sheets: pd.DataFrame
     folder: Path
     run: str
+    limits: Limits = LIMITS  # what decoding one photograph may cost
     _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -94,16 +96,18 @@ class Queue:
         return next((found for found in places if found.is_file()), None)
 
 
-def open_run(folder: Path) -> Queue:
+def open_run(folder: Path, limits: Limits = LIMITS) -> Queue:
     """The queue of a folder of `predict`, or of a finished study's data set (results/{dataset}/).
+
+    `limits` hold for decoding its photographs.
 
     Raises UserError for any other folder, and where a table is not what it should be.
     """
     try:
         if (folder / "list.parquet").is_file() and (folder / "predictions.parquet").is_file():
-            return _of_collection(folder)
+            return replace(_of_collection(folder), limits=limits)
         if (folder / "manifest.parquet").is_file() and list(folder.glob("models/*/*/predictions.parquet")):
-            return _of_study(folder)
+            return replace(_of_study(folder), limits=limits)
     except (KeyError, TypeError, ValueError) as error:
         lacking = f"has no {error}" if isinstance(error, KeyError) else f"is not that of a run ({error})"
         raise UserError(f"a table or summary in {folder} {lacking}: make it again with this version") from None
