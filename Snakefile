@@ -103,7 +103,7 @@ rule explore:
 
 
 onstart:
-    hold_results()
+    begin_run()
 
 
 onsuccess:

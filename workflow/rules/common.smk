@@ -3,7 +3,6 @@ import ast
 import fcntl
 import functools
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,8 +14,9 @@ SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
 from sheetlens.workflow import adoption, product_hashes, sigterm
-from sheetlens.config import read_settings
-from sheetlens.common.errors import UserError
+from sheetlens.workflow.naming import fixed, quoted, trackable
+from sheetlens.config import lay_over_environment, read_settings
+from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.fetch.sources import folder
 
 SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
@@ -30,14 +30,15 @@ DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}
 
 try:
+    lay_over_environment(config, os.environ)
     settings = read_settings(config)
     for dataset in settings.chosen.values():
         if dataset.source == "folder":
             folder.check(dataset.folder, dataset.labelled)
     if workflow.is_main_process:
         adoption.adopt(Path(workflow.basedir).resolve(), Path.cwd())
-except UserError as error:
-    raise WorkflowError(str(error)) from None
+except (UserError, OSError) as error:
+    raise WorkflowError(sentence_for(error) or str(error)) from None
 
 DATASETS = list(settings.chosen)
 PROTOCOLS = list(settings.split.protocols)
@@ -60,18 +61,16 @@ def surroundings():
     """Shell lines before each command: this checkout's package, and the Python it was installed for."""
     # The prefix takes the place of Snakemake's own; without pipefail, tee would hide a command that fails.
     lines = "set -euo pipefail; "
-    asking = settings.fetch.model_dump_json().replace("{", "{{").replace("}", "}}")  # Snakemake formats these lines
     # How servers are asked is no part of the result: a variable, where a param would make the listing out of date.
-    lines += f"export SHEETLENS_FETCH={shlex.quote(asking)}; "
-    costs = settings.images.limits.model_dump_json().replace("{", "{{").replace("}", "}}")
+    lines += f"export SHEETLENS_FETCH={quoted(settings.fetch.model_dump_json())}; "
     # So is what showing or checking one picture may cost; where it decides what is read, it is a param.
-    lines += f"export SHEETLENS_LIMITS={shlex.quote(costs)}; "
-    lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
+    lines += f"export SHEETLENS_LIMITS={quoted(settings.images.limits.model_dump_json())}; "
+    lines += f"export PYTHONPATH={quoted(SOURCE)} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,
         DeploymentMethod.APPTAINER,
     }:
-        lines += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+        lines += f'export PATH={quoted(Path(sys.executable).parent)}:"$PATH"; '
     return lines
 
 
@@ -141,7 +140,8 @@ def definition_option(wildcards):
 def weights_file(wildcards):
     """Input: the file here that a network's weights start from, if there is one."""
     definition = settings.networks.get(wildcards.network)
-    return [definition.weights.path] if definition and definition.weights and definition.weights.path else []
+    named = definition and definition.weights and definition.weights.path
+    return trackable([named]) if named else []
 
 
 def source_files(wildcards):
@@ -154,7 +154,7 @@ def source_files(wildcards):
         named += section.archives
     elif dataset.source == "smithsonian":
         named += [chosen.barcodes for chosen in section.classes.values() if chosen.barcodes]
-    return [place for place in named if "://" not in place]
+    return trackable(place for place in named if "://" not in place)
 
 
 def records_option(wildcards):
@@ -166,7 +166,7 @@ def records_option(wildcards):
 def corrections_file(wildcards):
     """Input: the table of corrected labels, if there is one."""
     corrections = settings.datasets[wildcards.dataset].corrections
-    return [corrections.path] if corrections else []
+    return trackable([corrections.path]) if corrections else []
 
 
 def corrections_option(wildcards):
@@ -284,7 +284,7 @@ def collection_model(wildcards):
 def collection_table(wildcards):
     """Input: the table that lists a collection; nothing where it is a folder."""
     source = settings.predict.collections[wildcards.collection].input
-    return [] if Path(source).is_dir() else [source]
+    return [] if Path(source).is_dir() else trackable([source])
 
 
 def collection_fingerprint(wildcards):
@@ -300,12 +300,20 @@ def hotspots_settings(wildcards):
 
 def collection_records(wildcards):
     """Input: the specimen records here that a collection's sheets are joined to."""
-    return [records.path for records in hotspots_settings(wildcards).records if "://" not in records.path]
+    return trackable(one.path for one in hotspots_settings(wildcards).records if "://" not in one.path)
 
 
 def hotspots_options(wildcards):
     """Param: the options with the specimen records to join."""
     return [word for one in hotspots_settings(wildcards).records for word in ("--records", one.model_dump_json())]
+
+
+def begin_run():
+    """Keep others from writing into these results, and say in one sentence why they cannot be written."""
+    try:
+        hold_results()
+    except OSError as error:
+        raise WorkflowError(sentence_for(error) or str(error)) from None
 
 
 def hold_results():
@@ -337,8 +345,8 @@ def note_hashes():
     """Note what was made, and name what somebody else changed since the last run."""
     try:
         strange = product_hashes.note(Path("results"))
-    except UserError as error:
-        print(error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(sentence_for(error) or error, file=sys.stderr)
     else:
         for name in strange:
             print(

@@ -89,7 +89,7 @@ rule report_write:
     conda:
         "../../envs/figures.yaml"
     params:
-        study=settings.study,
+        study=fixed(settings.study),
     message:
         "Writing the report"
     shell:

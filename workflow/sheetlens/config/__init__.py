@@ -6,7 +6,7 @@ This package holds values only; what is done with them stands in the modules of 
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -215,6 +215,23 @@ def read_settings(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise UserError("config: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
+
+
+# What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
+FROM_ENVIRONMENT = {
+    "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_CONTACT": ("fetch", "contact"),
+}
+
+
+def lay_over_environment(values: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Lay the variables of FROM_ENVIRONMENT over a config, in place; one that is empty or not there changes nothing."""
+    for name, (*sections, key) in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            section = values
+            for step in sections:
+                section = section.setdefault(step, {})
+            section[key] = environment[name]
 
 
 def read_files(paths: Sequence[Path]) -> Settings:
