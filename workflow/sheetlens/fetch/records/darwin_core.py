@@ -28,6 +28,7 @@ TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
 DEPTH = 4  # folders below which an archive may hold its tables
 DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
+OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of specimen records to `records`"
 NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
 HEADER = "skipped as a header that ignoreHeaderLines does not mention"
 
@@ -156,7 +157,7 @@ def _root(path: Path, stack: ExitStack) -> Any:
         _untar(path, folder)
         return folder
     said = unreadable(path)
-    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or 'it is text'}")
+    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or OF_TEXT}")
 
 
 def _untar(path: Path, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """From Darwin Core and Audiovisual Core terms to the columns of a listing."""
 
-import html
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,8 +21,10 @@ MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
     "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
 )  # fmt: skip
-BETWEEN = re.compile(r"\s+\|\s*|\s*\|\s+|[\s|;,]+(?=https?://)", re.IGNORECASE)  # what stands between addresses
-LINK = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)[^>]*>.*?(?:</a>|$)", re.IGNORECASE | re.DOTALL)
+BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # an address, and not one within another
+PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
+CLOSING = {'"': '"', "'": "'", "<": ">"}  # what ends an address that stands behind it, in HTML or JSON
+BEHIND = " \t\r\n|;,\"'<>[]{}"  # what may stand behind an address and is no part of it
 OTHER_KINDS = ("sound", "audio", "moving", "video")
 PAGES = ("html", "pdf", "text", "csv", "xml", "json", "zip", "msword", "model")
 PICTURES = ("image", "jpeg", "jpg", "png", "tif", "jp2", "photo", "picture", "webp")
@@ -81,11 +83,19 @@ QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary o
 
 
 def addresses(text: str) -> list[str]:
-    """The addresses in one field: between pipes, semicolons, commas or blanks, or in a link of HTML."""
-    if links := LINK.findall(text):
-        return [html.unescape(link) for link in links]
-    found = (part.strip(" \t\r\n<>\"'").rstrip("|;, ") for part in BETWEEN.split(text.strip()))
-    return list(dict.fromkeys(part.replace("&amp;", "&") for part in found if part))
+    """The addresses in one field: between pipes, semicolons, commas or blanks, in HTML or in JSON.
+
+    What is no address of the web is given, too, so that it can be counted.
+    """
+    found = []
+    for part in PIPES.split(text):
+        begins = [match.start() for match in BEGINS.finditer(part)]
+        found.append(part[: begins[0]] if begins and not part.lstrip().startswith("<") else "" if begins else part)
+        for begin, end in itertools.pairwise([*begins, len(part)]):
+            address = part[begin:end]
+            found.append(address.split(closing)[0] if (closing := CLOSING.get(part[max(begin - 1, 0)])) else address)
+    stripped = (one.strip(BEHIND).replace("&amp;", "&") for one in found)
+    return list(dict.fromkeys(filter(None, stripped)))
 
 
 def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:
