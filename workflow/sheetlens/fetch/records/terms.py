@@ -21,7 +21,7 @@ MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
     "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
 )  # fmt: skip
-BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # an address, and not one within another
+BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # and not within another one
 PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
 CLOSING = {'"': '"', "'": "'", "<": ">"}  # what ends an address that stands behind it, in HTML or JSON
 BEHIND = " \t\r\n|;,\"'<>[]{}"  # what may stand behind an address and is no part of it
