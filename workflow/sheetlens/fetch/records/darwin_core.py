@@ -54,13 +54,14 @@ class Archive:
 
         A row with too few or too many columns gives what it has; what is odd is noted.
         """
-        plan = [(term, table.terms.get(term, ()), table.defaults.get(term, "")) for term in wanted]
+        silent = {term: table.defaults.get(term, "") for term in wanted}
+        plan = [(term, table.terms[term], default) for term, default in silent.items() if term in table.terms]
         for location in table.locations:
             for values in self._lines(table, location):
                 if len(values) < table.columns:
                     values += [""] * (table.columns - len(values))
                 key = values[table.key].strip() if table.key is not None else ""
-                yield key, {term: _value(values, places) or default for term, places, default in plan}
+                yield key, silent | {term: _value(values, places) or default for term, places, default in plan}
 
     def sentences(self) -> Iterator[str]:
         """What was odd in the tables read so far."""
