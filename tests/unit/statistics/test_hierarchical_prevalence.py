@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sheetlens.common.errors import UserError
-from sheetlens.statistics import hierarchical_prevalence as shares
+from sheetlens.statistics import hierarchical_prevalence
 from sheetlens.statistics.hierarchical_prevalence import fit_shares
 
 KNOWN = ((360, 400), (380, 400))
@@ -40,7 +40,7 @@ def test_integration_agrees_with_plain_monte_carlo():
     draws = 1_000_000
     se, sp = random.beta(18.5, 2.5, draws), random.beta(19.5, 1.5, draws)
     centre = random.uniform(0, np.pi / 2, (draws, 1))
-    spread = np.abs(random.normal(0, shares.WIDEST, (draws, 1)))
+    spread = np.abs(random.normal(0, hierarchical_prevalence.WIDEST, (draws, 1)))
     ends = np.arctan(-centre / spread), np.arctan((np.pi / 2 - centre) / spread)
     share = np.sin(centre + spread * np.tan(random.uniform(*ends, (draws, 5)))) ** 2
     named_share = share * (se + sp - 1)[:, None] + (1 - sp)[:, None]

@@ -1,6 +1,7 @@
 """Labels that the models contradict: confident learning on sheets no model was trained on."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sheetlens.audit.finding import Finding, read_scores
-from sheetlens.common.tables import class_names
+from sheetlens.common import files
+from sheetlens.common.tables import class_names, safe_cell
+from sheetlens.config import Audit
 from sheetlens.statistics.calibration import fit_temperature, scale
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
@@ -115,3 +118,12 @@ def audit_labels(table: pd.DataFrame, surprise: tuple[int, float, float], sheets
         "Nothing to do. The list is there all the same, the least believable label first.",
         numbers,
     )
+
+
+def write_labels(settings: Audit, table: Path, output: Path, predictions: Sequence[Path]) -> None:
+    """Write the labels that the models contradict as a review list, and the finding."""
+    tables = [files.read_table(path) for path in predictions]
+    ranked = rank_labels(tables)
+    files.write_table(table, ranked.map(safe_cell))
+    finding = audit_labels(ranked, surprises(tables), len(tables[0]), settings.level)
+    finding.write(output, [table, *predictions])

@@ -52,7 +52,7 @@ RESTRICTING = re.compile(
     r"|au(?:ss|ß)er|pas|sauf|uniquement|r[ée]serv[ée]s|reservados|salvo|solo|sin|n[ãa]o|apenas|somente)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
-LONGEST = 1000  # characters of a statement that are kept
+STATEMENT_CHARACTERS = 1000  # characters of a statement that are kept
 
 
 class Stated(NamedTuple):
@@ -72,7 +72,9 @@ def resolve(*statements: str) -> tuple[str, bool]:
     Symbiota writes where nobody chose a licence: beside another statement it does not count, alone it asserts nothing.
     """
     stated = list(
-        dict.fromkeys(text for statement in statements if statement and (text := statement.strip()[:LONGEST]))
+        dict.fromkeys(
+            text for statement in statements if statement and (text := statement.strip()[:STATEMENT_CHARACTERS])
+        )
     )
     read = [(statement, *_read(statement)) for statement in stated]
     named = [(statement, strictest(licences)) for statement, licences, _ in read if licences]
@@ -82,13 +84,13 @@ def resolve(*statements: str) -> tuple[str, bool]:
     clear = [one for _, one in named if one]
     if found := strictest([one for one in clear if one.asserted] or clear):
         return found.licence, found.asserted
-    return ("; ".join(stated)[:LONGEST], False) if named else (stated[0], True) if stated else ("", False)
+    return ("; ".join(stated)[:STATEMENT_CHARACTERS], False) if named else (stated[0], True) if stated else ("", False)
 
 
 def own(statement: str) -> tuple[str, bool]:
     """The licence that somebody wrote into a table of their own, which asserts it, bare names too."""
     licence, asserted = resolve(statement)
-    licences, clear = _read(statement.strip()[:LONGEST])
+    licences, clear = _read(statement.strip()[:STATEMENT_CHARACTERS])
     bare = strictest(licences) if clear and not asserted else None
     return (bare.kind, True) if bare else (licence, asserted)
 

@@ -17,7 +17,6 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.file_kinds import listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell (OWASP, CSV injection)
 DELIMITERS = (",", "\t", ";", "|")
 SEPARATOR = re.compile(r"sep=(.)\s*$", re.IGNORECASE)  # a first line by which Excel knows the delimiter
 BLANKS = " \t\ufeff\u200b\u00a0"
@@ -25,6 +24,15 @@ SHOWN = 30  # columns named in an error
 REFUSED = "the row has more cells than the table has columns"
 log = logging.getLogger(__name__)
 Header = list[str]
+# What makes a spreadsheet compute a cell (OWASP, CSV injection), full-width and small forms included: at the beginning,
+# or behind what begins a new cell or line for another program, with anything before it that is not seen.
+_SIGN = r"[=+\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+_BREAK = r"\t\n\v\f\r;\x85\u2028\u2029"  # not in _UNSEEN, so that a text of breaks alone takes no square of its length
+_UNSEEN = (
+    r"[\x00-\x08\x0e-\x20\x7f-\x84\x86-\xa0\xad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\"']*"
+)
+FORMULA = re.compile(rf"(?:^|(?<=[{_BREAK}]))(?={_UNSEEN}{_SIGN})|^(?='*[\x00\t\n\r])")
+_GUARDED = re.compile(f"(?:{FORMULA.pattern})'")
 
 
 def read_rows(
@@ -129,13 +137,13 @@ def _parquet(path: Path) -> tuple[Header, Iterator[list[Any]]]:
 
 
 def safe_cell(value: Any) -> Any:
-    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(FORMULA) else value
+    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def plain_cell(value: str) -> str:
     """What `safe_cell` was given."""
-    return value[1:] if value.startswith("'") and value.lstrip("'").startswith(FORMULA) else value
+    return _GUARDED.sub("", value)
 
 
 def class_names(columns: Iterable[Any]) -> list[str]:

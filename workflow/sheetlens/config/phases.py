@@ -17,6 +17,17 @@ class Limits(Closed):
     megapixels: int = Field(default=180, ge=1, description="Largest picture, in millions of pixels.")
     megabytes: int = Field(default=2000, ge=100, description="Memory for decoding one file, in MB.")
     seconds: int = Field(default=60, ge=1, description="Processor time for decoding one file, in seconds.")
+    megabytes_together: int = Field(
+        default=6000, ge=100, description="Memory for all files that a job decodes at the same time, in MB."
+    )
+
+    @property
+    def costs(self) -> list[int]:
+        """The limits that decide which files are refused."""
+        return [self.megapixels, self.megabytes, self.seconds]
+
+
+LIMITS = Limits()  # where nobody says otherwise
 
 
 class Images(Closed):
@@ -64,11 +75,6 @@ class Split(Closed):
         min_length=1,
         description="Column of the index or the manifest that names the source of a sheet, for held_out_source.",
     )
-
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of training, validation and test part."""
-        return self.train, self.validation, self.test
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -1,6 +1,12 @@
 """Is the paper reproduced? One verdict for each data set, with the reason."""
 
+import logging
+from pathlib import Path
 from typing import Any
+
+from sheetlens.common import files
+
+log = logging.getLogger(__name__)
 
 REPRODUCED, NOT_REPRODUCED, NOT_COMPARABLE = "reproduced", "not reproduced", "not comparable"
 PAPERS = ("table1", "table2")  # its networks
@@ -69,3 +75,10 @@ def _compare(evaluation: dict[str, Any], key: str, bounds: str) -> dict[str, Any
         "overlap": bool(known and here["low"] <= high and here["high"] >= low),
         "below": bool(known and here["high"] < low),
     }
+
+
+def write_verdict(source: str, evaluation: Path, output: Path) -> None:
+    """Write whether the paper is reproduced as JSON."""
+    verdict = judge_reproduction(files.read_json(evaluation), source)
+    files.write_json(output, verdict)
+    log.info("%s", verdict["sentence"])

@@ -23,7 +23,7 @@ from sheetlens.common.licences import allows
 from sheetlens.fetch.listing import LISTING, Request
 from sheetlens.fetch.records.terms import withhold
 
-LONGEST = 1000  # characters of a field that are kept
+FIELD_CHARACTERS = 1000  # characters of a field that are kept
 BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -257,13 +257,13 @@ def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def clean(value: Any) -> Any:
-    """A text as one line of at most LONGEST characters that any table can hold; other values as they are."""
+    """A text as one line of at most FIELD_CHARACTERS characters that any table can hold; other values as they are."""
     if not isinstance(value, str):
         return value
     if value.isprintable():
-        return " ".join(value[:LONGEST].split())
-    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * LONGEST])
-    return " ".join("".join(letters).split())[:LONGEST]
+        return " ".join(value[:FIELD_CHARACTERS].split())
+    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * FIELD_CHARACTERS])
+    return " ".join("".join(letters).split())[:FIELD_CHARACTERS]
 
 
 def slug(text: str) -> str:

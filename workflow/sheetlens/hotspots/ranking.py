@@ -19,9 +19,9 @@ from sheetlens.common.tables import read_rows, safe_cell
 from sheetlens.config import Records
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.specimen_records import join
-from sheetlens.figure import hotspots as figures
+from sheetlens.figure.hotspots import draw_map, draw_shares, write_labels
 from sheetlens.figure.style import save_figure
-from sheetlens.pages.render import UNSAFE, embed_figure, write_page
+from sheetlens.pages.render import SAFETY_WARNING, embed_figure, write_page
 from sheetlens.predict.model_package import read_facts
 from sheetlens.statistics.hierarchical_prevalence import fit_shares
 from sheetlens.statistics.prevalence import Counts, adjust_prior, corrected_prevalence
@@ -63,16 +63,16 @@ def write_hotspots(
     every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
     for name, table in (("shares", every_share), ("plan", plan), ("hazards", hazards)):
         write_table(output / f"{name}.csv", table.map(safe_cell))
-    figures.write_labels(plan, hazards, output / "labels.pdf")
+    write_labels(plan, hazards, output / "labels.pdf")
     charts = {}
     for by, table in shares.items():
         if len(table):
-            drawn = figures.draw_shares(table.head(SHOWN), GROUPINGS[by])
+            drawn = draw_shares(table.head(SHOWN), GROUPINGS[by])
             save_figure(drawn, table.head(SHOWN), output / f"figure-{by}", DOTS_PER_INCH)
             charts[by] = embed_figure(output / f"figure-{by}")
     if (places := sheets.dropna(subset=["decimalLatitude", "decimalLongitude"])).size:
         columns = ["decimalLatitude", "decimalLongitude", "named"]
-        save_figure(figures.draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
+        save_figure(draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
         charts["map"] = embed_figure(output / "figure-map")
     values = {
         "label": label,
@@ -90,7 +90,7 @@ def write_hotspots(
         "hazards": len(hazards),
         "charts": charts,
         "located": len(places),
-        "warning": UNSAFE,
+        "warning": SAFETY_WARNING,
     }
     write_page("hotspots.html", output / "hotspots.html", **values)
     return values

@@ -28,7 +28,7 @@ from sheetlens.fetch.records import edan, terms
 from sheetlens.fetch.records.darwin_core import is_archive, open_archive
 from sheetlens.fetch.sources.smithsonian import shards
 
-ROWS = 10_000  # of an extract in memory at a time
+BATCH_ROWS = 10_000  # of an extract in memory at a time
 UNLABELLED = "no class folder and no record says its class"
 AMBIGUOUS = "have a number that records of several institutions have: say theirs (institutionCode)"
 ELSEWHERE = "have a number that only records of other institutions have"
@@ -79,7 +79,7 @@ def extract(settings: Records, output: Path, wanted: Path | None = None) -> int:
     columns = (*terms.SAME, WITHHELD)
     schema, number, rows = pa.schema([(term, pa.string()) for term in columns]), 0, chosen()
     with whole(output) as part, pq.ParquetWriter(part, schema) as writer:
-        while some := list(itertools.islice(rows, ROWS)):
+        while some := list(itertools.islice(rows, BATCH_ROWS)):
             table = {term: [clean(fields.get(term, "")) for fields in some] for term in columns}
             writer.write_table(pa.table(table, schema))
             number += len(some)

@@ -25,7 +25,7 @@ ALSO = {  # our columns -> what other tables call them; of licences all count, o
     "rights_holder": ("rightsHolder", "Owner"),
     "specimen_id": ("barcode",),
 }
-UNSAFE = re.compile(r"[^\w.-]+")
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
 async def requests(settings: UrlsSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -127,4 +127,4 @@ def _name(row: dict[str, str]) -> str:
 
 def _file_name(text: str) -> str:
     """Text made fit to be part of a file's name."""
-    return UNSAFE.sub("_", text).lstrip(".")[:80]
+    return NOT_IN_NAMES.sub("_", text).lstrip(".")[:80]
