@@ -103,7 +103,7 @@ rule document_crate:
         "../../envs/figures.yaml"
     params:
         settings=DOCUMENTED,
-        source=os.path.relpath(workflow.basedir),
+        source=os.path.relpath(PROJECT),
     message:
         "Describing the run as a research object"
     shell:
