@@ -4,18 +4,20 @@ import fcntl
 import functools
 import os
 import sys
+import time
 from pathlib import Path
 
 from pydantic_core import to_json
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
-SOURCE = Path(workflow.basedir) / "workflow"
+PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this is a module, that is the study's folder
+SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, product_hashes, sigterm
+from sheetlens.workflow import adoption, product_hashes, schedulers, sigterm
 from sheetlens.workflow.naming import fixed, quoted, trackable
-from sheetlens.config import lay_over_environment, read_settings
+from sheetlens.config import lay_over_environment, read_over
 from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.fetch.sources import folder
 
@@ -29,14 +31,16 @@ DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}
 
+BEGAN = time.time()
 try:
     lay_over_environment(config, os.environ)
-    settings = read_settings(config)
+    # As a module of another workflow the config is only what that brings: what it leaves out is the paper's.
+    settings = read_over(PROJECT / "config/config.yaml", config)
     for dataset in settings.chosen.values():
         if dataset.source == "folder":
             folder.check(dataset.folder, dataset.labelled)
     if workflow.is_main_process:
-        adoption.adopt(Path(workflow.basedir).resolve(), Path.cwd())
+        adoption.adopt(PROJECT.resolve(), Path.cwd())
 except (UserError, OSError) as error:
     raise WorkflowError(sentence_for(error) or str(error)) from None
 
@@ -339,6 +343,16 @@ def hold_results():
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(source)
     product_hashes.begin(Path("results"))
+
+
+def watch_jobs():
+    """See to it that jobs on a cluster are seen to end."""
+    try:
+        said = schedulers.watch_through_squeue(workflow.executor_settings)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if said:
+        print(said, file=sys.stderr)
 
 
 def note_hashes():

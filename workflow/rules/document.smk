@@ -103,7 +103,7 @@ rule document_crate:
         "../../envs/figures.yaml"
     params:
         settings=fixed(settings.model_dump_json(exclude={"fetch"})),  # how servers were asked is nobody's business
-        source=fixed(os.path.relpath(workflow.basedir)),
+        source=fixed(os.path.relpath(PROJECT)),
     message:
         "Describing the run as a research object"
     shell:
