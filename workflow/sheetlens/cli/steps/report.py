@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, PATH, figures_option
-
-EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
+from sheetlens.cli.options import FILE, PATH
+from sheetlens.figure.catalogue import FIGURES
 
 
 @click.command()
-@figures_option("1", "2", "history", *EVIDENCE)
+@click.option(
+    "--figure", "figures", type=click.Choice(FIGURES), multiple=True, required=True, help="Which figure, repeatable."
+)
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, figure-1.svg and so on.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
@@ -19,17 +20,9 @@ def draw(figures: tuple[str, ...], folder: Path, dots_per_inch: int, evaluations
 
     Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
     """
-    from sheetlens.figure import uncertainty
-    from sheetlens.figure.paper import draw_evaluation, draw_history, draw_sheets, save_figure
+    from sheetlens.figure.style import write_figures
 
-    for figure in figures:
-        if figure in EVIDENCE:
-            drawn, table = getattr(uncertainty, f"draw_{figure}")(evaluations)
-        elif figure == "history":
-            drawn, table = draw_history(evaluations[0])
-        else:
-            drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
-        save_figure(drawn, table, folder / f"figure-{figure}", dots_per_inch)
+    write_figures({name: FIGURES[name].load() for name in figures}, evaluations, folder, dots_per_inch)
 
 
 @click.command()
