@@ -9,7 +9,7 @@ import pytest
 
 from sheetlens.audit.finding import Finding
 from sheetlens.figure.catalogue import FIGURES, modules, names
-from sheetlens.figure.style import write_figures
+from sheetlens.figure.style import save_figure, write_figures
 from tests.unit.finished_study import MadeUp, make_study
 
 ENDINGS = ("svg", "png", "pdf", "csv")
@@ -20,7 +20,7 @@ ROW = {"accuracy": 0.6, "gain": 0.3, "low": 0.2, "high": 0.4, "area": 0.6, "p_ad
 def results(tmp_path_factory) -> Path:
     """A finished study with what its audits found."""
     results = tmp_path_factory.mktemp("project") / "results"
-    evaluation = make_study(results.parent, MadeUp())
+    evaluation = make_study(results.parent, MadeUp(sheets=40, seeds=(1, 2)))
     audits = results / "mercury/audits"
     audits.mkdir()
     numbers = {"network": 0.9, "baselines": {"majority": ROW, "border strip": ROW | {"p_adjusted": 0.9}}}
@@ -40,12 +40,11 @@ def results(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_drawn_with_its_table_and_is_the_same_again(results, name, tmp_path):
     evaluations = sorted((results / "mercury/evaluation").glob("*.json"))
-    for folder in ("first", "second"):
-        write_figures({name: FIGURES[name].load()}, evaluations, tmp_path / folder, 80, results)
-    for ending in ENDINGS:
-        written = (tmp_path / f"first/figure-{name}.{ending}").read_bytes()
-        assert written and written == (tmp_path / f"second/figure-{name}.{ending}").read_bytes()
-    table = pd.read_csv(tmp_path / f"first/figure-{name}.csv")
+    write_figures({name: FIGURES[name].load()}, evaluations, tmp_path, 50, results)
+    assert {path.name for path in tmp_path.iterdir()} == {f"figure-{name}.{ending}" for ending in ENDINGS}
+    save_figure(*FIGURES[name].load()(evaluations, results), tmp_path / "again", formats=("svg",))
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / f"figure-{name}.svg").read_bytes()
+    table = pd.read_csv(tmp_path / f"figure-{name}.csv")
     assert len(table) or name == "mistakes"
 
 

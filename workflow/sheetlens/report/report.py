@@ -39,8 +39,8 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
-    each data set's `figures/figure-history`, those of CURVES and FURTHER; raises FileNotFoundError where one is missing.
-    The page loads nothing and runs nothing, and the same inputs give the same bytes.
+    each data set's `figures/figure-history`, those of CURVES and FURTHER; raises FileNotFoundError where one is
+    missing. The page loads nothing and runs nothing, and the same inputs give the same bytes.
     """
     outcomes: dict[Path, list[Outcome]] = {}  # by data set, the headline's protocol first
     for path in evaluations:
@@ -98,14 +98,10 @@ def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
         "trust": describe_evidence(outcomes),
         "curves": {name: embed_figure(outcome.folder / "figures" / f"figure-{name}") for name in CURVES},
-        "further": [
-            (
-                FIGURES[name].caption,
-                f"figures/figure-{name}.csv",
-                embed_figure(outcome.folder / f"figures/figure-{name}"),
-            )
+        "further": {
+            name: (FIGURES[name].caption, embed_figure(outcome.folder / "figures" / f"figure-{name}"))
             for name in FURTHER
-        ],
+        },
         "files": list_files(outcome),
         "documents": [(what, f"{evaluation['dataset']}/{file}") for what, file in DOCUMENTS],
     }
