@@ -5,9 +5,12 @@ The rules make and the report and the audits' page show what stands here, the co
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from sheetlens.config import LIMITS, Limits
 
 if TYPE_CHECKING:  # the rules read this table where nothing can be drawn
     import pandas as pd
@@ -31,16 +34,17 @@ class Drawing:
     group: Group
     caption: str
     of_study: bool = False  # also drawn for all data sets together
+    of_photographs: bool = False  # opens originals, so the function also takes the limits of the config
 
-    def load(self) -> Draw:
+    def load(self, limits: Limits = LIMITS) -> Draw:
         """The function that draws it."""
         draw: Any = getattr(import_module(f"sheetlens.figure.{self.module}"), self.function)
-        return draw
+        return partial(draw, limits=limits) if self.of_photographs else draw
 
 
 FIGURES = {  # name, as in figure-{name}.svg
-    "1": Drawing("figure_1", "draw_sheets", "paper", "A typical sheet of each class.", of_study=True),
-    "2": Drawing("figure_2", "draw_evaluation", "paper", "Confusion, probabilities, rejection.", of_study=True),
+    "1": Drawing("figure_1", "draw_sheets", "paper", "A typical sheet of each class.", True, of_photographs=True),
+    "2": Drawing("figure_2", "draw_evaluation", "paper", "Confusion, probabilities, rejection.", True),
     "history": Drawing("history", "draw_history", "paper", "Loss and validation accuracy over the epochs."),
     "risk": Drawing("uncertainty", "draw_risk", "uncertainty", "Wrong answers against the share answered."),
     "reliability": Drawing("uncertainty", "draw_reliability", "uncertainty", "Accuracy against confidence."),

@@ -7,16 +7,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
 from sheetlens.figure.style import house_style, new_figure, panel_letter, reduce_colours, wrap, write_letter
-from sheetlens.prepare.resize import RefusedImageError, open_photograph
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
 
 PAPER_ORDER = ("unstained", "stained", "clubmoss", "spikemoss")  # Figure 1 a-d
 WIDTH = 1.85  # inches of a sheet
 PHOTOGRAPH = 900  # pixels on the longer side of a sheet
 
 
-def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+def draw_sheets(
+    evaluations: Sequence[Path],
+    results: Path = Path("results"),
+    limits: Limits = LIMITS,
+) -> tuple[Figure, pd.DataFrame]:
     """Draw Figure 1: one sample sheet for each class of each data set, as photographed.
 
     The sample is the typical right answer: of the sheets of the class that the first model tested and
@@ -26,7 +32,7 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     outcomes = {outcome.folder: outcome for outcome in (read_outcome(path, results) for path in evaluations)}
     samples = []
     for outcome in outcomes.values():  # each data set once, however many evaluations it has
-        samples += [(outcome, *sample) for sample in _sample_sheets(outcome)]
+        samples += [(outcome, *sample) for sample in _sample_sheets(outcome, limits)]
     columns = min(4, len(samples))
     rows = -(-len(samples) // columns)
     shapes = [picture.height / picture.width for *_, picture in samples]
@@ -52,7 +58,7 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     return figure, table
 
 
-def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]]:
+def _sample_sheets(outcome: Outcome, limits: Limits) -> list[tuple[str, str, float, Image.Image]]:
     """Choose a sheet per class: class, image_id, probability of the class, picture."""
     manifest = read_manifest(outcome)
     paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
@@ -69,8 +75,8 @@ def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]
         sheet = sheets.iloc[len(sheets) // 2]
         image_id = str(sheet["image_id"])
         try:
-            picture = open_photograph(outcome.results.parent / paths[image_id], PHOTOGRAPH)
-        except (OSError, RefusedImageError):  # originals may be dropped after packing
+            picture = shared_readers(limits).show(outcome.results.parent / paths[image_id], PHOTOGRAPH)
+        except RefusedImageError:  # originals may be dropped after packing
             picture = pack.picture(image_id)
         picture = reduce_colours(picture).convert("RGB")  # the PDF stores 256 colours in less space
         samples.append((name, image_id, float(sheet["own"]), picture))
