@@ -75,7 +75,7 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=[*DATASET_FIGURES, *EVIDENCE_FIGURES, *AUDIT_FIGURES],
+            figure=catalogue.FIGURES,
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),

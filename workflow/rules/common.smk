@@ -20,13 +20,11 @@ from sheetlens.workflow.naming import fixed, quoted, trackable
 from sheetlens.config import lay_over_environment, read_over
 from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.fetch.sources import folder
+from sheetlens.figure import catalogue
 
 SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
-STUDY_FIGURES = ["1", "2"]  # the paper's
-DATASET_FIGURES = [*STUDY_FIGURES, "history"]
-EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
-AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
+STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}

@@ -40,7 +40,7 @@ rule document_pages:
         labels="results/{dataset}/audits/labels.csv",
         figures=expand(
             "results/{{dataset}}/figures/figure-{figure}.{ending}",
-            figure=AUDIT_FIGURES,
+            figure=catalogue.names("audits"),
             ending=["svg", "png"],
         ),
         modules=modules("document.pages"),

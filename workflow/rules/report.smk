@@ -75,7 +75,7 @@ rule report_write:
         curves=expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["history", *EVIDENCE_FIGURES],
+            figure=["history", *catalogue.names("uncertainty")],
             ending=ENDINGS,
         ),
         modules=modules("report.report"),
