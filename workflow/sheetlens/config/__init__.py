@@ -17,7 +17,19 @@ from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.networks import PAPER_NETWORKS, Network, Weights
-from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
+from sheetlens.config.phases import (
+    LIMITS,
+    Audit,
+    Collection,
+    Evaluate,
+    Figures,
+    Images,
+    Limits,
+    Predict,
+    Recipe,
+    Split,
+    Train,
+)
 from sheetlens.config.portals import (
     Corrections,
     DwcaSource,
@@ -30,6 +42,7 @@ from sheetlens.config.portals import (
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 
 __all__ = [
+    "LIMITS",
     "Audit",
     "Closed",
     "Collection",

@@ -17,6 +17,17 @@ class Limits(Closed):
     megapixels: int = Field(default=180, ge=1, description="Largest picture, in millions of pixels.")
     megabytes: int = Field(default=2000, ge=100, description="Memory for decoding one file, in MB.")
     seconds: int = Field(default=60, ge=1, description="Processor time for decoding one file, in seconds.")
+    megabytes_together: int = Field(
+        default=6000, ge=100, description="Memory for all files that a job decodes at the same time, in MB."
+    )
+
+    @property
+    def costs(self) -> list[int]:
+        """The limits that decide which files are refused."""
+        return [self.megapixels, self.megabytes, self.seconds]
+
+
+LIMITS = Limits()  # where nobody says otherwise
 
 
 class Images(Closed):

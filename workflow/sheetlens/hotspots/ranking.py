@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens.common.barcodes import normalise
+from sheetlens.common.barcodes import specimen
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
 from sheetlens.common.tables import read_rows, safe_cell
@@ -152,7 +152,7 @@ def _described(row: dict[str, Any]) -> dict[str, Any]:
         {name: row[name] for name in KEPT}
         | {name: value for name, value in row.items() if name.startswith("probability_")}
         | {
-            "key": normalise(row["specimen_id"]) or row["image_id"],
+            "key": specimen(row["catalogNumber"] or row["specimen_id"], row["institutionCode"]) or row["image_id"],
             "cabinet": row["storageLocation"],
             "collector": row["recordedBy"],
             "decade": f"{year[:3]}0s" if year.isdecimal() and len(year) == 4 else "",
