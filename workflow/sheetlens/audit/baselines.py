@@ -30,15 +30,15 @@ def measure_sheets(sheets: pd.DataFrame, pixels: NDArray[np.uint8]) -> dict[str,
 def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], split: pd.DataFrame) -> pd.DataFrame:
     """Fit every baseline on the training part and predict all sheets.
 
-    `features` is what `measure_sheets` says of `sheets`; `split` has image_id and part. Returns baseline, image_id,
-    specimen_id, part, label and `probability_{class}` (float32). No setting is tuned, so validation and
+    `features` is what `measure_sheets` says of `sheets`, which also have a group (the same for those that belong
+    together); `split` has image_id and part. Returns baseline, image_id, specimen_id, group, part, label and `probability_{class}` (float32). No setting is tuned, so validation and
     test sheets are both unseen.
     """
     part = split.set_index("image_id")["part"].reindex(sheets["image_id"]).to_numpy()
     train = part == "train"
     labels = sheets["label"]
     classes = sorted(labels.unique())
-    facts = sheets[["image_id", "specimen_id"]].assign(part=part, label=labels)
+    facts = sheets[["image_id", "specimen_id", "group"]].assign(part=part, label=labels)
     tables = []
     for name in BASELINES:
         probabilities = _predict(name, sheets, features, train, classes)

@@ -82,6 +82,12 @@ def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split
     return find_groups(len(sheets), [related[name] for name in names])
 
 
+def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
+    """A table of image_id, specimen_id and group: the first image_id of those that belong together names them all."""
+    first = sheets.groupby(groups)["image_id"].transform("min")
+    return sheets[["image_id", "specimen_id"]].assign(group=first)
+
+
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:
     """Number of the group of each of `size` sheets: the connected components of all pairs."""
     rows, columns = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T

@@ -36,9 +36,12 @@ def finish(finding: Finding, output: Path, *named: Path) -> None:
 @click.option("--index", type=FILE, required=True, help="Table of the image set.")
 @click.option("--manifest", type=FILE, required=True, help="What is known of each photograph.")
 @click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--groups", type=FILE, required=True, help="Table of sheets that belong together.")
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, a table named as each split.")
 @click.argument("splits", type=FILE, nargs=-1, required=True)
-def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: tuple[Path, ...]) -> None:
+def fit_baselines(
+    index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: tuple[Path, ...]
+) -> None:
     """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
     from sheetlens.audit.baselines import measure_sheets, predict_baselines
     from sheetlens.prepare.image_set import open_pack
@@ -46,6 +49,8 @@ def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, split
     sheets, known = files.read_table(index), files.read_table(manifest)
     more = [name for name in known if name not in sheets]
     sheets = sheets.merge(known[["image_id", *more]], on="image_id", how="left", validate="one_to_one")
+    related = files.read_table(groups)[["image_id", "group"]]
+    sheets = sheets.merge(related, on="image_id", how="left", validate="one_to_one")
     features = measure_sheets(sheets, open_pack(pixels))
     for split in splits:
         files.write_table(
@@ -92,7 +97,12 @@ def check_labels(settings: Audit, table: Path, output: Path, predictions: tuple[
     tables = [files.read_table(path) for path in predictions]
     ranked = rank_labels(tables)
     files.write_table(table, ranked.map(safe_cell))
-    finish(audit_labels(ranked, surprises(tables), len(tables[0]), settings.level), output, table, *predictions)
+    finish(
+        audit_labels(ranked, surprises(tables, settings.level), len(tables[0]), settings.level),
+        output,
+        table,
+        *predictions,
+    )
 
 
 @audit.command("training")

@@ -62,6 +62,22 @@ def split_groups(
 @INDEX
 @MANIFEST
 @DUPLICATES
+@click.option("--output", type=PATH, required=True, help="Table to write (.tsv).")
+def relate_sheets(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Say which sheets belong together, and so are no independent cases."""
+    from sheetlens.split.groups import group_sheets, name_groups, read_sheets
+
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
+
+
+@click.command()
+@SETTINGS
+@INDEX
+@MANIFEST
+@DUPLICATES
 @click.option("--protocol", required=True, help="Split protocol.")
 @click.option("--seed", type=int, required=True, help="Its seed.")
 @click.option("--split", "split_file", type=FILE, required=True, help="Split to measure.")
