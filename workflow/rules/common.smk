@@ -39,6 +39,7 @@ except UserError as error:
 
 DATASETS = list(settings.chosen)
 PROTOCOLS = list(settings.split.ordered)  # the headline's first
+PAPERS = ["random"] if "random" in PROTOCOLS else PROTOCOLS[:1]  # what the paper's figures are set beside
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
 EXPLORED = [name for name in DATASETS if name in settings.explore]

@@ -11,6 +11,7 @@ from sheetlens.common.tables import plain_cell
 from sheetlens.document.reforms import answer_items
 from sheetlens.document.study import Study
 from sheetlens.pages.render import embed_figure, interval, write_page
+from sheetlens.report.uncertainty import PROTOCOLS, promise
 
 FIGURES = ("shortcuts", "saliency", "mistakes", "unsure")
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
@@ -63,7 +64,15 @@ def _model_card(study: Study) -> dict[str, Any]:
         for number, (name, row) in enumerate(zip(classes, evaluation["confusion"], strict=True))
     ]
     alarms = [finding for _, finding in study.findings if finding.severity == "alarm"]
-    return {"measures": measures, "shares": shares, "alarms": alarms, "facts": study.models[0], "models": study.models}
+    return {
+        "measures": measures,
+        "shares": shares,
+        "alarms": alarms,
+        "facts": study.models[0],
+        "models": study.models,
+        "promise": promise(evaluation),
+        "protocol": PROTOCOLS[evaluation["protocol"]],
+    }
 
 
 def _datasheet(study: Study) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def evaluate_dataset(
         "sheets": first["part"].value_counts()[["train", "validation", "test"]].to_dict(),
         "confidence": confidence,
         "set_aside_fraction": set_aside,
+        "margin": settings.margin,
         "accuracy": over_seeds(accuracies, sizes["all"], confidence),
         "accuracy_of_training": dict(zip(("low", "high"), overlapping, strict=True)) if overlapping else None,
         "groups": min(model["groups"] for model in models),
@@ -132,14 +133,18 @@ def evaluate_dataset(
     }
 
 
-def over_seeds(values: Sequence[float | None], size: Size, confidence: float) -> dict[str, float | None]:
-    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of a size."""
+def over_seeds(values: Sequence[float | None], size: Size, confidence: float) -> dict[str, Any]:
+    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of a size.
+
+    `effective` is the number of independent sheets in it, `freedom` that of degrees of freedom.
+    """
     known = [value for value in values if value is not None]
     if not known:
-        return {"mean": None, "sd": None, "low": None, "high": None}
+        return {"mean": None, "sd": None, "low": None, "high": None, "effective": None, "freedom": None}
     mean = float(np.mean(known))
     low, high = clustered_interval(mean, size, confidence)
-    return {"mean": mean, "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None, "low": low, "high": high}
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"mean": mean, "sd": sd, "low": low, "high": high, "effective": size.sheets, "freedom": size.freedom}
 
 
 def paper_values(paper: Paper, set_aside: float, confidence: float) -> dict[str, float | int]:
