@@ -43,7 +43,8 @@ except (UserError, OSError) as error:
     raise WorkflowError(sentence_for(error) or str(error)) from None
 
 DATASETS = list(settings.chosen)
-PROTOCOLS = list(settings.split.protocols)
+PROTOCOLS = list(settings.split.ordered)  # the headline's first
+PAPERS = ["random"] if "random" in PROTOCOLS else PROTOCOLS[:1]  # what the paper's figures are set beside
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
 EXPLORED = [name for name in DATASETS if name in settings.explore]
@@ -278,7 +279,7 @@ def every_finding(datasets=DATASETS):
 
 
 def collection_model(wildcards):
-    """Input: the package of the model that reads a collection, of the first protocol and seed."""
+    """Input: the package of the model that reads a collection, of the headline's protocol and the first seed."""
     name = settings.predict.collections[wildcards.collection].dataset
     return f"results/{name}/models/{settings.datasets[name].network}/{PROTOCOLS[0]}-{SEEDS[0]}/package.json"
 
@@ -301,13 +302,17 @@ def hotspots_settings(wildcards):
 
 
 def collection_records(wildcards):
-    """Input: the specimen records here that a collection's sheets are joined to."""
-    return trackable(one.path for one in hotspots_settings(wildcards).records if "://" not in one.path)
+    """Input: the specimen records here that a collection's sheets are joined to, and the table of tested ones."""
+    asked = hotspots_settings(wildcards)
+    named = [records.path for records in asked.records if "://" not in records.path]
+    return trackable([*named, asked.checks] if asked.checks else named)
 
 
 def hotspots_options(wildcards):
-    """Param: the options with the specimen records to join."""
-    return [word for one in hotspots_settings(wildcards).records for word in ("--records", one.model_dump_json())]
+    """Param: the options with the specimen records to join, and with the sheets that were tested."""
+    asked = hotspots_settings(wildcards)
+    options = [word for one in asked.records for word in ("--records", one.model_dump_json())]
+    return [*options, "--checks", asked.checks] if asked.checks else options
 
 
 def begin_run():

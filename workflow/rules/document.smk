@@ -7,7 +7,7 @@ DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "netw
 rule document_verdict:
     """Is the paper reproduced?"""
     input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PAPERS),
         modules=modules("evaluate.verdict"),
     output:
         verdict="results/{dataset}/verdict.json",
