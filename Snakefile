@@ -104,11 +104,11 @@ rule explore:
 
 onstart:
     begin_run()
-    watch_jobs()
 
 
 onsuccess:
-    note_hashes()
+    for sentence in runs.note_products():
+        print(sentence, file=sys.stderr)
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 
