@@ -107,8 +107,7 @@ onstart:
 
 
 onsuccess:
-    for sentence in runs.note_products():
-        print(sentence, file=sys.stderr)
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 

@@ -293,3 +293,9 @@ def begin_run():
         raise WorkflowError(str(error)) from None
     if said:
         print(said, file=sys.stderr)
+
+
+def end_run():
+    """Note what was made, and name what somebody else changed since the last run."""
+    for sentence in runs.note_products():
+        print(sentence, file=sys.stderr)
