@@ -16,6 +16,7 @@ from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.label import label
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
@@ -68,6 +69,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    label,
     review,
     check,
     pull,

@@ -101,7 +101,9 @@ class Sheets:
 
             reader = FeatureReader()
             stamps = self.store.stamps()
-            rows = [row for row in self.table.to_dict("records") if stamps.get(row["image_id"]) != row["stamp"]]
+            rows: list[Any] = [
+                row for row in self.table.to_dict("records") if stamps.get(row["image_id"]) != row["stamp"]
+            ]
             with Readers(READERS, "squash", self._limits) as readers, ThreadPoolExecutor(READERS) as pool:
                 waiting = in_order(pool, lambda row: (row, _look(readers, row)), self._until_stopped(rows), AHEAD)
                 while some := list(islice(waiting, BATCH)):
