@@ -67,7 +67,7 @@ def write_model(folder: Path, classes: list[str] = CLASSES) -> Path:
     write_json(folder / "package.json", {
         "dataset": "mercury", "title": "Mercury-stained or unstained", "classes": classes, "image_size": SIZE,
         "policy": POLICY, "fit": "squash", "temperature": 1.0, "limit": 100.0, "thresholds": [],
-        "confusion": [], "shares": {},
+        "confusion": [], "shares": {}, "trained_on": 1, "unlike": 0.01,
         "files": {name: sha256(folder / name) for name in PARTS},
     })  # fmt: skip
     return folder
