@@ -74,6 +74,7 @@ __all__ = [
     "UrlsSource",
     "Weights",
     "read_files",
+    "read_over",
     "read_settings",
     "schema",
 ]
@@ -241,14 +242,25 @@ def read_files(paths: Sequence[Path]) -> Settings:
     """
     values: dict[str, Any] = {}
     for path in paths:
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"the config {path} cannot be read: {error}") from None
-        if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
-            raise UserError(f"the config {path} cannot be read: it holds no keys with values")
-        _lay_over(values, changes)
+        _lay_over(values, _read_file(path))
     return read_settings(values)
+
+
+def read_over(path: Path, changes: dict[str, Any]) -> Settings:
+    """Lay changes over a config file, as Snakemake lays files over one another; errors are those of `read_files`."""
+    values = _read_file(path)
+    _lay_over(values, changes)
+    return read_settings(values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"the config {path} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"the config {path} cannot be read: it holds no keys with values")
+    return values
 
 
 def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -15,9 +15,11 @@ from sheetlens.prepare.resize import OVERSAMPLING, POLICY, SIZE
 
 PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
 NEEDED = (  # in package.json
-    "classes", "confusion", "files", "fit", "image_size", "limit", "policy", "shares", "temperature", "thresholds",
+    "classes", "confusion", "errors", "files", "fit", "floors", "group_size", "image_size", "independent", "limit",
+    "policy", "reference", "shares", "temperature", "thresholds",
 )  # fmt: skip
 TO_READ = ("dataset", "title", "trained_on", "unlike")  # in package.json, too, where it is to read sheets
+THRESHOLD = ("threshold", "coverage", "unguaranteed", "unguaranteed_coverage")  # of each risk
 SEEDS = 2**63  # torch takes seeds below
 REVIEW = "review"  # the decision that a person must look
 AGAIN = "make the model's products again with this version"
@@ -84,10 +86,12 @@ def _check(facts: dict[str, Any]) -> None:
     for known in facts["thresholds"]:
         if not (isinstance(known["risk"], float) and _is_number(known["risk"])):
             raise ValueError("a threshold lacks its risk")
-        if known["threshold"] is not None and not _is_number(known["threshold"]):
+        if any(not _is_number(known[name]) for name in ("threshold", "unguaranteed") if known.get(name) is not None):
             raise ValueError("a threshold is no number")
-        if not isinstance(known["guaranteed"], bool):
-            raise TypeError("a threshold does not say whether it is guaranteed")
+        if lacking := [name for name in THRESHOLD if name not in known]:
+            raise ValueError(f"a threshold lacks its {lacking[0]}, as those of an earlier version do")
+    if not (_is_number(facts["group_size"]) and facts["group_size"] >= 1 and isinstance(facts["reference"], list)):
+        raise ValueError("its validation part cannot be compared with")
 
 
 def _is_number(value: Any) -> bool:

@@ -11,6 +11,7 @@ from sheetlens.cli.options import FILE, PATH, Section, limits_option
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
+from sheetlens.common.secrets import without_secrets
 from sheetlens.config import Dataset, Fetch, Images, Limits, Records, read_files
 
 log = logging.getLogger(__name__)
@@ -115,4 +116,4 @@ def _explain(configs: tuple[Path, ...]) -> None:
 
     study = read_files(configs)
     for name, dataset in study.chosen.items():
-        click.echo("\n".join(explain(name, dataset, study.fetch)))
+        click.echo(without_secrets("\n".join(explain(name, dataset, study.fetch))))
