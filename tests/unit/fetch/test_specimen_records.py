@@ -228,7 +228,7 @@ def test_a_protected_place_stays_out_of_every_product_of_a_table(tmp_path, flag,
     found = join(tmp_path / "mine.csv", known)
     assert "SECRET" not in json.dumps(found) and "1.5" not in json.dumps(found)
     assert (found[1]["locality"], found[1]["decimalLatitude"]) == ("open", "2.5")
-    records.extract(Records(path=str(tmp_path / "mine.csv")), tmp_path / "small.parquet")
+    specimen_records.extract(Records(path=str(tmp_path / "mine.csv")), tmp_path / "small.parquet")
     again = join(tmp_path / "small.parquet", known)
     assert "SECRET" not in json.dumps(again) and again[1]["locality"] == "open"
 
@@ -261,6 +261,6 @@ def test_an_extract_of_nothing_is_an_error_that_says_why(tmp_path):
     ):
         with pytest.raises(UserError) as error:
             settings = Records(path=str(tmp_path / path))
-            records.extract(settings, tmp_path / "small.parquet", wanted and tmp_path / wanted)
+            specimen_records.extract(settings, tmp_path / "small.parquet", wanted and tmp_path / wanted)
         assert sentence in str(error.value)
         assert not (tmp_path / "small.parquet").exists()
