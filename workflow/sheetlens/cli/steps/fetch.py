@@ -12,7 +12,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
 from sheetlens.common.secrets import without_secrets
-from sheetlens.config import Dataset, Fetch, Images, Limits, Records, read_files
+from sheetlens.config import Dataset, Fetch, Images, Limits, Records
 
 log = logging.getLogger(__name__)
 NAMES = get_args(Dataset.model_fields["source"].annotation)
@@ -112,8 +112,7 @@ def extract_records(path: Path, barcode: str, wanted: Path | None, output: Path)
 
 
 def _explain(configs: tuple[Path, ...]) -> None:
-    from sheetlens.fetch.dry_run import explain
+    from sheetlens.fetch.dry_run import explain_study
 
-    study = read_files(configs)
-    for name, dataset in study.chosen.items():
-        click.echo(without_secrets("\n".join(explain(name, dataset, study.fetch))))
+    for line in explain_study(configs):
+        click.echo(without_secrets(line))
