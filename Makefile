@@ -1,10 +1,10 @@
 # Short names for the plain commands that README.md shows. `make` alone lists them.
+# Nothing that only one make or one shell has: GNU make 3.81 (macOS), BSD make and any POSIX shell read this.
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
-SNAKEMAKE = snakemake --cores all
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PYTHONUNBUFFERED := 1
+BIN = .venv/bin
+SNAKEMAKE = $(BIN)/snakemake --cores all
 
 help:
 	@echo "make demo               the whole study on sheets the package draws itself"
@@ -21,36 +21,36 @@ own: .venv/installed
 	$(SNAKEMAKE) --configfile config/own.yaml --config 'datasets={"own": {"folder": {"path": "$(SHEETS)"}}}'
 
 paper: .venv/installed
-	$(SNAKEMAKE) $(if $(CONTACT),--config 'fetch={"contact": "$(CONTACT)"}')
+	@contact='$(CONTACT)'; $(SNAKEMAKE) $${contact:+--config "fetch={\"contact\": \"$$contact\"}"}
 
 pull push stale: .venv/installed
-	@sheetlens $@ $(STUDY)
+	@$(BIN)/sheetlens $@ $(STUDY)
 
 test: .venv/installed
-	pytest
+	$(BIN)/pytest
 
 test-long: .venv/installed
-	pytest -m long
+	$(BIN)/pytest -m long
 
 check: .venv/installed
-	ruff check
-	ruff format --check
-	mypy
-	lint-imports
-	snakefmt --check Snakefile workflow/rules
-	snakemake --lint
-	snakemake --dry-run --quiet all
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --dry-run --quiet all
 
 format: .venv/installed
-	ruff check --fix
-	ruff format
-	snakefmt Snakefile workflow/rules
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow/rules
 
 lock: .venv/installed
-	python envs/lock.py
+	$(BIN)/python envs/lock.py
 	"$(PYTHON)" envs/install.py
-	python envs/licences.py
-	python -m sheetlens.config
+	$(BIN)/python envs/licences.py
+	$(BIN)/python -m sheetlens.config
 
 vulnerabilities:
 	@"$(PYTHON)" -m venv .audit

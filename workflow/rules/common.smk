@@ -16,7 +16,7 @@ PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this
 SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, product_hashes, schedulers, sigterm
+from sheetlens.workflow import adoption, cancellation, product_hashes, schedulers, sigterm
 from sheetlens.config import read_over
 from sheetlens.common.errors import UserError
 from sheetlens.fetch.sources import folder
@@ -67,6 +67,7 @@ def surroundings():
     asking = settings.fetch.model_dump_json().replace("{", "{{").replace("}", "}}")  # Snakemake formats these lines
     # How servers are asked is no part of the result: a variable, where a param would make the listing out of date.
     lines += f"export SHEETLENS_FETCH={shlex.quote(asking)}; "
+    lines += "export PYTHONUNBUFFERED=1; "  # progress is seen while it is news, though `tee` reads it
     lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,
@@ -78,6 +79,7 @@ def surroundings():
 
 shell.prefix(surroundings())
 sigterm.install()
+cancellation.install()
 
 
 def from_source(*sources):
