@@ -1,10 +1,16 @@
 # Short names for the plain commands that README.md shows. `make` alone lists them.
-# Nothing that only one make or one shell has: GNU make 3.81 (macOS), BSD make and any POSIX shell read this.
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
-BIN = .venv/bin
-SNAKEMAKE = $(BIN)/snakemake --cores all
+SNAKEMAKE = snakemake --cores all
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+# What people give travels by the environment, as it is: in a command line its quotes and dollars would be the shell's.
+export SHEETLENS_PYTHON := $(value PYTHON)
+export SHEETLENS_CONTACT := $(value CONTACT)
+export SHEETLENS_STUDY := $(value STUDY)
+unexport PYTHON SHEETS CONTACT STUDY
+own: export SHEETLENS_SHEETS := $(value SHEETS)
 
 help:
 	@echo "make demo               the whole study on sheets the package draws itself"
@@ -18,48 +24,48 @@ demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
 own: .venv/installed
-	$(SNAKEMAKE) --configfile config/own.yaml --config 'datasets={"own": {"folder": {"path": "$(SHEETS)"}}}'
+	$(SNAKEMAKE) --configfile config/own.yaml
 
 paper: .venv/installed
-	@contact='$(CONTACT)'; $(SNAKEMAKE) $${contact:+--config "fetch={\"contact\": \"$$contact\"}"}
+	$(SNAKEMAKE)
 
 pull push stale: .venv/installed
-	@$(BIN)/sheetlens $@ $(STUDY)
+	@sheetlens $@ "$$SHEETLENS_STUDY"
 
 test: .venv/installed
-	$(BIN)/pytest
+	pytest
 
 test-long: .venv/installed
-	$(BIN)/pytest -m long
+	pytest -m long
 
 check: .venv/installed
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/snakemake --lint
-	$(BIN)/snakemake --dry-run --quiet all
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+	snakemake --dry-run --quiet all
 
 format: .venv/installed
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
-	$(BIN)/snakefmt Snakefile workflow/rules
+	ruff check --fix
+	ruff format
+	snakefmt Snakefile workflow/rules
 
 lock: .venv/installed
-	$(BIN)/python envs/lock.py
-	"$(PYTHON)" envs/install.py
-	$(BIN)/python envs/licences.py
-	$(BIN)/python -m sheetlens.config
+	python envs/lock.py
+	"$$SHEETLENS_PYTHON" envs/install.py
+	python envs/licences.py
+	python -m sheetlens.config
 
 vulnerabilities:
-	@"$(PYTHON)" -m venv .audit
+	@"$$SHEETLENS_PYTHON" -m venv .audit
 	@.audit/bin/pip install --quiet pip-audit
 	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
-	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 to 3.14."; exit 1; }
-	@"$(PYTHON)" envs/install.py
+	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }
+	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
 .PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities

@@ -75,7 +75,7 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=[*DATASET_FIGURES, *EVIDENCE_FIGURES, *AUDIT_FIGURES],
+            figure=catalogue.FIGURES,
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
@@ -103,12 +103,11 @@ rule explore:
 
 
 onstart:
-    hold_results()
-    watch_jobs()
+    begin_run()
 
 
 onsuccess:
-    note_hashes()
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 

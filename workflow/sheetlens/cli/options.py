@@ -1,23 +1,15 @@
 """Kinds of options that the commands share."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sheetlens.config import Closed
+from sheetlens.config import Closed, Limits
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-def figures_option(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Option: the figures to draw, as `figures`; one process draws several, because its imports take longest."""
-    return click.option(
-        "--figure", "figures", type=click.Choice(names), multiple=True, required=True, help="Which figure, repeatable."
-    )
 
 
 class Section(click.ParamType):
@@ -35,3 +27,12 @@ class Section(click.ParamType):
             return self.section.model_validate_json(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+limits_option = click.option(
+    "--limits",
+    type=Section(Limits),
+    default="{}",
+    envvar="SHEETLENS_LIMITS",
+    help="The config's section `images.limits`, as JSON, or in the variable SHEETLENS_LIMITS.",
+)

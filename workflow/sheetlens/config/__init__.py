@@ -6,7 +6,7 @@ This package holds values only; what is done with them stands in the modules of 
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,7 +17,19 @@ from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
 from sheetlens.config.networks import PAPER_NETWORKS, Network, Weights
-from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
+from sheetlens.config.phases import (
+    LIMITS,
+    Audit,
+    Collection,
+    Evaluate,
+    Figures,
+    Images,
+    Limits,
+    Predict,
+    Recipe,
+    Split,
+    Train,
+)
 from sheetlens.config.portals import (
     Corrections,
     DwcaSource,
@@ -30,6 +42,7 @@ from sheetlens.config.portals import (
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 
 __all__ = [
+    "LIMITS",
     "Audit",
     "Closed",
     "Collection",
@@ -203,6 +216,23 @@ def read_settings(values: dict[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise UserError("config: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
+
+
+# What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
+FROM_ENVIRONMENT = {
+    "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_CONTACT": ("fetch", "contact"),
+}
+
+
+def lay_over_environment(values: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Lay the variables of FROM_ENVIRONMENT over a config, in place; one that is empty or not there changes nothing."""
+    for name, (*sections, key) in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            section = values
+            for step in sections:
+                section = section.setdefault(step, {})
+            section[key] = environment[name]
 
 
 def read_files(paths: Sequence[Path]) -> Settings:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import ROW_GROUP, count_rows, read_rows, whole
 from sheetlens.common.progress import reporter
+from sheetlens.common.refusals import Reason, refused
 from sheetlens.config import Corrections, Images
 from sheetlens.prepare.corrections import CORRECTED, Corrector
 from sheetlens.prepare.decoder_processes import ROW
@@ -28,6 +29,7 @@ from sheetlens.prepare.shards import finished_shards, read_journal
 log = logging.getLogger(__name__)
 
 REPEATED = 10  # so many files with the same bytes are one picture that stands for missing ones
+REASON = ("status", "reason", "reason_code")
 FACTS = {"width": "Int64", "height": "Int64", "format": "str", "mode": "str", "notes": "str"}  # also of refused files
 TEXTS = ["jpeg_tables", "subsampling", "exif_make", "exif_model", "exif_datetime", "exif_software", "icc"]
 NUMBERS = ["jpeg_quality", "border_red", "border_green", "border_blue", "sharpness", "balance_red", "balance_blue"]
@@ -106,9 +108,9 @@ def _joined(
         if record["status"] == "ok":
             if found.get("sha256") != record["sha256"]:
                 raise UserError(f"no shard holds the sheet '{before}' as {listing} has it: run again")
-            record |= {name: found[name] for name in ("status", "reason")}
+            record |= {name: found.get(name, "") for name in REASON}
             if record["status"] == "ok" and _short(record["sha256"]) in repeated:
-                record |= {"status": "refused", "reason": f"a placeholder: {REPEATED} files or more are this picture"}
+                record |= refused(Reason("placeholder", count=REPEATED))
         yield record, found
 
 

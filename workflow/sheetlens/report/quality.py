@@ -11,6 +11,8 @@ from PIL import Image
 from scipy.stats import chi2_contingency
 
 from sheetlens.common.files import read_table
+from sheetlens.common.refusals import heading
+from sheetlens.config import LIMITS, Limits
 from sheetlens.pages.render import write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.prepare.image_set import open_image_set
@@ -24,7 +26,15 @@ CHANCE = 0.001  # probability below which a difference is not put down to chance
 UNKNOWN = "not stated"
 
 
-def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path, root: Path = Path()) -> None:
+def write_quality(
+    title: str,
+    pixels: Path,
+    index: Path,
+    manifest: Path,
+    output: Path,
+    root: Path = Path(),
+    limits: Limits = LIMITS,
+) -> None:
     """Write the page; paths in the manifest are relative to `root`. The same inputs give the same bytes."""
     used, found = read_table(index), read_table(manifest)
     write_page(
@@ -35,7 +45,7 @@ def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output:
         used=len(used),
         classes=sorted(used["label"].unique()),
         properties=list(describe_properties(used)),
-        refused=group_refused(found, root),
+        refused=group_refused(found, root, limits),
         notes=count_notes(used),
         samples=sample_classes(used, open_image_set(pixels)),
         policy=used["policy"].iloc[0],
@@ -120,22 +130,28 @@ def years(dates: pd.Series) -> pd.Series:
     return dates.str.extract(r"^(\d{4})", expand=False).astype(float)
 
 
-def group_refused(found: pd.DataFrame, root: Path) -> list[dict[str, Any]]:
+def group_refused(found: pd.DataFrame, root: Path, limits: Limits = LIMITS) -> list[dict[str, Any]]:
     """The refused files by the kind of reason, most first, with small pictures of some."""
     refused = found[found["status"] != "ok"].sort_values("image_id")
-    kinds = refused["reason"].str.split(":", n=1).str[0]
+    codes = refused.get("reason_code", pd.Series("", refused.index))
+    kinds = pd.Series(map(heading, codes, refused["reason"]), refused.index, dtype="str")
     groups = []
     for kind, files in refused.groupby(kinds, sort=True):
         shown = [
             {
                 "name": file["image_id"],
                 "detail": file["reason"],
-                "picture": embed_refused(root / file["path"], file["reason"], THUMBNAIL_PIXELS) if file["path"] else "",
+                "picture": _picture(root, file, limits),
             }
             for file in files.head(SHOWN).to_dict("records")
         ]
         groups.append({"kind": kind, "count": len(files), "shown": shown, "more": len(files) - len(shown)})
     return sorted(groups, key=lambda group: -group["count"])
+
+
+def _picture(root: Path, file: dict[Any, Any], limits: Limits) -> str:
+    code = file.get("reason_code", "")
+    return embed_refused(root / file["path"], code, THUMBNAIL_PIXELS, limits) if file["path"] else ""
 
 
 def count_notes(used: pd.DataFrame) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sheetlens.common.errors import UserError
-from sheetlens.config import Limits
+from sheetlens.common.refusals import Reason
 from sheetlens.predict.model_package import read_package
 from sheetlens.prepare.decoder_processes import Readers
 from sheetlens.prepare.image_set import open_image_set
@@ -54,7 +54,7 @@ class Evidence:
 
     @functools.cached_property
     def _readers(self) -> Readers:
-        return Readers(1, self._fit, Limits())  # ends when this process does
+        return Readers(1, self._fit, self._queue.limits)  # ends when this process does
 
     def _overlay(self, place: int) -> Overlay:
         """The overlay of a sheet. Raises OSError or RefusedImageError for a file that cannot be read.
@@ -87,5 +87,5 @@ class Evidence:
             raise OSError(f"the photograph is not there any more: {sheet['path']}")
         reading = self._readers.read({"image_id": sheet["image_id"], "path": str(path), "sha256": ""})
         if not reading.pixels:
-            raise RefusedImageError(reading.facts["reason"])
+            raise RefusedImageError(Reason.of(reading.facts))
         return np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)

@@ -1,19 +1,17 @@
 """The photographs of a review's sheets, as a page shows them."""
 
 import io
-from pathlib import Path
 
 from PIL import Image
 
 from sheetlens.pages.thumbnails import open_refused
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
 from sheetlens.prepare.image_set import open_image_set
-from sheetlens.prepare.resize import RefusedImageError, open_photograph
 from sheetlens.review.queue import Queue
 
-PICTURE_PIXELS, CLOSE_UP_PIXELS = (
-    1600,
-    4800,
-)  # pixels on the longer side of a picture, at first and when it is looked at closely
+PICTURE_PIXELS = 1600  # on the longer side of a picture, at first
+CLOSE_UP_PIXELS = 4800  # and when it is looked at closely
 
 
 def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Image.Image:
@@ -25,7 +23,12 @@ def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Ima
     pack = queue.folder / "images/pixels.npy"
     if path:
         refused = "refused" in sheet["reasons"]
-        image = open_refused(path, sheet["reason"], longest) if refused else _open(path, longest)
+        code = sheet.get("reason_code") or ""
+        image = (
+            open_refused(path, code, longest, queue.limits)
+            if refused
+            else shared_readers(queue.limits).show(path, longest)
+        )
     elif sheet["row"] >= 0 and pack.is_file():
         image = Image.fromarray(open_image_set(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
@@ -33,13 +36,6 @@ def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Ima
     if image is None:
         raise RefusedImageError(sheet["reason"])
     return image.convert("RGB")
-
-
-def _open(path: Path, longest: int) -> Image.Image:
-    try:
-        return open_photograph(path, longest)
-    except (SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:  # changed since it was read
-        raise RefusedImageError(f"damaged: {error}") from None
 
 
 def to_jpeg(picture: Image.Image) -> bytes:

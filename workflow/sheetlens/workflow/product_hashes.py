@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 
-DECISIONS = "review/*.jsonl"  # what people decided (sheetlens.review.decisions)
+DECISIONS = "review/decisions.*"  # what people decided (sheetlens.review.decisions)
 NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
 
 
