@@ -12,7 +12,7 @@ PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this
 SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, runs, schedulers, sigterm
+from sheetlens.workflow import adoption, cancellation, runs, schedulers, sigterm
 from sheetlens.workflow.naming import fixed, quoted, trackable
 from sheetlens.workflow.sources import modules, package_files
 from sheetlens.config import lay_over_environment, read_over
@@ -76,6 +76,7 @@ def surroundings():
 
 shell.prefix(surroundings())
 sigterm.install()
+cancellation.install()
 
 
 def from_source(*sources):

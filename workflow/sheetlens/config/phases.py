@@ -122,8 +122,8 @@ class Train(Closed):
     )
     recipe: Recipe = Field(default=Recipe(), description="Schedule, weight decay, averaging, augmentation.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: the GPU where there is one, else the CPU."
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto: the GPU where there is one, else the CPU. mps: that of a Mac."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic in training. auto: bfloat16 where the hardware has it."
