@@ -30,11 +30,11 @@ import torch
 from PIL import Image
 
 from sheetlens.config import Network, Train
-from sheetlens.config.networks import HIDDEN, INPUT_SIZE
+from sheetlens.config.networks import INPUT_SIZE
 from sheetlens.train.batches import Part
 from sheetlens.train.checkpoint import Progress, StopHandler
 from sheetlens.train.device import Device, choose_device
-from sheetlens.train.networks import TABLES, build_network, for_training
+from sheetlens.train.networks import HIDDEN, TABLES, build_network, for_training
 from sheetlens.train.optimisation import make_optimiser
 from sheetlens.train.training import _run_epochs, _train_epoch, at_work, predict_logits
 

@@ -32,18 +32,21 @@ def review(
 
     queue = open_run(run, limits)
     if export:
-        from sheetlens.review.decisions import NAME, read_entries
+        from sheetlens.review.decisions import NAME, read_contents
         from sheetlens.review.export import write_corrections
 
         barcodes = dict(zip(queue.sheets["image_id"], queue.sheets["barcode"], strict=True))
-        counts = write_corrections(read_entries(run / NAME), barcodes, export)
+        found = read_contents(run / NAME)
+        for line in found.refused:
+            log.warning("line %d of %s is left out (%s): mend it and export again", line.line, run / NAME, line.reason)
+        counts = write_corrections(found.entries, barcodes, export)
         log.info("%s: %s", export, ", ".join(f"{count} {name}" for name, count in counts.items()))
         return
     if static:
         from sheetlens.review.static_page import write_static
 
-        found = write_static(queue, static, reporter("sheets written"))
-        log.info("%d sheets, %d with a picture; open %s", found["sheets"], found["shown"], static / "index.html")
+        written = write_static(queue, static, reporter("sheets written"))
+        log.info("%d sheets, %d with a picture; open %s", written["sheets"], written["shown"], static / "index.html")
         return
     from sheetlens.review.overlays import Evidence
     from sheetlens.review.server import serve

@@ -10,10 +10,17 @@ from sheetlens.common.files import read_table
 from sheetlens.common.tables import plain_cell
 from sheetlens.document.reforms import answer_items
 from sheetlens.document.study import Study
+from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import embed_figure, interval, write_page
+from sheetlens.report.uncertainty import PROTOCOLS, promise
 
-FIGURES = ("shortcuts", "saliency", "mistakes", "unsure")
+PLACED = ("shortcuts", "saliency", "mistakes", "unsure")  # figures that have their place on the audits' page
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
+FITS = {  # by `images.fit`: what a sheet becomes
+    "squash": "stretched to the square; nothing is cropped",
+    "letterbox": "fitted into the square, the rest filled with white; nothing is cropped",
+    "crop_sheet": "the camera's border and colour bar trimmed, the rest stretched to the square",
+}
 LISTED = 15  # labels shown for review; the table holds all
 TOP = 8  # values of a text that a datasheet names
 
@@ -24,7 +31,7 @@ def write_documents(study: Study, folder: Path) -> None:
         "study": study,
         "evaluation": study.outcome.evaluation,
         "folder": study.folder,
-        "drawn": study.source == "demo",
+        "drawn": study.drawn,
         "stains": any("stain" in name.lower() for name in study.outcome.classes),
         "version": __version__,
     }
@@ -37,11 +44,12 @@ def _audits(study: Study) -> dict[str, Any]:
     order = list(SEVERITIES)
     findings = sorted(study.findings, key=lambda pair: (order.index(pair[1].severity), pair[0]))
     labels = read_table(study.outcome.folder / "audits" / "labels.csv").map(plain_cell).astype({"probability": float})
-    figures = {name: embed_figure(study.outcome.folder / "figures" / f"figure-{name}") for name in FIGURES}
+    figures = {name: embed_figure(study.outcome.folder / "figures" / f"figure-{name}") for name in names("audits")}
     return {
         "findings": findings,
         "severities": SEVERITIES,
         "figures": figures,
+        "further": {name: FIGURES[name].caption for name in figures if name not in PLACED},
         "labels": labels.head(LISTED).to_dict("records"),
         "judged": len(labels),
     }
@@ -63,7 +71,15 @@ def _model_card(study: Study) -> dict[str, Any]:
         for number, (name, row) in enumerate(zip(classes, evaluation["confusion"], strict=True))
     ]
     alarms = [finding for _, finding in study.findings if finding.severity == "alarm"]
-    return {"measures": measures, "shares": shares, "alarms": alarms, "facts": study.models[0], "models": study.models}
+    return {
+        "measures": measures,
+        "shares": shares,
+        "alarms": alarms,
+        "facts": study.models[0],
+        "models": study.models,
+        "promise": promise(evaluation),
+        "protocol": PROTOCOLS[evaluation["protocol"]],
+    }
 
 
 def _datasheet(study: Study) -> dict[str, Any]:
@@ -86,6 +102,9 @@ def _datasheet(study: Study) -> dict[str, Any]:
         "texts": known,
         "numbers": numbers,
         "years": (int(years.min()), int(years.max())) if len(years) else None,
+        "fit": FITS[study.models[0]["fit"]],
+        "size": study.models[0]["image_size"],
+        "kept": int(used["path"].fillna("").ne("").sum()),
         "reasons": sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])),
         "settings": study.settings.datasets[study.name].source_settings.model_dump()
         if study.source in ("demo", "folder")

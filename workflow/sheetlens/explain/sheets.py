@@ -155,11 +155,9 @@ def write_explanations(
             for line in _explained(explainer, batch, done, output):
                 lines.append(json.dumps(line).encode() + b"\n")
                 progress(done + len(lines), total)
-            journal.write(b"".join(lines))
-            journal.flush()
+            journal.append(b"".join(lines))
             done += len(lines)
-        journal.seek(len(head))
-        values = _write_table(map(json.loads, journal), output / "explanations.csv")
+        values = _write_table(map(json.loads, islice(journal.lines(), 1, None)), output / "explanations.csv")
     values |= {"method": explainer.method, "version": __version__}
     values["model"] = {name: model.facts[name] for name in ("dataset", "title", "classes")}
     files.write_json(output / "summary.json", values)
