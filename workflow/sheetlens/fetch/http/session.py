@@ -29,6 +29,7 @@ WAF = "x-amzn-waf-action"
 LONGEST_PAUSE = 3600.0  # seconds; a server that asks for more is left alone in this run
 METADATA = 256 * 2**20  # most bytes of an answer that is held in memory
 PIECE = 2**16
+HEADER = 2**16  # most bytes of one line of an answer's head: content policies get long
 BEGINNING = 2000  # bytes that are enough to tell a web page by
 # How web pages begin, after comments and the like. What a server says they are counts for nothing.
 PAGE = re.compile(
@@ -66,6 +67,8 @@ class Session:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience, sock_read=patience),
             headers={"User-Agent": self._agent},
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEADER,
+            max_field_size=HEADER,
         )
         return self
 
@@ -198,7 +201,7 @@ class Session:
             raise LaterError(said, seconds, status=status)
         if 200 <= status < 300:
             raise LaterError(Reason("no_file", host=host, status=status))
-        raise RefusedError(said, stop=status in (401, 403))
+        raise RefusedError(said, stop=status in (401, 403), status=status)
 
 
 def _redirected(
@@ -234,7 +237,8 @@ def _translated(error: Exception, patience: float) -> UserError:
         return LaterError(Reason("no_answer", seconds=patience))
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return RefusedError(Reason("not_an_address", what=without_secrets(str(cause))[:SHOWN]))
-    return LaterError(Reason("connection", what=str(cause) or type(error).__name__))
+    said = cause.message if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
+    return LaterError(Reason("connection", what=said.split("\n")[0] or type(error).__name__))
 
 
 def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
