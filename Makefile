@@ -12,7 +12,7 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -50,6 +50,8 @@ lock: .venv/installed
 	python envs/lock.py
 	"$(PYTHON)" envs/install.py
 	python envs/licences.py
+
+schema: .venv/installed
 	python -m sheetlens.config
 
 vulnerabilities:
@@ -62,4 +64,4 @@ vulnerabilities:
 	@"$(PYTHON)" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities

@@ -5,7 +5,6 @@ This package holds values only; what is done with them stands in the modules of 
 """
 
 import difflib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -75,7 +74,6 @@ __all__ = [
     "Weights",
     "read_files",
     "read_settings",
-    "schema",
 ]
 
 
@@ -267,8 +265,3 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rsplit("/", 1)[-1]]
     return list(node.get("properties", {}))
-
-
-def schema() -> str:
-    """The JSON schema of the config, as committed in config/schema.json."""
-    return json.dumps(Settings.model_json_schema(), indent=2) + "\n"
