@@ -3,7 +3,7 @@
 #   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -103,7 +103,8 @@ rule explore:
 
 
 onstart:
-    hold_results()
+    begin_run()
+    watch_jobs()
 
 
 onsuccess:
@@ -113,7 +114,4 @@ onsuccess:
 
 
 onerror:
-    print(
-        "Stopped: a line that begins with 'sheetlens' says why. The same command continues from here.",
-        file=sys.stderr,
-    )
+    print(f"Stopped: {schedulers.why_stopped(BEGAN, Path())}. The same command continues from here.", file=sys.stderr)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from sheetlens.common import files
 from sheetlens.config import Settings
+from sheetlens.review.access import MARK
 from sheetlens.review.queue import open_run
-from sheetlens.review.server import MARK
 from tests.conftest import ROOT, digests, sheetlens, snakemake
 from tests.unit.hotspots.test_ranking import RECORDS, write_collection
 from tests.unit.review.test_review import ask

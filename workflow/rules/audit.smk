@@ -8,6 +8,7 @@ rule audit_baselines:
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
+        groups="results/{dataset}/splits/groups.tsv",
         splits=expand("results/{{dataset}}/splits/{protocol}-{seed}.tsv", protocol=PROTOCOLS, seed=SEEDS),
         modules=modules("audit.baselines"),
     output:
@@ -27,6 +28,7 @@ rule audit_baselines:
         " --index {input.index:q}"
         " --manifest {input.manifest:q}"
         " --pixels {input.pixels:q}"
+        " --groups {input.groups:q}"
         " --folder {params.folder:q}"
         " {input.splits:q}"
         " 2>&1 | tee -i {log:q}"

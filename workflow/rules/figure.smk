@@ -18,9 +18,9 @@ def figure_options(names):
 rule figure_dataset:
     """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) and the history of one data set."""
     input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
-        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
-        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], PROTOCOLS[:1]),
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PAPERS),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PAPERS),
+        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], PAPERS),
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
@@ -116,8 +116,8 @@ rule figure_audits:
 rule figure_study:
     """Figure 1 a-d and Figure 2 a-f: all data sets in the paper's arrangement."""
     input:
-        evaluations=every_evaluation(protocols=PROTOCOLS[:1]),
-        predictions=every_model("predictions.parquet", protocols=PROTOCOLS[:1]),
+        evaluations=every_evaluation(protocols=PAPERS),
+        predictions=every_model("predictions.parquet", protocols=PAPERS),
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),

@@ -70,6 +70,7 @@ rule report_write:
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
+        verdicts=expand("results/{dataset}/verdict.json", dataset=DATASETS),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         curves=expand(
@@ -89,7 +90,7 @@ rule report_write:
     conda:
         "../../envs/figures.yaml"
     params:
-        study=settings.study,
+        study=fixed(settings.study),
     message:
         "Writing the report"
     shell:

@@ -12,6 +12,7 @@ from sheetlens.document.reforms import answer_items
 from sheetlens.document.study import Study
 from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import embed_figure, interval, write_page
+from sheetlens.report.uncertainty import PROTOCOLS, promise
 
 PLACED = ("shortcuts", "saliency", "mistakes", "unsure")  # figures that have their place on the audits' page
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
@@ -70,7 +71,15 @@ def _model_card(study: Study) -> dict[str, Any]:
         for number, (name, row) in enumerate(zip(classes, evaluation["confusion"], strict=True))
     ]
     alarms = [finding for _, finding in study.findings if finding.severity == "alarm"]
-    return {"measures": measures, "shares": shares, "alarms": alarms, "facts": study.models[0], "models": study.models}
+    return {
+        "measures": measures,
+        "shares": shares,
+        "alarms": alarms,
+        "facts": study.models[0],
+        "models": study.models,
+        "promise": promise(evaluation),
+        "protocol": PROTOCOLS[evaluation["protocol"]],
+    }
 
 
 def _datasheet(study: Study) -> dict[str, Any]:

@@ -23,13 +23,16 @@ def audit() -> None:
 @click.option("--index", type=FILE, required=True, help="Table of the image set.")
 @click.option("--manifest", type=FILE, required=True, help="What is known of each photograph.")
 @click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--groups", type=FILE, required=True, help="Table of sheets that belong together.")
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, a table named as each split.")
 @click.argument("splits", type=FILE, nargs=-1, required=True)
-def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: tuple[Path, ...]) -> None:
+def fit_baselines(
+    index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: tuple[Path, ...]
+) -> None:
     """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
     from sheetlens.audit.baselines import write_baselines
 
-    write_baselines(index, manifest, pixels, folder, splits)
+    write_baselines(index, manifest, pixels, groups, folder, splits)
 
 
 @audit.command("setup")
