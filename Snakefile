@@ -36,7 +36,7 @@ rule all:
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand(
             "results/{dataset}/citation.json",
-            dataset=[name for name in DATASETS if settings.datasets[name].source in SEARCHED],
+            dataset=of_kind("specimens"),
         ),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
