@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 NOISE = 1e-3
 MANY = 1024  # features of which a covariance is made: more take seconds and tens of megabytes
 DIRECTIONS = 512  # that are kept of more features
+LEAST = 1e-3  # of the covariance, that is drawn to the identity: no direction is taken to be free of any spread
 Features = NDArray[np.floating]
 
 
@@ -40,24 +41,22 @@ def _in_few_directions(values: NDArray[np.float64], spread: NDArray[np.float64])
     """The same distance for more features than a covariance should be made of.
 
     The shrunken covariance differs from a multiple of the identity only in as many directions as there are sheets, of
-    which the DIRECTIONS of most variance are kept and the others evened out. So the squared distance is that to the
-    centre in `scale`, less what lies along `directions`, shape (d, r), where sheets vary more than that.
+    which the DIRECTIONS of most variance are kept and the others evened out. `scale`, shape (d,), brings features to
+    one unit; `directions`, shape (d, r), are orthonormal in it, `weights`, shape (r,), what a step along each of them
+    counts, squared, and `beside`, shape (1,), what one beside them all does.
     """
     n, d = values.shape
-    left, scales, right = np.linalg.svd(values, full_matrices=False)
-    del left
+    _, scales, right = np.linalg.svd(values, full_matrices=False)
     variances = scales**2 / n
     mean, squares = variances.sum() / d, (variances**2).sum()
     noise = ((np.square(values).sum(axis=1) ** 2).mean() - squares) / n
     unlike = squares - d * mean**2  # squared distance of the covariance from its target
-    share = min(1.0, noise / unlike) if unlike else 1.0
+    share = min(1.0, max(LEAST, noise / unlike)) if unlike else 1.0
     kept = min(len(variances), DIRECTIONS)
-    rest = variances[kept:].sum() / (d - kept)
-    level = share * mean + (1 - share) * rest
-    less = 1 / level - 1 / np.maximum(share * mean + (1 - share) * variances[:kept], level)
-    directions = right[:kept].T * np.sqrt(less) / spread[:, None] / np.sqrt(d)
-    scale = 1 / (spread * np.sqrt(level * d))
-    return {"scale": scale.astype(np.float32), "directions": directions.astype(np.float32)}
+    level = share * mean + (1 - share) * variances[kept:].sum() / (d - kept)
+    weights = 1 / (share * mean + (1 - share) * variances[:kept]) / d
+    found = {"scale": 1 / spread, "directions": right[:kept].T, "weights": weights, "beside": np.array([1 / level / d])}
+    return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in found.items()}
 
 
 def _shrunken_covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,6 +75,7 @@ def distance(features: Features, known: dict[str, NDArray[np.float32]]) -> NDArr
     away = features.astype(np.float64) - known["centre"]
     if "whitening" in known:
         return np.sqrt(np.square(away @ known["whitening"].astype(np.float64)).sum(axis=1))
-    along = away @ known["directions"].astype(np.float64)
-    whole = np.square(away * known["scale"]).sum(axis=1)
-    return np.sqrt(np.maximum(whole - np.square(along).sum(axis=1), 0))
+    scaled, directions = away * known["scale"], known["directions"].astype(np.float64)
+    along = scaled @ directions
+    beside = scaled - along @ directions.T  # as a vector: the difference of two large sums would be noise
+    return np.sqrt(np.square(along) @ known["weights"] + known["beside"][0] * np.square(beside).sum(axis=1))
