@@ -22,6 +22,7 @@ from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
 from sheetlens.cli.steps.evaluate import evaluate, tabulate
 from sheetlens.cli.steps.explore import explore
+from sheetlens.cli.steps.features import features
 from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
@@ -48,6 +49,7 @@ COMMANDS = (
     split_groups,
     relate_sheets,
     measure_leakage,
+    features,
     train,
     train_predict,
     package,

@@ -108,6 +108,14 @@ class Recipe(Closed):
     )
 
 
+class Features(Closed):
+    """How the features of pretrained backbones are computed."""
+
+    jobs: int = Field(
+        default=1, ge=1, description="Jobs that the sheets of a data set are divided into; for clusters and GPUs."
+    )
+
+
 class Train(Closed):
     """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
 
@@ -121,6 +129,10 @@ class Train(Closed):
         description="Highest step size of the AdamW optimiser, by network; 1e-4 for those that are not named.",
     )
     recipe: Recipe = Field(default=Recipe(), description="Schedule, weight decay, averaging, augmentation.")
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: every class counts as much as any other, however rare it is; none: every sheet does.",
+    )
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="auto: the GPU where there is one, else the CPU. mps: that of a Mac."
