@@ -58,7 +58,7 @@ vulnerabilities:
 	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
-	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 to 3.13."; exit 1; }
+	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 to 3.14."; exit 1; }
 	@"$(PYTHON)" envs/install.py
 	@touch $@
 

@@ -27,7 +27,7 @@ from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, Backbone
 from sheetlens.train.batches import descend, lacks_memory
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import lighten
+from sheetlens.train.networks import for_training
 
 SMALLEST, STEPS = 8, 5
 
@@ -41,7 +41,7 @@ def measure(name: str, batch: int) -> tuple[float, float] | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             state = begin(network, settings, STEPS + 1, device, Path(folder))
-            network_at_work = lighten(state.network).train()
+            network_at_work = for_training(state.network).train()
             for _ in range(STEPS + 1):
                 wait(device.name)
                 start = time.perf_counter()

@@ -233,7 +233,7 @@ def write_model(folder: Path, random: Random) -> None:
     from safetensors.numpy import save
     from safetensors.torch import save_file
 
-    from sheetlens.predict import out_of_distribution as likeness
+    from sheetlens.predict import out_of_distribution
     from sheetlens.train.networks import build_network
 
     torch.manual_seed(1)
@@ -241,14 +241,16 @@ def write_model(folder: Path, random: Random) -> None:
     save_file(net.state_dict(), folder / "weights.safetensors")
     widths = sum(layer.num_features for layer in net if isinstance(layer, torch.nn.BatchNorm2d))
     features = np.random.default_rng(1).normal(size=(50, 2 * widths))
-    (folder / "typical.safetensors").write_bytes(save(likeness.fit(features)))
+    (folder / "typical.safetensors").write_bytes(save(out_of_distribution.fit(features)))
     model = {
         "network": "table1", "classes": ["fern", "moss"], "settings": {"dropout": 0.5, "threads": 1, "device": "cpu"},
         "normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
     }  # fmt: skip
     package = {
         "policy": POLICY, "image_size": SIZE, "fit": "squash", "classes": ["fern", "moss"], "temperature": 1.5,
-        "thresholds": [{"risk": 0.1, "threshold": 0.7, "unguaranteed": 0.6, "coverage": 0.5, "unguaranteed_coverage": 0.6}],
+        "thresholds": [
+            {"risk": 0.1, "threshold": 0.7, "unguaranteed": 0.6, "coverage": 0.5, "unguaranteed_coverage": 0.6}
+        ],
         "limit": 2.0, "errors": {}, "floors": [], "reference": [], "independent": 0, "group_size": 1.0,
         "dataset": "garden", "title": "Fern or moss", "shares": {"fern": 0.5, "moss": 0.5}, "unlike": 0.05,
     }  # fmt: skip

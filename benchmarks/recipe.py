@@ -24,7 +24,7 @@ import torch
 from sheetlens.common import files
 from sheetlens.config import Recipe, Train
 from sheetlens.predict.inference import load_network
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.split.parts import split_random
 from sheetlens.train.training import predict_logits, train_network
 
@@ -53,7 +53,7 @@ def judge(images: Path, split: Path, model: Path) -> dict[str, float]:
     """Accuracy in the validation and the test part, and cross-entropy there."""
     net, facts = load_network(model)
     table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
-    pixels, found = torch.from_numpy(open_pack(images / "pixels.npy")), {}
+    pixels, found = torch.from_numpy(open_image_set(images / "pixels.npy")), {}
     for part in ("validation", "test"):
         rows = np.flatnonzero(parts.reindex(table["image_id"]) == part)
         labels = torch.tensor([facts["classes"].index(label) for label in table["label"].iloc[rows]])

@@ -30,11 +30,11 @@ import torch
 from PIL import Image
 
 from sheetlens.config import Network, Train
-from sheetlens.config.networks import HIDDEN, INPUT_SIZE
+from sheetlens.config.networks import INPUT_SIZE
 from sheetlens.train.batches import Part
-from sheetlens.train.checkpoint import Progress, Watch
+from sheetlens.train.checkpoint import Progress, StopHandler
 from sheetlens.train.device import Device, choose_device
-from sheetlens.train.networks import TABLES, build_network, lighten
+from sheetlens.train.networks import HIDDEN, TABLES, build_network, for_training
 from sheetlens.train.optimisation import make_optimiser
 from sheetlens.train.training import _run_epochs, _train_epoch, at_work, predict_logits
 
@@ -88,10 +88,10 @@ def run_ours(network: str, precision: str, pack: Path, batch: int) -> dict[str, 
     rates = {}
     with tempfile.TemporaryDirectory() as name:
         state = begin(network, settings, 2 * count, device, Path(name))
-        with Watch(state) as watch:
+        with StopHandler(state) as watch:
             for _ in range(2):
                 start = time.perf_counter()
-                _train_epoch(state, lighten(state.network), part, settings, device, watch)
+                _train_epoch(state, for_training(state.network), part, settings, device, watch)
                 rates["train"] = count / (time.perf_counter() - start)
                 state.epoch, state.step = state.epoch + 1, 0
     for _ in range(2):
@@ -192,7 +192,7 @@ def whole(network: str, sheets: tuple[int, int], epochs: int, batch: int, way: d
     with tempfile.TemporaryDirectory() as name:
         state = begin(network, settings, (epochs + 1) * (sheets[0] // batch + 1), device, Path(name))
         net = at_work(state, settings)
-        with Watch(state) as watch:
+        with StopHandler(state) as watch:
             for some, asked in ((few, settings.model_copy(update={"epochs": 1})), (training, settings)):
                 start_up, start = seconds, time.perf_counter()
                 held_out = few if some is few else validation

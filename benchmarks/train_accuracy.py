@@ -26,11 +26,11 @@ from PIL import Image
 
 from sheetlens.common import files
 from sheetlens.config import Train
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.batches import Part
-from sheetlens.train.checkpoint import Watch
+from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import lighten
+from sheetlens.train.networks import for_training
 from sheetlens.train.training import _train_epoch, predict_logits
 
 SEEDS, SHARES = (1, 2, 3, 4, 5), (0.7, 0.1)
@@ -41,7 +41,7 @@ PARTS = ("train", "test")
 def write_pictures(images: Path, split: Path, folder: Path) -> None:
     """The parts of a split as folders of PNGs, one sub-folder per class."""
     table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
-    pixels = open_pack(images / "pixels.npy")
+    pixels = open_image_set(images / "pixels.npy")
     for row, (name, label) in enumerate(zip(table["image_id"], table["label"], strict=True)):
         place = folder / parts[name] / str(label)
         place.mkdir(parents=True, exist_ok=True)
@@ -53,15 +53,15 @@ def run_ours(images: Path, split: Path, network: str, precision: str, seed: int)
     device = choose_device("cpu", PRECISIONS[precision])
     settings = Train.model_validate(SETTINGS | {"epochs": EPOCHS, "recipe": PLAIN})
     table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
-    pixels = torch.from_numpy(open_pack(images / "pixels.npy"))
+    pixels = torch.from_numpy(open_image_set(images / "pixels.npy"))
     rows = {part: torch.from_numpy(np.flatnonzero(parts.reindex(table["image_id"]) == part)) for part in PARTS}
     labels = torch.from_numpy(table["label"].astype("category").cat.codes.to_numpy(np.int64))
     training = Part(pixels, rows["train"], labels[rows["train"]])
     with tempfile.TemporaryDirectory() as name:
         state = begin(network, settings, 1, device, Path(name), seed)
-        with Watch(state) as watch:
+        with StopHandler(state) as watch:
             for _ in range(settings.epochs):
-                _train_epoch(state, lighten(state.network), training, settings, device, watch)
+                _train_epoch(state, for_training(state.network), training, settings, device, watch)
                 state.epoch, state.step = state.epoch + 1, 0
         logits = predict_logits(state.network, pixels, rows["test"], NORMALISATION)
     return (logits.argmax(1) == labels[rows["test"]]).double().mean().item()

@@ -10,6 +10,7 @@ ENVS = {  # environment -> groups of pyproject.toml beside its common dependenci
     "torch": ["torch"],
     "figures": ["figures"],
 }
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 HEADER = """\
 # Made by `make lock` from requirements.lock; edit pyproject.toml instead. PyTorch is published as wheels
 # only, so pip installs the locked wheels into a Python from conda-forge.
@@ -25,15 +26,15 @@ def compile_pins(*arguments: str) -> list[str]:
 
 def environment(pins: list[str]) -> str:
     """The text of one conda environment."""
-    lines = ["channels:", "  - conda-forge", "  - nodefaults", "dependencies:"]
-    lines += ["  - python >=3.11,<3.14", "  - pip", "  - pip:"]
+    # No channel but conda-forge, and no `nodefaults`: since conda 26.7 that is looked for as a channel of this name.
+    lines = ["channels:", "  - conda-forge", "dependencies:", f"  - python {PROJECT['requires-python']}"]
+    lines += ["  - pip", "  - pip:"]
     return HEADER + "\n".join(lines + [f'      - "{pin}"' for pin in pins]) + "\n"
 
 
 def main() -> None:
     """Write the lock, then the environments under its constraint."""
-    groups = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
-    every = [argument for group in groups for argument in ("--extra", group)]
+    every = [argument for group in PROJECT["optional-dependencies"] for argument in ("--extra", group)]
     lock = compile_pins("--generate-hashes", *every)
     Path("requirements.lock").write_text("\n".join(lock) + "\n")
     for name, extras in ENVS.items():

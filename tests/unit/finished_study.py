@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sheetlens.config import Evaluate
+from sheetlens.config import Evaluate, Train
 from sheetlens.evaluate.evaluation import evaluate_dataset
 from sheetlens.evaluate.verdict import judge_reproduction
 from sheetlens.split.groups import comparable, relate
@@ -161,7 +161,8 @@ def _write_model(folder: Path, made_up: MadeUp, accepted: pd.DataFrame, seed: in
         "network": made_up.network,
         "classes": classes,
         "seed": seed,
-        "settings": {"epochs": 12, "batch_size": 32, "learning_rate": 0.0001, "dropout": 0.5},
+        "normalisation": {"mean": [0.7, 0.7, 0.6], "std": [0.2, 0.2, 0.2]},
+        "settings": Train(epochs=12).model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": 0.0001},
         "device": "cpu",
         "precision": "float32",
         "parameters": 4150830,

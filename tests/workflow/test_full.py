@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sheetlens.common.files import read_json, read_table
 from sheetlens.config import DemoSource
 from sheetlens.fetch.sources import demo
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.long
@@ -65,7 +65,7 @@ def test_the_demo_is_learnt_and_rejection_has_something_to_do(results, dataset, 
 @pytest.mark.parametrize(("dataset", "network"), STUDIES)
 def test_colour_alone_does_not_tell(results, dataset, network):
     """A logistic regression on the colour histogram at 32 pixels, on the same splits as the network."""
-    pixels = open_pack(results / dataset / "images/pixels.npy")
+    pixels = open_image_set(results / dataset / "images/pixels.npy")
     index = read_table(results / dataset / "images/index.parquet")
     small = np.asarray(pixels).reshape(-1, 3, 32, 8, 32, 8).mean(axis=(3, 5))
     edges = np.linspace(0, 256, 9)

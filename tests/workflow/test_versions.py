@@ -135,11 +135,73 @@ def test_a_training_setting_trains_again_and_leaves_the_image_set(pulled):
     assert "accuracy" in pulled.run("dvc", "metrics", "diff", "--targets", "demo/results/metrics.json", "--all")
 
 
+SNAKEMAKE = ["snakemake", "--cores", 1, "--directory", "demo", "--configfile", "config/demo.yaml"]
+DRAWN = ("figure_", "audit_figures", "document_", "report_", "all")
+
+
+@pytest.fixture
+def brought(published, tmp_path) -> Clone:
+    """A clone whose products came by DVC's own command."""
+    clone = fresh(published, tmp_path)
+    clone.run("dvc", "pull", STAGE)
+    return clone
+
+
+def test_what_dvc_itself_pulls_is_taken_as_done(published, brought):
+    said = brought.run(*SNAKEMAKE)
+    assert "taken as done" in said
+    assert "Nothing to be done" in said
+    assert digests(brought.results) == digests(published.results)
+    again = brought.run(*SNAKEMAKE)
+    assert "taken as done" not in again
+    assert brought.repro() == set()
+
+
+def test_a_setting_changed_after_dvc_pull_is_noticed(brought):
+    brought.change(figures={"dots_per_inch": 90})
+    ran = brought.repro()
+    assert "figure_study" in ran
+    assert not {rule for rule in ran if not rule.startswith(DRAWN)}
+
+
+def test_code_changed_after_dvc_pull_is_noticed(brought):
+    with (brought.folder / "workflow/sheetlens/figure/paper.py").open("a") as module:
+        module.write("# another line\n")
+    ran = brought.repro()
+    assert "figure_study" in ran
+    assert not {rule for rule in ran if not rule.startswith(DRAWN)}
+
+
+def test_products_that_are_not_the_locks_are_not_taken(brought):
+    weights = brought.results / "mercury/models/table1/random-1/weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.unlink()  # DVC may have linked it to its cache
+    weights.write_bytes(data)
+    said = brought.run(*SNAKEMAKE, "--dry-run")
+    assert "taken as done" not in said
+    assert "train_network" in said
+
+
+def test_code_that_git_does_not_have_stops_the_run(brought):
+    with (brought.folder / "workflow/sheetlens/figure/paper.py").open("a") as module:
+        module.write("# another line\n")
+    shutil.rmtree(brought.folder / ".git")
+    brought.run("git", "init", "--quiet")
+    told = brought.attempt(*SNAKEMAKE)
+    assert told.returncode != 0
+    assert "Git has no commit with both" in told.stderr
+    assert not (brought.folder / "demo/.snakemake/metadata").exists()
+
+
 def test_metrics_plots_and_artifacts_mean_something(pulled, tmp_path):
-    shown = pulled.run("dvc", "metrics", "show", "demo/results/metrics.json")
+    shown = pulled.run("dvc", "metrics", "show")
+    assert "failed to load" not in shown
     assert "mercury.random.accuracy" in shown
     assert "lycophytes.random.kept_accuracy" in shown
-    pulled.run("dvc", "plots", "show", "--out", tmp_path / "plots")
+    assert "failed to load" not in pulled.run("dvc", "plots", "show", "--out", tmp_path / "plots")
+    pulled.run("dvc", "plots", "show")
+    assert pulled.run("git", "status", "--porcelain", "--untracked-files") == ""
     assert "validation_accuracy" in (tmp_path / "plots/index.html").read_text()
     pulled.run("git", "tag", "--annotate", "demo=mercury@v1.0.0", "--message", "A model")
     pulled.run("dvc", "artifacts", "get", pulled.folder, "demo/dvc.yaml:mercury", "--out", tmp_path / "model")
@@ -149,7 +211,7 @@ def test_metrics_plots_and_artifacts_mean_something(pulled, tmp_path):
 
 def test_a_lock_that_is_behind_the_code_is_told(pulled):
     assert pulled.sheetlens("stale", "demo").returncode == 0
-    with (pulled.folder / "workflow/sheetlens/split.py").open("a") as module:
+    with (pulled.folder / "workflow/sheetlens/split/parts.py").open("a") as module:
         module.write("# another line\n")
     told = pulled.sheetlens("stale", "demo")
     assert told.returncode == 1

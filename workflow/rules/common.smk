@@ -14,7 +14,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 SOURCE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import product_hashes, sigterm
+from sheetlens.workflow import adoption, product_hashes, sigterm
 from sheetlens.config import read_settings
 from sheetlens.common.errors import UserError
 from sheetlens.fetch.sources import folder
@@ -27,13 +27,15 @@ EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
 AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
-UNTRACKED = {"config", "common.errors", "common.progress"}
+UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}
 
 try:
     settings = read_settings(config)
     for dataset in settings.chosen.values():
         if dataset.source == "folder":
             folder.check(dataset.folder, dataset.labelled)
+    if workflow.is_main_process:
+        adoption.adopt(Path(workflow.basedir).resolve(), Path.cwd())
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -62,6 +64,9 @@ def surroundings():
     asking = settings.fetch.model_dump_json().replace("{", "{{").replace("}", "}}")  # Snakemake formats these lines
     # How servers are asked is no part of the result: a variable, where a param would make the listing out of date.
     lines += f"export SHEETLENS_FETCH={shlex.quote(asking)}; "
+    costs = settings.images.limits.model_dump_json().replace("{", "{{").replace("}", "}}")
+    # So is what showing or checking one picture may cost; where it decides what is read, it is a param.
+    lines += f"export SHEETLENS_LIMITS={shlex.quote(costs)}; "
     lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,

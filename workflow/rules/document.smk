@@ -1,7 +1,7 @@
 # Document: verdict, audits, model card, datasheet, checklist of each data set, and the research object.
 # Reads: evaluations, models, findings, manifests. Writes: results/{dataset}/*.html, results/ro-crate-metadata.json.
 
-DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "networks", "split", "train"})
+DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "networks", "explore", "split"})
 
 
 rule document_verdict:
@@ -102,7 +102,7 @@ rule document_crate:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=DOCUMENTED,
+        settings=settings.model_dump_json(exclude={"fetch"}),  # how servers were asked is nobody's business
         source=os.path.relpath(workflow.basedir),
     message:
         "Describing the run as a research object"

@@ -37,7 +37,7 @@ rule split_groups:
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
         duplicates="results/{dataset}/duplicates.parquet",
-        modules=modules("split.parts", "split.groups"),
+        modules=modules("split.grouped"),
     output:
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
     log:

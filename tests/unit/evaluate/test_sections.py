@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from sheetlens.common import files
 from sheetlens.config import Evaluate
+from sheetlens.evaluate.answering import COVERAGES
 from sheetlens.evaluate.metrics import all_scores
 from sheetlens.evaluate.predictions import read_model
-from sheetlens.evaluate.answering import COVERAGES
 from sheetlens.evaluate.sections import describe
 
 

@@ -82,12 +82,18 @@ def test_a_line_end_that_the_xml_parser_took_is_the_usual_one(tmp_path):
     assert len(read(write_archive(tmp_path / "b.zip", occurrences(ROWS), media(PICTURES), meta=meta))) == 2
 
 
-def test_bytes_that_are_not_of_the_encoding_cost_a_letter_and_not_the_run(tmp_path):
+def test_bytes_that_are_not_of_the_encoding_are_read_as_what_they_are(tmp_path):
     path = write_archive(tmp_path / "a.zip", occurrences(ROWS, encoding="ISO-8859-1"))
     with zipfile.ZipFile(path) as file:
         meta = file.read("meta.xml").decode().replace("ISO-8859-1", "UTF-8")
     wrong = write_archive(tmp_path / "b.zip", occurrences(ROWS, encoding="ISO-8859-1"), meta=meta)
-    assert [row["recordedBy"] for _, row in read(wrong)] == ["N\ufffd\ufffdez", "\ufffdst"]
+    with open_archive(wrong) as opened:
+        assert [row["recordedBy"] for _, row in opened.rows(opened.core, WANTED)] == ["Núñez", "Øst"]
+        assert "2 lines not in the encoding UTF-8, read as Windows-1252" in next(opened.sentences())
+    with zipfile.ZipFile(write_archive(tmp_path / "c.zip", occurrences(ROWS))) as file:
+        meta = file.read("meta.xml").decode().replace("UTF-8", "ISO-8859-1")
+    other = write_archive(tmp_path / "d.zip", occurrences(ROWS), meta=meta)
+    assert [row["recordedBy"] for _, row in read(other)] == ["Núñez", "Øst"]
 
 
 def test_short_and_long_rows_give_what_they_have(tmp_path):
@@ -99,13 +105,13 @@ def test_short_and_long_rows_give_what_they_have(tmp_path):
     ]
 
 
-def test_a_quote_that_never_ends_costs_a_row_and_not_the_run(tmp_path):
+def test_a_quote_that_never_ends_costs_nothing(tmp_path):
     core = occurrences(ROWS, lines=('9,00068528,"never ends' + "x" * 200_000, "10,00068530,Ek,here"))
     path = write_archive(tmp_path / "a.zip", core)
     with open_archive(path) as opened:
         rows = list(opened.rows(opened.core, WANTED))
-        assert [key for key, _ in rows] == ["1", "2", "10"]
-        assert sum(opened.skipped.values()) == 1
+        assert [key for key, _ in rows] == ["1", "2", "9", "10"]
+        assert "1 line with a quotation mark that nothing closes" in " ".join(opened.sentences())
 
 
 def test_an_archive_may_be_a_folder_or_hold_one(tmp_path):

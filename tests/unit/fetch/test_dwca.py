@@ -117,7 +117,12 @@ def test_addresses_that_are_missing_or_none_of_the_web_are_counted(tmp_path):
     assert next(r.fields["specimen_id"] for r in found if r.fields["label"] == "clubmoss") == "00000005"
     assert next(r for r in found if r.fields["specimen_id"] == "00000005").routes == ("img.example original",)
     left = json.loads((tmp_path / "citation.json").read_text())["classes"]["clubmoss"]["left_out"]
-    assert left == {"without an address": 1, "whose address is none of the web": 1}
+    assert left == {
+        "without an address": 1,
+        "whose address is none of the web": 1,
+        "no still picture by type or format (sound, audio/mpeg)": 1,
+        "no still picture by type or format (application/pdf)": 1,
+    }
     assert len(found) == 1 + 10
 
 

@@ -9,7 +9,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
 from sheetlens.config import Records
 from sheetlens.fetch.listing import LISTING
-from sheetlens.fetch.records import specimen_records as records
+from sheetlens.fetch.records import specimen_records
 from tests.conftest import sheetlens
 from tests.services.archives import occurrences, write_archive
 
@@ -19,7 +19,7 @@ def row(barcode, **changes):
 
 
 def join(path, rows, **settings):
-    return list(records.join(rows, Records(path=str(path), **settings)))
+    return list(specimen_records.join(rows, Records(path=str(path), **settings)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_class_may_come_from_the_record(tmp_path):
     assert [(one["label"], one["status"], one["reason"]) for one in found] == [
         ("Lycopodiaceae", "ok", ""),
         ("given", "ok", ""),
-        ("", "refused", records.UNLABELLED),
+        ("", "refused", specimen_records.UNLABELLED),
         ("", "refused", "broken"),
     ]
 
@@ -147,7 +147,7 @@ def test_memory_does_not_grow_with_records_or_images(tmp_path):
             "catalogNumber,locality\n" + "".join(f"{n},{'y' * 100}\n" for n in range(number))
         )
         tracemalloc.start()
-        joined = records.join((row(str(n)) for n in range(number)), Records(path=str(tmp_path / "mine.csv")))
+        joined = specimen_records.join((row(str(n)) for n in range(number)), Records(path=str(tmp_path / "mine.csv")))
         assert sum(len(one["locality"]) == 100 for one in joined) == number
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

@@ -104,7 +104,7 @@ def test_a_picture_under_another_licence_is_refused(services, tmp_path):
     found = read_table(tmp_path / "listing.parquet").set_index("image_id")
     assert found["status"].to_dict() == {"free.jpg": "ok", "nc.jpg": "refused", "default.jpg": "refused"}
     assert found["reason"]["nc.jpg"] == "its licence is none of those wanted: CC-BY-NC-4.0"
-    assert found["reason"]["default.jpg"] == "nobody asserted a licence"
+    assert found["reason"]["default.jpg"] == "its licence is none of those wanted: CC-BY-NC"
     assert services.counters()["requests"] == {"/images/free.jpg": 1}
 
 

@@ -13,7 +13,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.hotspots.darwin_core_export import BOX, Table, check, write_annotations, write_archive
 from sheetlens.hotspots.terms import AC, DWC, FACT, IDENTIFICATION, OCCURRENCE, REGION
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 from tests.conftest import sheetlens
 
 DAY = date(2026, 11, 24)
@@ -55,7 +55,7 @@ def test_flags_come_back_with_every_digit(tmp_path):
     found = read_back(tmp_path / "flags.zip")
     assert [row["catalogNumber"] for row in found["Occurrence"]][-2:] == ["00000021", ODD]
     facts = found["MeasurementOrFact"]
-    assert {row["measurementRemarks"] for row in facts} == {UNSAFE}
+    assert {row["measurementRemarks"] for row in facts} == {SAFETY_WARNING}
     got = [row["measurementValue"] for row in facts if row["measurementType"] == "probability of stained"]
     assert [float(value) for value in got[:-1]] == chances
     values = {row["id"]: row["measurementValue"] for row in facts if row["measurementType"] == "mercury stain"}

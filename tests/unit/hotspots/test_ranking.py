@@ -12,7 +12,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Records
 from sheetlens.hotspots.estimates import choose_tests, known_errors
 from sheetlens.hotspots.ranking import read_sheets, write_hotspots
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 from tests.conftest import sheetlens
 
 CLASSES = ["stained", "unstained"]
@@ -100,7 +100,7 @@ def test_the_hazard_list_holds_every_sheet_named_and_no_formula(made):
 
 def test_page_and_labels_warn_and_names_stay_text(made):
     page = (made / "out/hotspots.html").read_text()
-    assert page.count(UNSAFE) >= 3
+    assert page.count(SAFETY_WARNING) >= 3
     assert "<script" not in page and "Mine <b>" not in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "1, refused" in page and "1, unlike" in page

@@ -21,7 +21,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import safe_cell
 from sheetlens.config import Evaluate, Predict
-from sheetlens.predict import collection_predictions as answers
+from sheetlens.predict import collection_predictions
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import bounds, merge, write_part
 from sheetlens.predict.inference import BATCH
@@ -203,7 +203,7 @@ def test_whatever_a_kill_leaves_the_next_run_ends_in_the_same_bytes(model, photo
 
 def test_what_was_done_is_not_done_again(model, photographs, whole, tmp_path, monkeypatch):
     shutil.copytree(whole[0] / "parts", tmp_path / "parts")
-    monkeypatch.setattr(answers, "Readers", None)
+    monkeypatch.setattr(collection_predictions, "Readers", None)
     assert run(model, photographs, tmp_path) == whole[1]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sheetlens.common.errors import UserError
 from sheetlens.config import Limits
-from sheetlens.prepare import decoder_processes as readers
+from sheetlens.prepare import decoder_processes
 from sheetlens.prepare.decoder_processes import Readers
 from tests.unit.prepare.test_resize import encode, sheet
 
@@ -131,7 +131,7 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path):
 
 
 def test_a_decoder_that_sleeps_is_given_up(monkeypatch):
-    monkeypatch.setattr(readers, "PATIENCE", 1)
+    monkeypatch.setattr(decoder_processes, "PATIENCE", 1)
     with Readers(1, "squash", Limits(seconds=1)) as pool:
         for reader in list(pool._all):
             psutil.Process(reader.pid).suspend()

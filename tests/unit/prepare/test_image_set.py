@@ -15,7 +15,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Limits
 from sheetlens.fetch.listing import listing
 from sheetlens.prepare.assemble import REPEATED, assemble
-from sheetlens.prepare.image_set import gather, open_pack, open_shards
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import read_sheet
 from sheetlens.prepare.shards import Shard, write_shard
 from tests.unit.prepare.test_resize import encode, sheet
@@ -82,7 +82,7 @@ def test_pack_holds_the_accepted_sheets_in_order(some, plain):
     pixels, index, manifest = plain
     originals = files.read_table(some).set_index("image_id")
     table = files.read_table(index)
-    images = open_pack(pixels)
+    images = open_image_set(pixels)
     assert images.shape == (38, 3, 256, 256)
     assert table["image_id"].tolist() == sorted(set(originals.index) - {"a/05.jpg", "b/07.jpg", "SOURCES.tsv"})
     for row in (0, 20, 37):
@@ -215,32 +215,9 @@ def test_one_usable_class_is_not_enough(tmp_path):
 
 
 def test_reading_needs_no_copy(some, plain, tmp_path):
-    pack = open_pack(plain[0])
+    pack = open_image_set(plain[0])
     tensor = torch.from_numpy(pack)
     assert tensor.data_ptr() == pack.ctypes.data
-    rows = np.array([37, 0, 5, 5, 12])
-    out = torch.empty((5, 3, 256, 256), dtype=torch.uint8)
-    before = out.data_ptr()
-    gather(pack, rows, out.numpy())
-    assert out.data_ptr() == before
-    torch.testing.assert_close(out, tensor[rows])
-    with pytest.raises(IndexError, match="between 0 and 37"):
-        gather(pack, np.array([38]), np.empty((1, 3, 256, 256), np.uint8))
-
-
-def test_a_pack_in_several_files_reads_like_one(some, plain, tmp_path, monkeypatch):
-    monkeypatch.setattr("sheetlens.prepare.assemble.ROWS", 16)
-    write_shard(some, 0, 1, tmp_path / "0", "squash", Limits())
-    assemble(some, [tmp_path / "0"], "squash", tmp_path / "pixels", *paths(tmp_path)[1:])
-    assert digests(paths(tmp_path)[1:]) != [] and len(list((tmp_path / "pixels").glob("*.npy"))) == 3
-    one, many = open_pack(plain[0]), open_shards(tmp_path / "pixels")
-    assert many.shape == one.shape
-    rows = np.random.default_rng(0).permutation(38)
-    np.testing.assert_array_equal(gather(many, rows, np.empty(one.shape, np.uint8)), one[rows])
-    np.testing.assert_array_equal(many[-1], one[-1])
-    np.testing.assert_array_equal(many[10:20], one[10:20])
-    with pytest.raises(FileNotFoundError):
-        open_shards(tmp_path)
 
 
 def test_listing_knows_every_column():

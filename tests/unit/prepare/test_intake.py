@@ -7,7 +7,6 @@ import pytest
 from sheetlens.common import files
 from sheetlens.config import Images, UrlsSource
 from sheetlens.fetch import remote
-from sheetlens.prepare import intake as stream
 from sheetlens.prepare.assemble import assemble
 from sheetlens.prepare.intake import Intake
 from sheetlens.prepare.shards import finished_shards
@@ -30,7 +29,7 @@ def assembled(listing, folder):
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_any_order_and_any_thread_gives_the_bytes_of_originals_on_disk(some, plain, tmp_path, monkeypatch, order):  # noqa: F811
-    monkeypatch.setattr(stream, "ROWS", 9)  # several shards
+    monkeypatch.setattr("sheetlens.prepare.intake.ROW_GROUP", 9)  # several shards
     rows = records(some)
     random.Random(order).shuffle(rows)
     with Intake(tmp_path / "stream", Images(), 2) as intake, ThreadPoolExecutor(3) as threads:
@@ -41,7 +40,7 @@ def test_any_order_and_any_thread_gives_the_bytes_of_originals_on_disk(some, pla
 
 
 def test_a_run_that_stopped_goes_on(some, plain, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(stream, "ROWS", 9)
+    monkeypatch.setattr("sheetlens.prepare.intake.ROW_GROUP", 9)
     rows = records(some)
     with Intake(tmp_path / "stream", Images(), 1) as intake:
         for record in rows[:15]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from sheetlens.prepare import resize as images
+from sheetlens.prepare import resize
 from sheetlens.prepare.resize import RefusedImageError, read_sheet
 
 
@@ -55,7 +55,7 @@ def test_the_blur_of_reduced_decoding_is_taken_back(monkeypatch):
     data = encode(lines.resize((2000, 3000), Image.Resampling.BICUBIC), "JPEG", quality=92)
     full = reference(Image.open(io.BytesIO(data)))
     sharp = psnr(read_sheet(data).pixels, full)
-    monkeypatch.setattr(images, "_blur", lambda averaged, step: 0)
+    monkeypatch.setattr(resize, "_blur", lambda averaged, step: 0)
     assert sharp > psnr(read_sheet(data).pixels, full) + 1
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -28,7 +29,16 @@ def read(environment: str) -> dict:
 @pytest.mark.parametrize("environment", ["data", "evidence", "torch", "figures"])
 def test_versions_are_the_locks(environment):
     assert {pin.split()[0] for pin in pins(environment)} <= PINS, "run: make lock"
-    assert "python >=3.11,<3.14" in read(environment)["dependencies"]
+
+
+@pytest.mark.parametrize("environment", ["data", "evidence", "torch", "figures"])
+def test_the_form_is_one_that_every_conda_reads(environment):
+    """conda 26.7 ended with `nodefaults` (it is looked for as a channel); Snakemake wants conda-forge to come first."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python, pip, wheels = read(environment)["dependencies"]
+    assert read(environment).keys() == {"channels", "dependencies"}
+    assert read(environment)["channels"] == ["conda-forge"]
+    assert (python, pip, list(wheels)) == (f"python {project['requires-python']}", "pip", ["pip"])
 
 
 def test_the_licence_of_every_locked_package_is_listed():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.queue import open_run
 from sheetlens.review.server import HEADERS, make_app
@@ -50,7 +50,7 @@ def test_nothing_is_executed_and_no_shell_is_called():
 def test_pixels_that_are_a_pickle_are_not_read(tmp_path):
     np.save(tmp_path / "pixels.npy", np.array([Bomb(tmp_path / "ran")], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects"):
-        open_pack(tmp_path / "pixels.npy")
+        open_image_set(tmp_path / "pixels.npy")
     assert not (tmp_path / "ran").exists()
 
 

@@ -10,10 +10,11 @@ from PIL import Image
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.review import server
+from sheetlens.review.access import MARK
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.queue import REASONS, open_run
-from sheetlens.review.server import MARK, make_app
+from sheetlens.review.server import make_app
 from sheetlens.review.static_page import write_static
 from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
@@ -77,7 +78,10 @@ def test_the_token_becomes_a_cookie_for_this_page_alone(run):
 
 @pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("here", True)])
 def test_whoever_is_served_beyond_this_machine_needs_a_token(run, host, asked, monkeypatch, caplog):
-    monkeypatch.setattr(server.web, "run_app", lambda *_, **__: None)
+    async def begin(app, door, host, port, ready):
+        ready(port)
+
+    monkeypatch.setattr(server, "_run", begin)
     with caplog.at_level(logging.INFO):
         server.serve(open_run(run), host, 8000, None)
     assert bool(re.search(r"\?token=[\w-]{32}", caplog.text)) == asked

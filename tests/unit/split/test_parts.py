@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
-from sheetlens.split.parts import PARTS, part_sizes, split_grouped, split_held_out, split_random
+from sheetlens.split.grouped import split_grouped, split_held_out
+from sheetlens.split.parts import PARTS, part_sizes, split_random
 
 SHARES = (0.7, 0.2, 0.1)
 

@@ -22,7 +22,7 @@ from sheetlens.predict.inference import BATCH, load_network, predict_sheets, rea
 from sheetlens.predict.packaging import write_package
 from sheetlens.prepare.resize import POLICY
 from sheetlens.train.backbones import IMAGENET, read_weights
-from sheetlens.train.networks import build_network, fold
+from sheetlens.train.networks import build_network, fuse_batchnorm
 from sheetlens.train.training import train_network
 from tests.conftest import ROOT
 
@@ -46,7 +46,7 @@ def test_layers_are_torchvisions(name):
     assert count == parameters + more_places
     images = torch.zeros(2, 3, 256, 256, device="meta")
     with FlopCounterMode(display=False) as counter:
-        logits, found = read_batch(fold(network), images)
+        logits, found = read_batch(fuse_batchnorm(network), images)
     assert logits.shape == (2, 1000) and found.shape == (2, features)
     assert counter.get_total_flops() > 2e9
 

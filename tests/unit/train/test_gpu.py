@@ -5,7 +5,7 @@ import torch
 
 from sheetlens.config import Train
 from sheetlens.predict.inference import load_network
-from sheetlens.train.checkpoint import Watch
+from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.training import predict_logits
 from tests.unit.train.test_training import train
 
@@ -30,13 +30,13 @@ def test_an_image_set_that_is_read_ahead_trains_to_the_same_bytes(image_set, tra
 
 def test_a_stopped_training_continues_to_the_same_bytes(image_set, trained, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        after_step = Watch.after_step
+        after_step = StopHandler.after_step
 
         def stop(watch, *arguments):
             watch.asked_to_stop = watch.state.epoch == 2
             after_step(watch, *arguments)
 
-        patched.setattr(Watch, "after_step", stop)
+        patched.setattr(StopHandler, "after_step", stop)
         with pytest.raises(SystemExit):
             train(image_set, tmp_path, SETTINGS)
     assert train(image_set, tmp_path, SETTINGS) == trained[1]

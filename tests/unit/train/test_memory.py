@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.train.batches import DoesNotFitError, descend, descend_if_it_fits
-from sheetlens.train.checkpoint import Before, Progress
+from sheetlens.train.checkpoint import Progress, StepSnapshot
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import build_network
 from tests.unit.train.test_training import PRODUCTS, SETTINGS, train
@@ -127,7 +127,7 @@ def test_where_not_even_one_sheet_fits_one_sentence_says_so_and_nothing_is_chang
     network = Endless(1, 1)
     network.register_buffer("passes", torch.zeros(()))
     state, random = progress(network, tmp_path), torch.get_rng_state()
-    arguments = (state, network, *part, None, Before(network), choose_device("cpu", "float32"))
+    arguments = (state, network, *part, None, StepSnapshot(network), choose_device("cpu", "float32"))
     for _ in range(3):
         with pytest.raises(DoesNotFitError):
             descend_if_it_fits(*arguments)

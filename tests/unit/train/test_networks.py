@@ -3,7 +3,7 @@ import torch
 
 from sheetlens.config import Network
 from sheetlens.train.cpu_layers import Dropout, NormalisedMaxima
-from sheetlens.train.networks import TABLES, build_network, fold, lighten
+from sheetlens.train.networks import TABLES, build_network, for_training, fuse_batchnorm
 
 # Tables 1 and 2 of the paper: the output of every layer for one sheet. The tables rectify before they
 # pool; the code pools first (see networks.py), so the rectified shape is the pooled one.
@@ -94,7 +94,7 @@ def test_a_folded_network_gives_the_same_logits_and_leaves_the_network_as_it_was
     with torch.no_grad():
         network.normalisation1.weight.uniform_(-2, 2)
     names, images = list(network.state_dict()), torch.rand(2, 3, 256, 256)
-    folded = fold(network)
+    folded = fuse_batchnorm(network)
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in folded)
     assert torch.allclose(folded(images), network.eval()(images), atol=1e-5)
     assert list(network.state_dict()) == names
@@ -105,7 +105,7 @@ def test_lightened_a_network_learns_the_same(name):
     """Against torch's layers in double precision; a pixel that is the largest by a rounding alone moves a gradient."""
     images = torch.rand(3, 3, 256, 256).contiguous(memory_format=torch.channels_last)
     learnt = []
-    for change, dtype in ((lighten, torch.float32), (lambda network: network, torch.float64)):
+    for change, dtype in ((for_training, torch.float32), (lambda network: network, torch.float64)):
         torch.manual_seed(4)
         network = build_network(name, 2, dropout=0).to(dtype, memory_format=torch.channels_last)
         changed = change(network)
@@ -113,7 +113,7 @@ def test_lightened_a_network_learns_the_same(name):
         learnt.append(network.state_dict())
         learnt[-1] |= {f"{key} gradient": tensor.grad for key, tensor in network.named_parameters()}
         first = sum(isinstance(layer, NormalisedMaxima) for layer in changed)
-        assert first == (change is lighten) * len(TABLES[name])
+        assert first == (change is for_training) * len(TABLES[name])
     assert list(learnt[0]) == list(learnt[1])
     for key, found in learnt[0].items():
         expected, bias = learnt[1][key], key.startswith("convolution") and key.endswith("bias gradient")

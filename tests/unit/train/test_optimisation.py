@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sheetlens.config import Recipe, Train
-from sheetlens.train.checkpoint import Watch
+from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.optimisation import make_augmentation, make_average, make_optimiser
 from tests.unit.train.test_training import train
 
@@ -19,7 +19,7 @@ def test_an_interrupted_training_with_every_part_continues_to_the_same_bytes(ima
             raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Watch, "after_step", stop)
+        patch.setattr(StopHandler, "after_step", stop)
         train(image_set, tmp_path / "broken", settings)
     assert not (tmp_path / "broken/weights.safetensors").exists()
     assert train(image_set, tmp_path / "broken", settings) == whole

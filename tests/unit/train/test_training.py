@@ -16,7 +16,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Network, Recipe, Train
 from sheetlens.explain.attribution import explain_sheets
 from sheetlens.predict.inference import load_network, predict_sheets
-from sheetlens.train.checkpoint import Progress, Watch
+from sheetlens.train.checkpoint import Progress, StopHandler
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import build_network
 from sheetlens.train.optimisation import make_optimiser
@@ -80,7 +80,7 @@ def test_a_killed_training_continues_to_the_same_bytes(image_set, never_killed, 
 def test_a_signal_during_the_last_validation_counts(tmp_path):
     network = torch.nn.Sequential(torch.nn.Linear(2, 2))
     state = Progress(network, *make_optimiser(network, 0.1, 10, Recipe()), tmp_path, {"seed": 1})
-    with pytest.raises(SystemExit) as left, Watch(state):
+    with pytest.raises(SystemExit) as left, StopHandler(state):
         os.kill(os.getpid(), signal.SIGTERM)
     assert left.value.code == 128 + signal.SIGTERM
     assert state.checkpoint.exists()

@@ -4,7 +4,7 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.review.decisions import NAME
-from sheetlens.workflow import product_hashes as hashes
+from sheetlens.workflow import product_hashes
 from tests.conftest import sheetlens
 
 
@@ -16,9 +16,9 @@ def results(tmp_path):
     (folder / "code").mkdir()
     (folder / "code/.snakemake_timestamp").touch()
     for name in ("results.csv", "figures/figure-1.png", "code/Snakefile", "code/config.yaml"):
-        hashes.begin(folder)
+        product_hashes.begin(folder)
         (folder / name).write_text(name)
-    assert hashes.note(folder) == []
+    assert product_hashes.note(folder) == []
     return folder
 
 
@@ -30,14 +30,14 @@ def damage(path, text):
 
 
 def test_nothing_changed(results):
-    assert hashes.changed(results) == []
+    assert product_hashes.changed(results) == []
     assert sheetlens("check", results).returncode == 0
 
 
 def test_a_flipped_bit_is_named_and_the_product_removed(results):
     damage(results / "results.csv", "results.csw")
-    hashes.begin(results)
-    hashes.note(results)  # of a run with nothing to do
+    product_hashes.begin(results)
+    product_hashes.note(results)  # of a run with nothing to do
     told = sheetlens("check", results)
     assert told.returncode == 1 and "results.csv is not what the run made" in told.stderr and "--remove" in told.stderr
     assert sheetlens("check", "--remove", results).returncode == 0
@@ -46,7 +46,7 @@ def test_a_flipped_bit_is_named_and_the_product_removed(results):
 
 def test_a_folder_that_is_one_product_goes_as_a_whole(results):
     damage(results / "code/Snakefile", "code/snakefile")
-    hashes.remove(results, hashes.changed(results))
+    product_hashes.remove(results, product_hashes.changed(results))
     assert not (results / "code").exists() and (results / "results.csv").exists()
 
 
@@ -54,27 +54,27 @@ def test_what_somebody_changed_between_runs_is_named_at_the_end_of_the_next(resu
     (results / "results.csv").write_text("mine")
     os.utime(results / "results.csv", ns=(1, 1))
     (results / "figures/figure-1.png").touch()  # as a checkout does
-    hashes.begin(results)
-    assert hashes.note(results) == ["results.csv"]
-    assert hashes.changed(results) == ["results.csv"]
+    product_hashes.begin(results)
+    assert product_hashes.note(results) == ["results.csv"]
+    assert product_hashes.changed(results) == ["results.csv"]
 
 
 def test_what_a_run_makes_anew_is_noted_even_if_a_kill_came_between(results):
-    hashes.begin(results)
+    product_hashes.begin(results)
     (results / "results.csv").write_text("new")
-    hashes.begin(results)  # of the run after the kill
-    assert hashes.note(results) == []
-    assert hashes.changed(results) == []
+    product_hashes.begin(results)  # of the run after the kill
+    assert product_hashes.note(results) == []
+    assert product_hashes.changed(results) == []
 
 
 def test_decisions_of_reviewers_are_no_product(results):
     (results / "own/review").mkdir(parents=True)
     for decisions in ("one\n", "one\ntwo\n"):
         (results / "own" / NAME).write_text(decisions)
-        assert hashes.changed(results) == []
-        hashes.begin(results)
-        assert hashes.note(results) == []
-    notes = results.parent / hashes.NOTES  # those of an older version named them
+        assert product_hashes.changed(results) == []
+        product_hashes.begin(results)
+        assert product_hashes.note(results) == []
+    notes = results.parent / product_hashes.NOTES  # those of an older version named them
     notes.write_text(notes.read_text() + f"own/{NAME}\t8\t1\t{'0' * 64}\n")
     damage(results / "own" / NAME, "ONE\nTWO\n")
     assert sheetlens("check", "--remove", results).returncode == 0
@@ -83,16 +83,16 @@ def test_decisions_of_reviewers_are_no_product(results):
 
 def test_a_product_that_is_gone_is_named(results):
     (results / "results.csv").unlink()
-    assert hashes.changed(results) == ["results.csv"]
+    assert product_hashes.changed(results) == ["results.csv"]
 
 
 def test_without_notes_the_way_out_is_said(tmp_path):
     with pytest.raises(UserError, match="first run that ends well writes it"):
-        hashes.changed(tmp_path / "results")
+        product_hashes.changed(tmp_path / "results")
 
 
 @pytest.mark.parametrize("damaged", [b"results.csv\t11", b"a\tb\tc\td", b"\xff\xfe", b'"'])
 def test_damaged_notes_are_refused_in_words(results, damaged):
-    (results.parent / hashes.NOTES).write_bytes(damaged)
+    (results.parent / product_hashes.NOTES).write_bytes(damaged)
     told = sheetlens("check", results)
     assert told.returncode == 1 and "is damaged: delete it" in told.stderr and "Traceback" not in told.stderr

@@ -2,12 +2,12 @@ import threading
 
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from sheetlens.workflow import sigterm as stopping
+from sheetlens.workflow import sigterm
 
 
 def test_a_signal_amid_what_holds_the_schedulers_lock_stops_it_afterwards(monkeypatch):
     monkeypatch.setattr(JobScheduler, "exit_gracefully", JobScheduler.exit_gracefully)
-    stopping.install()
+    sigterm.install()
     scheduler = JobScheduler.__new__(JobScheduler)
     scheduler._lock, scheduler._open_jobs, scheduler._user_kill = threading.Lock(), threading.Semaphore(0), None
     with scheduler._lock:

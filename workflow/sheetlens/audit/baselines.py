@@ -1,5 +1,8 @@
 """Shortcut baselines: cheap models that never see the plant, on the same parts and seeds as the network."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,6 +14,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sheetlens.audit.baseline_features import FEATURES, NEIGHBOUR, PICTURES, neighbour_shares
+from sheetlens.common import files
+from sheetlens.prepare.image_set import open_image_set
 
 MAJORITY = "majority"
 BASELINES = (MAJORITY, *FEATURES)
@@ -31,8 +36,8 @@ def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], s
     """Fit every baseline on the training part and predict all sheets.
 
     `features` is what `measure_sheets` says of `sheets`, which also have a group (the same for those that belong
-    together); `split` has image_id and part. Returns baseline, image_id, specimen_id, group, part, label and `probability_{class}` (float32). No setting is tuned, so validation and
-    test sheets are both unseen.
+    together); `split` has image_id and part. Returns baseline, image_id, specimen_id, group, part, label and
+    `probability_{class}` (float32). No setting is tuned, so validation and test sheets are both unseen.
     """
     part = split.set_index("image_id")["part"].reindex(sheets["image_id"]).to_numpy()
     train = part == "train"
@@ -86,3 +91,18 @@ def _boosted() -> Pipeline:
         max_iter=60, learning_rate=0.1, max_leaf_nodes=8, min_samples_leaf=LEAF, early_stopping=False, random_state=0
     )
     return make_pipeline(columns, boosted)
+
+
+def write_baselines(
+    index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: Sequence[Path]
+) -> None:
+    """Train the baselines on each split and write what they predict for all sheets, a table named as each split."""
+    sheets, known = files.read_table(index), files.read_table(manifest)
+    more = [name for name in known if name not in sheets]
+    sheets = sheets.merge(known[["image_id", *more]], on="image_id", how="left", validate="one_to_one")
+    related = files.read_table(groups)[["image_id", "group"]]
+    sheets = sheets.merge(related, on="image_id", how="left", validate="one_to_one")
+    features = measure_sheets(sheets, open_image_set(pixels))
+    for split in splits:
+        table = predict_baselines(sheets, features, files.read_table(split))
+        files.write_table(folder / f"{split.stem}.parquet", table)

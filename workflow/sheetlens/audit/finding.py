@@ -1,6 +1,8 @@
 """Audits: what may be wrong with a data set or a model, each with a number and what to do about it."""
 
-from dataclasses import asdict, dataclass, field
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,7 @@ from sheetlens.common import files
 from sheetlens.common.tables import class_names
 
 Severity = Literal["ok", "note", "alarm"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,11 @@ class Finding:
     numbers: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
 
-    def write(self, path: Path) -> None:
-        """Write the finding as JSON."""
-        files.write_json(path, asdict(self))
+    def write(self, path: Path, rests_on: Iterable[Path] = ()) -> None:
+        """Write the finding as JSON, with the products it rests on, and say it."""
+        named = [product.as_posix() for product in rests_on]
+        files.write_json(path, asdict(replace(self, files=named) if named else self))
+        log.info("%s: %s. %s", self.audit, self.severity, self.sentence)
 
 
 def read_finding(path: Path) -> Finding:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sheetlens.audit.finding import Finding, read_scores
-from sheetlens.common.tables import class_names
+from sheetlens.common import files
+from sheetlens.common.tables import class_names, safe_cell
+from sheetlens.config import Audit
 from sheetlens.statistics.calibration import fit_temperature, scale
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
@@ -91,17 +94,17 @@ def surprises(predictions: Sequence[pd.DataFrame], level: float) -> Surprise:
     sheets are alike; p is the upper tail of a Poisson distribution. The power is tried out: labels drawn at random are
     made wrong, in the validation part, too, where they raise the temperature, so that some of them hide.
     """
-    together = pd.concat([table.sort_values("image_id") for table in predictions], keys=range(len(predictions)))
+    ordered = [table.sort_values("image_id") for table in predictions]
+    together = pd.concat(ordered, ignore_index=True)
     image = pd.factorize(together["image_id"])[0]
     group = pd.factorize(together["group"])[0] if "group" in together else image
     tables, start = [], 0
-    for number in range(len(predictions)):
-        rows = together.loc[number]
+    for rows in ordered:
         here = slice(start, start + len(rows))
         start += len(rows)
-        part = rows["part"].to_numpy()
-        own = (image[here], group[here], part == "validation", part != "train")
-        tables.append(_Table(*read_scores(rows), *own))
+        probabilities, own = read_scores(rows)
+        part = rows["part"].to_numpy(str)
+        tables.append(_Table(probabilities, own, image[here], group[here], part == "validation", part != "train"))
     found, expected, p = _count(tables, np.zeros(image.max() + 1, int))
     random = np.random.default_rng(0)
     classes = tables[0].probabilities.shape[1]
@@ -178,3 +181,12 @@ def audit_labels(table: pd.DataFrame, surprise: Surprise, sheets: int, level: fl
         f"{advice}Look at the first {listed} sheets of the list, the least believable labels.",
         numbers,
     )
+
+
+def write_labels(settings: Audit, table: Path, output: Path, predictions: Sequence[Path]) -> None:
+    """Write the labels that the models contradict as a review list, and the finding."""
+    tables = [files.read_table(path) for path in predictions]
+    ranked = rank_labels(tables)
+    files.write_table(table, ranked.map(safe_cell))
+    finding = audit_labels(ranked, surprises(tables, settings.level), len(tables[0]), settings.level)
+    finding.write(output, [table, *predictions])

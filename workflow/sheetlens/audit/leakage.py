@@ -1,10 +1,13 @@
 """What the search for duplicates and the leakage report mean for the result."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sheetlens.audit.finding import Finding
+from sheetlens.common import files
 
 STATED = {"specimen": "Barcodes are", "event": "Collectors, with a number or day, are"}  # what only records tell
 KNOWN = 0.5  # share of sheets of which that must be known, to say that there is no relative
@@ -81,3 +84,14 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
         return Finding("leakage", "note", sentence, advice, numbers)
     advice = f"The protocol '{protocol}' promises none: the split is at fault, do not use the result."
     return Finding("leakage", "alarm", sentence, advice, numbers)
+
+
+def write_duplicates(duplicates: Path, index: Path, output: Path) -> None:
+    """Say what the pairs of duplicates mean; write the finding."""
+    audit_duplicates(files.read_table(duplicates), len(files.read_table(index))).write(output, [duplicates])
+
+
+def write_leakage(protocol: str, output: Path, reports: Sequence[Path]) -> None:
+    """Say what straddles the parts of each split, from its leakage report; write the finding."""
+    found = {path.name.removesuffix(".leakage.json"): files.read_json(path) for path in reports}
+    audit_leakage(found, protocol).write(output, reports)

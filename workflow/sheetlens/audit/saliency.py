@@ -1,5 +1,6 @@
 """What the evidence lies on: the plant, the paper, the label's corner, or what surrounds the sheet."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from sheetlens.audit.baseline_features import CORNER
 from sheetlens.audit.finding import Finding
+from sheetlens.common import files
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.statistics.significance import ratio_interval
 
 REGIONS = ("plant", "paper", "label corner", "surround")
@@ -117,3 +120,12 @@ def _otsu(values: NDArray[np.float32]) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
     return float(edges[1:][int(np.nanargmax(apart))])
+
+
+def write_saliency(maps: Path, pixels: Path, index: Path, confidence: float, table: Path, output: Path) -> None:
+    """Ask where on the sheets the network looks; write the shares of each sheet and the finding."""
+    explained = files.read_table(maps)
+    rows = files.read_table(index).set_index("image_id")["row"].loc[explained["image_id"]]
+    shares = measure_regions(explained, open_image_set(pixels)[rows])
+    files.write_table(table, shares)
+    audit_saliency(shares, confidence).write(output, [table, maps])

@@ -82,8 +82,8 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
         return Finding(
             "imaging set-up",
             "note",
-            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside of"
-            " the training part are of a specimen or gathering of their own, which is too few to tell.",
+            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside"
+            " of the training part are of a specimen or gathering of their own, which is too few to tell.",
             "Add the protocol 'grouped' to split.protocols, so that whole gatherings are kept from training.",
             numbers,
         )
@@ -194,3 +194,17 @@ def _right(table: pd.DataFrame) -> pd.Series:
     tested = table[table["part"] == "test"].set_index("image_id")
     probabilities, truth = read_scores(tested)
     return pd.Series(probabilities.argmax(axis=1) == truth, index=tested.index)
+
+
+def write_setup(settings: Audit, baselines: Sequence[Path], output: Path) -> None:
+    """Ask whether the way a sheet was photographed tells its class; write the finding."""
+    audit_setup(read_baselines(baselines), settings).write(output, baselines)
+
+
+def write_shortcuts(settings: Audit, baselines: Sequence[Path], evaluation: Path, output: Path) -> None:
+    """Compare the network with every baseline, sheet by sheet; write the finding."""
+    values = files.read_json(evaluation)
+    predictions = [Path(model["directory"]) / "predictions.parquet" for model in values["models"]]
+    networks = {path.parent.name: files.read_table(path) for path in predictions}
+    finding = audit_shortcuts(read_baselines(baselines), networks, values["confidence"], settings)
+    finding.write(output, [*predictions, *baselines])

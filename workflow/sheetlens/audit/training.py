@@ -1,11 +1,13 @@
 """Did every training learn, and did it finish learning?"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sheetlens.audit.finding import Finding
+from sheetlens.common import files
 
 STILL_FALLING = 0.1  # share of the whole fall of the validation loss that the last epoch still brought
 
@@ -90,3 +92,13 @@ def _unfinished(history: pd.DataFrame) -> bool:
     if len(loss) < 2 or not np.isfinite(loss).all() or loss.argmin() < len(loss) - 1:
         return False
     return bool(loss[-2] - loss[-1] > STILL_FALLING * (loss.max() - loss[-1]))
+
+
+def write_training(evaluation: Path, output: Path) -> None:
+    """Ask whether every training learnt and finished learning; write the finding."""
+    values = files.read_json(evaluation)
+    paths = {model["seed"]: Path(model["directory"]) / "history.csv" for model in values["models"]}
+    histories = {seed: files.read_table(path).astype(float) for seed, path in paths.items()}
+    facts = {seed: files.read_json(path.with_name("model.json")) for seed, path in paths.items()}
+    restarts = {seed: one["restarts"] for seed, one in facts.items() if "restarts" in one}
+    audit_training(values, histories, restarts).write(output, [evaluation, *paths.values()])

@@ -4,7 +4,6 @@ The rules call these commands; a person can, too. Settings travel as JSON in the
 sections. Heavy libraries are imported by the command that needs them.
 """
 
-import errno
 import logging
 import os
 import sys
@@ -20,16 +19,15 @@ from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
-from sheetlens.cli.steps.duplicates import find_duplicates
 from sheetlens.cli.steps.evaluate import evaluate, tabulate
 from sheetlens.cli.steps.explore import explore
 from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
-from sheetlens.cli.steps.prepare import prepare_pack, prepare_shard
+from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
 from sheetlens.cli.steps.report import credit, draw, quality, report
 from sheetlens.cli.steps.split import measure_leakage, relate_sheets, split, split_groups
 from sheetlens.cli.steps.train import train, train_predict
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, sentence_for
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,11 +88,9 @@ def main() -> None:
         cli()
     except UserError as error:
         sys.exit(f"sheetlens {command}: error: {error}")
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.exit(f"sheetlens {command}: error: the disk is full: make room and run the same command again")
-        if error.errno in (errno.EACCES, errno.EROFS):
-            sys.exit(f"sheetlens {command}: error: may not write or read {error.filename}: check its permissions")
+    except Exception as error:
+        if sentence := sentence_for(error):
+            sys.exit(f"sheetlens {command}: error: {sentence}")
         raise
 
 

@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 @click.argument("results", type=FOLDER, default="results")
 def check(results: Path, removing: bool) -> None:
     """Compare the products in RESULTS with the hashes noted when the last run ended; exit status 1 if any changed."""
-    from sheetlens.workflow import product_hashes as hashes
+    from sheetlens.workflow import product_hashes
 
-    found = hashes.changed(results)
+    found = product_hashes.changed(results)
     for name in found:
         log.info("%s is not what the run made", results / name)
     if removing:
-        hashes.remove(results, found)
+        product_hashes.remove(results, found)
         log.info("%d deleted: the command that made the results makes them anew", len(found))
     elif found:
         sys.exit(f"{len(found)} changed: 'sheetlens check --remove {results}' deletes them, a run makes them anew")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sheetlens.config import Closed
+from sheetlens.config import Closed, Limits
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -35,3 +35,12 @@ class Section(click.ParamType):
             return self.section.model_validate_json(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+limits_option = click.option(
+    "--limits",
+    type=Section(Limits),
+    default="{}",
+    envvar="SHEETLENS_LIMITS",
+    help="The config's section `images.limits`, as JSON, or in the variable SHEETLENS_LIMITS.",
+)

@@ -1,5 +1,58 @@
 """Errors for people."""
 
+import errno
+import os
+import sqlite3
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+_WORDS = {  # errno -> what is wrong and what to do; {place} is a file, or nothing
+    errno.ENOSPC: "the disk is full{place}: make room and run the same command again",
+    errno.EDQUOT: "the disk is full for you, your quota is used up{place}: make room and run the same command again",
+    errno.EACCES: "may not write or read{place}: check its permissions, and those of its folder",
+    errno.EPERM: "may not write or read{place}: check its permissions, and those of its folder",
+    errno.EROFS: "may not write{place}: its disk can only be read; check its permissions, or work on another disk",
+    errno.ESTALE: "the network disk lost a file{place}: see that it is mounted and run the same command again",
+    errno.EIO: "the disk has a fault and cannot read or write{place}: check the disk, or work on another one",
+    errno.ENOTCONN: "the network disk is not connected{place}: see that it is mounted and run the same command again",
+    errno.EHOSTDOWN: "the network disk is not connected{place}: see that it is mounted and run the same command again",
+    errno.ETIMEDOUT: "the disk or the network did not answer{place}: run the same command again",
+    errno.EXDEV: "cannot rename a file across disks{place}: let the folder and what is in it be on one disk",
+    errno.EMFILE: "too many files are open{place}: raise the limit (ulimit -n 4096) or use fewer workers",
+    errno.ENFILE: "too many files are open on this machine{place}: end other programs and run the same command again",
+    errno.ENOLCK: "the disk cannot lock files{place}: work on another disk, or mount it with locks",
+    errno.EOPNOTSUPP: "the disk cannot do that{place}: work on another disk",
+    errno.ENOSYS: "the disk cannot do that{place}: work on another disk",
+    errno.EFBIG: "the file would be larger than the disk or your limits allow{place}: see ulimit -f",
+    errno.ENAMETOOLONG: "the name is too long{place}: work in a folder with a shorter path",
+    errno.ENOMEM: "there is not enough memory{place}: use fewer workers or a larger machine",
+    errno.ENOENT: "a file is not there{place}: see that nobody moves files away while this runs",
+    errno.ENOTDIR: "a file stands where a folder should be{place}: move it away",
+    errno.EISDIR: "a folder stands where a file should be{place}: move it away",
+    errno.EEXIST: "something stands in the way{place}: move it away",
+    errno.ELOOP: "a link leads in a circle, or where none may be{place}: put the file itself there",
+}
+_BASES = {  # SQLite's code -> errno
+    sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO, sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES, sqlite3.SQLITE_PERM: errno.EACCES, sqlite3.SQLITE_NOLFS: errno.EFBIG,
+}  # fmt: skip
+
 
 class UserError(Exception):
     """Something a person can put right: the message says what was wrong, where, and what to do."""
+
+
+def sentence_for(error: BaseException) -> str:
+    """One sentence for a fault of the system or its disks: what is wrong, where, what to do; "" for any other."""
+    names: list[str | bytes] = []
+    if isinstance(error, sqlite3.Error):
+        code = _BASES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the lower byte is the kind
+    elif isinstance(error, OSError):
+        code = error.errno
+        names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    else:
+        code = None
+    if code is None:
+        return ""
+    place = f" ({' and '.join(map(os.fsdecode, names))})" if names else ""
+    words = _WORDS.get(code, "the system says '{why}'{place}: run the same command again")
+    return words.format(place=place, why=os.strerror(code))

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
 
-ROWS = 8192  # of a table that stand together in a Parquet file: what a reader has in memory at once
+ROW_GROUP = 8192  # of a table that stand together in a Parquet file: what a reader has in memory at once
 BROKEN_ZIP = (  # what zipfile raises for a broken archive, beside OSError; a bad name or offset is a ValueError
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError
 )  # fmt: skip
@@ -69,7 +69,7 @@ def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[d
         for group in range(table.num_row_groups):
             size = table.metadata.row_group(group).num_rows
             if number + size > start and (stop is None or number < stop):
-                for batch in table.iter_batches(ROWS // 8, row_groups=[group]):
+                for batch in table.iter_batches(ROW_GROUP // 8, row_groups=[group]):
                     for row in batch.to_pylist():
                         if number >= start and (stop is None or number < stop):
                             yield row
@@ -82,7 +82,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet, CSV or TSV, by the file's ending; same table, same bytes."""
     with whole(path) as part:
         if path.suffix == ".parquet":
-            table.to_parquet(part, index=False, row_group_size=ROWS)
+            table.to_parquet(part, index=False, row_group_size=ROW_GROUP)
         else:
             separator = "\t" if path.suffix == ".tsv" else ","
             table.to_csv(part, index=False, sep=separator, lineterminator="\n")

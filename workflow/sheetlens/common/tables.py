@@ -1,17 +1,38 @@
 """Tables that people bring (CSV, TSV, Parquet), row by row under our names of the columns; cells for people."""
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping
+import gzip
+import io
+import itertools
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sheetlens.common.delimited import HEAD, Notes, Rows, read_lines
 from sheetlens.common.errors import UserError
+from sheetlens.common.file_kinds import listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell (OWASP, CSV injection)
+DELIMITERS = (",", "\t", ";", "|")
+SEPARATOR = re.compile(r"sep=(.)\s*$", re.IGNORECASE)  # a first line by which Excel knows the delimiter
+BLANKS = " \t\ufeff\u200b\u00a0"
+SHOWN = 30  # columns named in an error
+REFUSED = "the row has more cells than the table has columns"
+log = logging.getLogger(__name__)
+Header = list[str]
+# What makes a spreadsheet compute a cell (OWASP, CSV injection), full-width and small forms included: at the beginning,
+# or behind what begins a new cell or line for another program, with anything before it that is not seen.
+_SIGN = r"[=+\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+_BREAK = r"\t\n\v\f\r;\x85\u2028\u2029"  # not in _UNSEEN, so that a text of breaks alone takes no square of its length
+_UNSEEN = (
+    r"[\x00-\x08\x0e-\x20\x7f-\x84\x86-\xa0\xad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\"']*"
+)
+FORMULA = re.compile(rf"(?:^|(?<=[{_BREAK}]))(?={_UNSEEN}{_SIGN})|^(?='*[\x00\t\n\r])")
+_GUARDED = re.compile(f"(?:{FORMULA.pattern})'")
 
 
 def read_rows(
@@ -19,48 +40,110 @@ def read_rows(
 ) -> Iterator[dict[str, str]]:
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
-    `columns` maps our names to the table's, whose case does not count; `needed` are those of ours that must
-    be there (default: all). A row with more cells than the table has columns has the key `refused`, which says
-    so. Raises UserError for a table that cannot be read or lacks a column.
+    `columns` maps our names to the table's; neither case nor a prefix such as `dwc:` counts. `needed` are those of
+    ours that must be there (default: all). What the file is (Parquet or text, its encoding and delimiter) is told by
+    its content and not by its ending. A row with more cells than the table has columns has the key `refused`,
+    which says so. What was odd goes to the log. Raises UserError for what is no table, lacks a column or has one
+    twice.
     """
     path = path.expanduser()
     try:
-        rows = _parquet(path) if path.suffix == ".parquet" else _text(path)
-        header = next(rows)
-        known = {name.strip().casefold(): name for name in reversed(header)}
-        places = {ours: known[theirs.casefold()] for ours, theirs in columns.items() if theirs.casefold() in known}
-        if lacking := [columns[ours] for ours in (columns if needed is None else needed) if ours not in places]:
-            raise UserError(f"the table {path} has no column '{lacking[0]}'; its columns are {', '.join(header)}")
+        with path.open("rb") as file:
+            begin = file.read(4)
+        if begin != b"PAR1" and begin[:2] != b"\x1f\x8b" and (said := unreadable(path)):
+            raise UserError(f"{path} is no table: {said}")
+        header, rows = _parquet(path) if begin == b"PAR1" else _text(path, list(columns.values()))
+        places = _places(path, header, columns, columns if needed is None else needed)
         for row in rows:
-            found = {ours: _value(row.get(theirs)) for ours, theirs in places.items()}
-            yield found | {"refused": "the row has more cells than the table has columns"} if None in row else found
-    except (OSError, csv.Error, pa.ArrowException, ValueError, StopIteration) as error:  # ValueError: no UTF-8
+            found = {ours: _value(row[place]) if place < len(row) else "" for ours, place in places.items()}
+            yield found | {"refused": REFUSED} if any(row[len(header) :]) else found
+    except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration) as error:
         raise UserError(f"the table {path} cannot be read: {error or 'it is empty'}") from None
 
 
-def _text(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
-        if rows.fieldnames:
-            yield list(rows.fieldnames)
-            yield from rows
+def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iterable[str]) -> dict[str, int]:
+    """Where each of our columns stands in a table."""
+    places = {}
+    for ours, theirs in columns.items():
+        found = _standing(header, theirs)
+        if len(found) > 1:
+            names = " and ".join(f"'{header[place]}' (column {place + 1})" for place in found)
+            raise UserError(f"the table {path} has a column twice: {names}. Rename one, or take it out")
+        if found:
+            places[ours] = found[0]
+    if lacking := [columns[ours] for ours in needed if ours not in places]:
+        raise UserError(f"the table {path} has no column '{lacking[0]}'; its columns are {listed(header, SHOWN)}")
+    return places
 
 
-def _parquet(path: Path) -> Iterator[Any]:
+def _standing(header: Header, name: str) -> list[int]:
+    """Columns of this name: written so, else behind a prefix such as `dwc:` or an address."""
+    wanted = _plain(name)
+    names = [_plain(one) for one in header]
+    exact = [place for place, one in enumerate(names) if one == wanted]
+    return exact or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
+
+
+def _plain(name: str) -> str:
+    return name.strip(BLANKS).casefold()
+
+
+def _text(path: Path, wanted: Sequence[str]) -> tuple[Header, Iterator[list[str]]]:
+    delimiter, skipped = _delimiter(path, wanted)
+    rows = _rows(path, delimiter, skipped)
+    return [name.strip(BLANKS) for name in next(rows)], rows
+
+
+def _rows(path: Path, delimiter: str, skipped: int) -> Iterator[list[str]]:
+    """The rows of a table of text, the header first; afterwards the log tells what was odd."""
+    notes = Notes()
+    with _open(path) as raw:
+        lines = read_lines(raw, "utf-8", "\n", notes)
+        yield from Rows(itertools.islice(lines, skipped, None), delimiter, '"', 0, notes)
+    for sentence in notes.sentences():
+        log.warning("%s: %s", path, sentence)
+
+
+def _open(path: Path) -> IO[bytes]:
+    raw = path.open("rb")
+    zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+    return io.BufferedReader(gzip.GzipFile(fileobj=raw), HEAD) if zipped else raw
+
+
+def _delimiter(path: Path, wanted: Sequence[str]) -> tuple[str, int]:
+    """The delimiter of a table of text, by the columns its first line then has, and the lines before the header."""
+    notes = Notes()
+    with _open(path) as raw:
+        first = next(filter(str.strip, read_lines(raw, "utf-8", "\n", notes))).rstrip("\r\n")
+    if found := SEPARATOR.match(first):
+        return found[1], 1
+    order = ("\t", *DELIMITERS) if path.suffix.lower() in (".tsv", ".tab", ".txt") else DELIMITERS
+
+    def fits(delimiter: str) -> tuple[int, int]:
+        header = next(iter(Rows(iter([first]), delimiter, '"', 0, Notes())), [])
+        return sum(bool(_standing(header, name)) for name in wanted), len(header)
+
+    return max(order, key=fits), 0
+
+
+def _parquet(path: Path) -> tuple[Header, Iterator[list[Any]]]:
+    def rows() -> Iterator[list[Any]]:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                yield from map(list, zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
     with pq.ParquetFile(path) as file:
-        yield file.schema_arrow.names
-        for batch in file.iter_batches(BATCH):
-            yield from batch.to_pylist()
+        return list(file.schema_arrow.names), rows()
 
 
 def safe_cell(value: Any) -> Any:
-    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(FORMULA) else value
+    """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    return FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def plain_cell(value: str) -> str:
     """What `safe_cell` was given."""
-    return value[1:] if value.startswith("'") and value.lstrip("'").startswith(FORMULA) else value
+    return _GUARDED.sub("", value)
 
 
 def class_names(columns: Iterable[Any]) -> list[str]:

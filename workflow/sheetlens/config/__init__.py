@@ -16,8 +16,20 @@ from pydantic import Field, ValidationError, model_validator
 from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.networks import PAPER_NETWORKS, PLACELESS, Network, Weights
-from sheetlens.config.phases import Audit, Collection, Evaluate, Figures, Images, Limits, Predict, Recipe, Split, Train
+from sheetlens.config.networks import PAPER_NETWORKS, Network, Weights
+from sheetlens.config.phases import (
+    LIMITS,
+    Audit,
+    Collection,
+    Evaluate,
+    Figures,
+    Images,
+    Limits,
+    Predict,
+    Recipe,
+    Split,
+    Train,
+)
 from sheetlens.config.portals import (
     Corrections,
     DwcaSource,
@@ -30,6 +42,7 @@ from sheetlens.config.portals import (
 from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 
 __all__ = [
+    "LIMITS",
     "Audit",
     "Closed",
     "Collection",
@@ -167,8 +180,8 @@ class Settings(Closed):
             raise ValueError(f"explore names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
         for name, dataset in self.datasets.items():
             definition = self.networks.get(dataset.network)
-            if definition and definition.backbone == PLACELESS:
-                raise ValueError(f"datasets.{name}.network is a {PLACELESS}, of which the audits can draw no maps")
+            if definition and definition.backbone == "vit_b_16":  # it answers from a token that stands for no place
+                raise ValueError(f"datasets.{name}.network is a vit_b_16, of which the audits can draw no maps")
         return self
 
     @model_validator(mode="after")

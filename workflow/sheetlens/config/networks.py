@@ -8,9 +8,7 @@ from pydantic import Field, model_validator
 from sheetlens.config.closed import Closed
 
 PAPER_NETWORKS = ("table1", "table2")
-INPUT_SIZE = 256  # pixels on a side, Tables 1 and 2
-HIDDEN = 500  # width of the linear layer before the output, Tables 1 and 2
-PLACELESS = "vit_b_16"  # its answer comes from a token that stands for no place of the sheet
+INPUT_SIZE = 256  # pixels on a side, only to check definitions by
 
 Count = Annotated[int, Field(ge=1)]
 Backbone = Literal["resnet18", "resnet50", "efficientnet_v2_s", "convnext_tiny", "vit_b_16", "swin_t"]
@@ -43,17 +41,12 @@ class Network(Closed):
         description="Output channels and kernel width of each group: convolution, normalisation, ReLU, pooling.",
     )
     pooling: Literal["max", "average"] = Field(default="max", description="What the 2x2 pooling of a group keeps.")
-    hidden: Count = Field(default=HIDDEN, description="Width of the linear layer before the output, behind groups.")
+    hidden: Count = Field(default=500, description="Width of the linear layer before the output, behind groups.")
     backbone: Backbone | None = Field(default=None, description="A network of torchvision, in place of groups.")
     weights: Weights | None = Field(default=None, description="What a backbone starts from; none: random weights.")
     train: Literal["all", "head"] = Field(
         default="all", description="What of a backbone is trained: all of it, or the last linear layer alone."
     )
-
-    @property
-    def side(self) -> int:
-        """Pixels on a side behind the last group, below 1 where none are left: no padding, pooling by half."""
-        return reduce(lambda side, group: (side - group[1] + 1) // 2, self.groups, INPUT_SIZE)
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
@@ -63,7 +56,7 @@ class Network(Closed):
         for name in sorted(others):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} does not go with {kind}")
-        if self.side < 1:
+        if reduce(lambda side, group: (side - group[1] + 1) // 2, self.groups, INPUT_SIZE) < 1:
             raise ValueError(
                 f"the groups leave none of a sheet's {INPUT_SIZE} pixels: take fewer groups or smaller kernels"
             )

@@ -17,6 +17,17 @@ class Limits(Closed):
     megapixels: int = Field(default=180, ge=1, description="Largest picture, in millions of pixels.")
     megabytes: int = Field(default=2000, ge=100, description="Memory for decoding one file, in MB.")
     seconds: int = Field(default=60, ge=1, description="Processor time for decoding one file, in seconds.")
+    megabytes_together: int = Field(
+        default=6000, ge=100, description="Memory for all files that a job decodes at the same time, in MB."
+    )
+
+    @property
+    def costs(self) -> list[int]:
+        """The limits that decide which files are refused."""
+        return [self.megapixels, self.megabytes, self.seconds]
+
+
+LIMITS = Limits()  # where nobody says otherwise
 
 
 class Images(Closed):
@@ -43,7 +54,8 @@ class Split(Closed):
     protocols: tuple[Literal["random", "grouped", "held_out_source"], ...] = Field(
         default=("random",),
         min_length=1,
-        description="Split protocols. The headline is the first that is not random, if there is one. random: the paper's, over images; grouped: what"
+        description="Split protocols. The headline is the first that is not random, if there is one. random: the"
+        " paper's, over images; grouped: what"
         " belongs together stays in one part; held_out_source: the test part is one source.",
     )
     seeds: tuple[int, ...] = Field(
@@ -69,11 +81,6 @@ class Split(Closed):
     def ordered(self) -> tuple[str, ...]:
         """The protocols with the headline's first: one whose test part is new, the paper's random one only alone."""
         return tuple(sorted(self.protocols, key=lambda protocol: protocol == "random"))
-
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of training, validation and test part."""
-        return self.train, self.validation, self.test
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -217,7 +224,7 @@ class Predict(Closed):
     )
     unguaranteed: bool = Field(
         default=False,
-        description="Where no threshold has a guarantee: take one that held on the validation part (false: review all).",
+        description="Where no threshold has a guarantee: take one that held on validation (false: review all).",
     )
     unlike: Share = Field(
         default=0.01,

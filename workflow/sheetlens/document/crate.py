@@ -24,7 +24,7 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-PAPER = "https://doi.org/10.3897/BDJ.5.e21139"
+PAPER_DOI = "https://doi.org/10.3897/BDJ.5.e21139"
 CODE_LICENCE = "https://spdx.org/licenses/MIT"
 ACTION = "#run"
 TYPES = {
@@ -48,7 +48,7 @@ def write_crate(source: Path, settings: Settings, products: Sequence[Path], resu
     rules = sorted((source / "workflow/rules").glob("*.smk"))
     copies = [_copy(path, place / path.relative_to(source)) for path in (source / "Snakefile", *rules)]
     config = place / "config.json"
-    files.write_json(config, settings.model_dump(mode="json", exclude_none=True))
+    files.write_json(config, settings.model_dump(mode="json", exclude={"fetch"}, exclude_none=True))
     main = crate.add_workflow(
         copies[0], copies[0].relative_to(results).as_posix(), main=True, lang="snakemake",
         properties=_facts(copies[0]) | {"name": "Sheetlens", "version": __version__},
@@ -56,8 +56,9 @@ def write_crate(source: Path, settings: Settings, products: Sequence[Path], resu
     for path in [*copies[1:], config, *sorted(products)]:
         crate.add_file(path, path.relative_to(results).as_posix(), properties=_facts(path))
     crate.name = f"Sheetlens: products of a run ({settings.study})"
+    networks = ", ".join(sorted({dataset.network for dataset in settings.chosen.values()}))
     crate.description = (
-        "Two small convolutional networks read photographed herbarium sheets, after Schuettpelz et al. 2017:"
+        f"Convolutional networks ({networks}) read photographed herbarium sheets, as in Schuettpelz et al. 2017:"
         " image sets, models, evaluations, audits, figures and report."
     )
     crate.datePublished = _released(source / "CITATION.cff")
@@ -65,7 +66,7 @@ def write_crate(source: Path, settings: Settings, products: Sequence[Path], resu
     crate.license = crate.add(licence)
     main["license"] = licence
     paper = {"@type": "ScholarlyArticle", "name": "Schuettpelz et al. 2017, Biodiversity Data Journal 5: e21139"}
-    crate.root_dataset["citation"] = crate.add(ContextEntity(crate, PAPER, paper))
+    crate.root_dataset["citation"] = crate.add(ContextEntity(crate, PAPER_DOI, paper))
     crate.root_dataset["conformsTo"] = [
         crate.add(ContextEntity(crate, url, {"@type": "CreativeWork", "name": name, "version": version}))
         for url, (name, version) in PROFILES.items()

@@ -15,6 +15,11 @@ from sheetlens.report.uncertainty import PROTOCOLS, promise
 
 FIGURES = ("shortcuts", "saliency", "mistakes", "unsure")
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
+FITS = {  # by `images.fit`: what a sheet becomes
+    "squash": "stretched to the square; nothing is cropped",
+    "letterbox": "fitted into the square, the rest filled with white; nothing is cropped",
+    "crop_sheet": "the camera's border and colour bar trimmed, the rest stretched to the square",
+}
 LISTED = 15  # labels shown for review; the table holds all
 TOP = 8  # values of a text that a datasheet names
 
@@ -25,7 +30,7 @@ def write_documents(study: Study, folder: Path) -> None:
         "study": study,
         "evaluation": study.outcome.evaluation,
         "folder": study.folder,
-        "drawn": study.source == "demo",
+        "drawn": study.drawn,
         "stains": any("stain" in name.lower() for name in study.outcome.classes),
         "version": __version__,
     }
@@ -95,6 +100,9 @@ def _datasheet(study: Study) -> dict[str, Any]:
         "texts": known,
         "numbers": numbers,
         "years": (int(years.min()), int(years.max())) if len(years) else None,
+        "fit": FITS[study.models[0]["fit"]],
+        "size": study.models[0]["image_size"],
+        "kept": int(used["path"].fillna("").ne("").sum()),
         "reasons": sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])),
         "settings": study.settings.datasets[study.name].source_settings.model_dump()
         if study.source in ("demo", "folder")

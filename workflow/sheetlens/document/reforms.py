@@ -5,11 +5,27 @@ Advances 10: eadk3452, Table 1. The items are given in short.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+from sheetlens.config import Split
+from sheetlens.config.networks import PAPER_NETWORKS
 from sheetlens.document.study import Study
+from sheetlens.prepare.decode import FORMATS
 
 OPEN = ""  # a person must answer
 LEFT_OUT = {"held_out_source": "Sheets of other sources that belong together with one held out are in no part."}
+DEALT = {  # by protocol: how the sheets are dealt into the parts
+    "random": "at random over the sheets of each class",
+    "grouped": "in groups of sheets that belong together ({groups})",
+    "held_out_source": "the test part is one source ({held_out}), the others are dealt in groups ({groups})",
+}
+ALIKE = 1.5  # times the smallest class: up to there we call classes about equally large
+DRAWN = {  # answers for sheets that a program drew
+    "1a": "None about herbaria: the sheets are drawn by a program to show that the workflow works.",
+    "3a": "Drawn by Sheetlens; labels are known, and some are wrong on purpose (originals/truth.parquet).",
+    "3b": "The program that draws them (workflow/sheetlens/demo).",
+    "8b": "Any real sheet: nothing here says how well photographs are read.",
+}
 ITEMS = {
     "1 Study goals": {
         "1a": "Population or distribution about which the claim is made",
@@ -86,71 +102,138 @@ def answer_items(study: Study) -> dict[str, list[Item]]:
 
 
 def _answers(study: Study) -> dict[str, str]:
-    evaluation, folder = study.outcome.evaluation, study.folder
-    facts, split, train = study.models[0], study.settings.split, study.settings.train
-    data = facts.get("data", {})
-    refused = len(study.manifest) - len(study.used)
-    counts = study.used["label"].value_counts().sort_index()
-    frequencies = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    shares = [
-        f"{label} {100 * (group['status'] != 'ok').mean():.1f} %" for label, group in study.manifest.groupby("label")
-    ]
-    drawn = study.source == "demo"
-    baselines = next((f for _, f in study.findings if f.audit == "shortcut baselines"), None)
-    answers = {
+    return _resources(study) | _data(study) | _modelling(study) | _metrics(study) | (DRAWN if study.drawn else {})
+
+
+def _resources(study: Study) -> dict[str, str]:
+    folder, facts = study.folder, study.models[0]
+    work = sorted({f"{model['device']} in {model['precision']}" for model in study.models})
+    versions = sorted({model["versions"]["sheetlens"] for model in study.models})
+    return {
         "2a": f"{folder}/manifest.parquet names every file with its SHA-256"
-        f" (index {data.get('index_sha256', 'not recorded')}); source: {study.source}.",
-        "2b": f"Sheetlens {facts.get('versions', {}).get('sheetlens', 'unknown')}; versions of the packages in"
+        f" (index {facts['data']['index_sha256']}); source: {study.source}.",
+        "2b": f"Sheetlens {', '.join(versions)}; versions of the packages in"
         f" {folder}/models/*/*/model.json. Link to the exact commit: to be added by the authors.",
-        "2c": f"Trained on {facts['device']} in {facts['precision']}; time and memory of each step in logs/.",
+        "2c": f"Trained on {' and '.join(work)}; time and memory of each step in logs/.",
         "2d": "README.md of the code.",
         "2e": "`snakemake` runs everything from the raw photographs to this page; `dvc repro` does the same.",
+    }
+
+
+def _data(study: Study) -> dict[str, str]:
+    evaluation, folder, facts = study.outcome.evaluation, study.folder, study.models[0]
+    files, used = study.manifest, study.used
+    refused = files[files["status"] != "ok"]
+    frequencies = _counted(used["label"])
+    shares = [f"{label} {100 * (group['status'] != 'ok').mean():.1f} %" for label, group in files.groupby("label")]
+    scale = "values that came with the weights" if _pretrained(facts) else "its mean and deviation in the training part"
+    return {
         "3d": f"Class of the sheet, as filed: {', '.join(evaluation['classes'])}. Counts: {frequencies}.",
-        "3e": f"{len(study.used):,} sheets: {frequencies}.",
+        "3e": f"{len(used):,} sheets: {frequencies}.",
         "3f": f"Files that could not be used, by class: {', '.join(shares)} ({folder}/manifest.parquet).",
-        "4a": f"{refused} of {len(study.manifest)} files were refused; each stands with its reason in"
+        "4a": f"{len(refused)} of {len(files)} files were refused; each stands with its reason in"
         f" {folder}/manifest.parquet. {LEFT_OUT.get(evaluation['protocol'], 'No other sheet is left out.')}",
-        "4b": "A file that is no whole JPEG, PNG or TIFF picture is refused, never repaired.",
+        "4b": f"A file that is no whole picture in one of the formats {', '.join(FORMATS)} is refused, never repaired;"
+        f" the used ones are {_counted(used['format'])}.",
         "4c": f"Reduced decoding, one bicubic resize to {facts['image_size']}x{facts['image_size']} pixels"
-        f" ({facts['fit']}, policy {facts['policy']}), sRGB, upright, then normalised by the mean and deviation of"
-        " each channel.",
+        f" ({facts['fit']}, policy {facts['policy']}), the blur of the reduced decoding taken back, sRGB, upright, then"
+        f" each channel normalised by {scale}"
+        f"{_varied(facts['settings']['recipe'])}.",
+    }
+
+
+def _modelling(study: Study) -> dict[str, str]:
+    evaluation, folder, facts = study.outcome.evaluation, study.folder, study.models[0]
+    using = "Training uses" if _pretrained(facts) else "Channel statistics and training use"
+    return {
         "5a": f"{len(study.models)} networks of one kind ({facts['network']}, {facts['parameters']:,} parameters), one"
         f" for each seed; settings and weights' digests in {folder}/models/. Baselines: {folder}/audits/.",
-        "5b": "The networks are those of Schuettpelz et al. 2017, Tables 1 and 2: the study repeats them.",
-        "5c": f"Protocol '{evaluation['protocol']}': {100 * split.train:g} % training,"
-        f" {100 * split.validation:g} % validation, {100 * split.test:g} % test, afresh for each"
-        f" of the seeds {', '.join(map(str, evaluation['seeds']))};"
+        "5b": _kind(facts),
+        "5c": f"Protocol '{evaluation['protocol']}': {_dealt(study.settings.split, evaluation)};"
         f" {folder}/splits/. The test part is read once for each model.",
-        "5d": "Of each training the epoch with the best validation accuracy; all seeds are reported, none is chosen.",
-        "5e": f"None: AdamW, highest rate {facts['settings']['learning_rate']}, batches of {train.batch_size},"
-        f" at most {train.epochs} epochs, dropout {train.dropout}, set beforehand in config/.",
-        "5f": "Majority, metadata, colour histogram, border strip and label corner on the same parts"
-        + (f": {baselines.sentence}" if baselines else "."),
-        "6a": "Channel statistics and training use the training part, the choice of epoch the validation part;"
-        " resizing looks at one sheet at a time.",
+        "5d": "Of each training the epoch with the best validation accuracy; all seeds are reported, none is"
+        f" chosen. {_begun_again(study.models)}",
+        "5e": _tuning(study),
+        "5f": _baselines(study),
+        "6a": f"{using} the training part, the choice of epoch the validation part; resizing looks at one sheet at a"
+        " time.",
         "6b": _leakage(study),
-        "7a": "Accuracy, also with the least sure set aside, confusion matrix, error among those set aside"
-        f" ({folder}/evaluation/). The classes are"
-        f" {'about equally' if counts.min() > 0.4 * counts.sum() else 'unequally'} large.",
+    }
+
+
+def _metrics(study: Study) -> dict[str, str]:
+    evaluation, folder = study.outcome.evaluation, study.folder
+    counts = study.used["label"].value_counts()
+    equally = "about equally" if counts.max() <= ALIKE * counts.min() else "unequally"
+    return {
+        "7a": "Accuracy, also with the least sure"
+        f" {100 * evaluation['set_aside_fraction']:g} % set aside, confusion matrix, error among those set aside"
+        f" ({folder}/evaluation/). The classes are {equally} large.",
         "7b": f"Wilson intervals at {100 * evaluation['confidence']:g} % for one test part, standard deviation over"
         f" {len(evaluation['seeds'])} seeds; gains over baselines by bootstrap over sheets.",
         "7c": "Permutation of the labels of unseen sheets, one for each specimen; several seeds by twice the median p,"
         " several baselines by Holm. It assumes that specimens are independent of each other.",
     }
-    if drawn:
-        answers |= {
-            "1a": "None about herbaria: the sheets are drawn by a program to show that the workflow works.",
-            "3a": "Drawn by Sheetlens; labels are known, and some are wrong on purpose (originals/truth.parquet).",
-            "3b": "The program that draws them (workflow/sheetlens/demo).",
-            "8b": "Any real sheet: nothing here says how well photographs are read.",
-        }
-    return answers
+
+
+def _counted(values: Any) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in values.value_counts().sort_index().items())
+
+
+def _pretrained(facts: dict[str, Any]) -> bool:
+    return bool(facts.get("definition", {}).get("weights"))
+
+
+def _kind(facts: dict[str, Any]) -> str:
+    if facts["network"] in PAPER_NETWORKS:
+        return f"The network is that of Schuettpelz et al. 2017, Table {facts['network'].removeprefix('table')}."
+    definition = "; ".join(f"{key} {value}" for key, value in facts["definition"].items())
+    return f"The network '{facts['network']}' is none of the paper's ({definition}). Why: to be added by the authors."
+
+
+def _varied(recipe: dict[str, Any]) -> str:
+    varied = [f"{name} {recipe[name]}" for name in ("flip", "rotate", "shift", "colour") if recipe[name]]
+    return f"; in training varied at random ({', '.join(varied)})" if varied else ""
+
+
+def _dealt(split: Split, evaluation: dict[str, Any]) -> str:
+    how = DEALT[evaluation["protocol"]].format(groups=", ".join(split.groups), held_out=split.held_out)
+    sizes = ", ".join(f"{part} {count:,}" for part, count in evaluation["sheets"].items())
+    seeds = ", ".join(map(str, evaluation["seeds"]))
+    return (
+        f"{how}; wanted are {100 * split.train:g} % training, {100 * split.validation:g} % validation,"
+        f" {100 * split.test:g} % test, afresh for each of the seeds {seeds} (sheets of the first: {sizes})"
+    )
+
+
+def _begun_again(models: list[dict[str, Any]]) -> str:
+    again = [str(model["seed"]) for model in models if model.get("restarts")]
+    return f"Begun again from other weights, as their trainings failed: seeds {', '.join(again)}." if again else ""
+
+
+def _tuning(study: Study) -> str:
+    facts = study.models[0]["settings"]
+    recipe = facts["recipe"]
+    average = f", weights averaged with decay {recipe['average']:g}" if recipe["average"] else ""
+    set_beforehand = (
+        f"AdamW, highest rate {facts['learning_rate']:g} ({recipe['schedule']}), weight decay"
+        f" {recipe['weight_decay']:g}{average}, batches of {facts['batch_size']}, at most {facts['epochs']} epochs,"
+        f" patience {facts['patience']}, dropout {facts['dropout']:g}, all set in config/ before the training."
+    )
+    others = [name for name in study.settings.explore.get(study.name, ()) if name != study.models[0]["network"]]
+    if others:
+        return f"{set_beforehand} The config also has networks to be compared with: {', '.join(others)}."
+    return f"None in this run. {set_beforehand}"
+
+
+def _baselines(study: Study) -> str:
+    finding = study.finding(f"shortcuts-{study.outcome.evaluation['protocol']}")
+    if not finding:
+        return OPEN
+    return f"On the same parts: {', '.join(finding.numbers['baselines'])}. {finding.sentence}"
 
 
 def _leakage(study: Study) -> str:
     protocol = study.outcome.evaluation["protocol"]
-    found = [finding.sentence for _, finding in study.findings if finding.audit in ("duplicates", "leakage")]
-    if found:
-        return " ".join(found)
-    held = "does not keep" if protocol == "random" else "keeps"
-    return f"The protocol '{protocol}' {held} the sheets of one specimen in one part ({study.folder}/splits/)."
+    found = [finding.sentence for name in ("duplicates", f"leakage-{protocol}") if (finding := study.finding(name))]
+    return " ".join(found) or OPEN

@@ -37,6 +37,15 @@ class Study:
         return self.settings.datasets[self.name].source
 
     @property
+    def drawn(self) -> bool:
+        """Whether a program drew the sheets."""
+        return self.source == "demo"
+
+    def finding(self, name: str) -> Finding | None:
+        """What an audit found, by the name of its file without ending; None if it was not made."""
+        return dict(self.findings).get(f"audits/{name}.json")
+
+    @property
     def folder(self) -> str:
         """The folder of the data set's products, as the pages name it."""
         return f"{self.outcome.results.name}/{self.name}"

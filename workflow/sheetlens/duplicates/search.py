@@ -1,5 +1,6 @@
 """Find the same sheet twice: the same file, the same pixels, or another photograph of the same sheet."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from sheetlens.common import files
+from sheetlens.common.progress import reporter
 from sheetlens.duplicates.alignment import similarity
 from sheetlens.duplicates.signatures import brightness, close_pairs, make_signatures
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
+
+log = logging.getLogger(__name__)
 
 EXACT_FILE, EXACT_PIXELS, NEAR = "exact file", "exact pixels", "near"
 COLUMNS = ("first", "second", "kind", "distance", "similarity", "labels_differ")
@@ -31,7 +35,7 @@ def find_duplicates(
     `progress` makes a function to report with from the name of a step.
     """
     sheets = files.read_table(index).sort_values("image_id", ignore_index=True)
-    pack = open_pack(pixels)
+    pack = open_image_set(pixels)
     files_alike = _with_first(sheets, "sha256", EXACT_FILE)
     distinct = sheets.drop_duplicates("sha256")
     pixels_alike = _with_first(distinct, "pixels_sha256", EXACT_PIXELS)
@@ -74,3 +78,12 @@ def _near(pack: np.ndarray, sheets: pd.DataFrame, progress: Reporter) -> pd.Data
             "similarity": similarities[same].round(4),
         }
     )
+
+
+def write_duplicates(pixels: Path, index: Path, output: Path) -> None:
+    """Write the pairs of sheets that are there twice, exactly or nearly."""
+    pairs = find_duplicates(pixels, index, reporter)
+    files.write_table(output, pairs)
+    counts = pairs["kind"].value_counts()
+    found = ", ".join(f"{kind} {count}" for kind, count in counts.items()) or "none"
+    log.info("pairs of duplicates: %s; under different labels: %d", found, pairs["labels_differ"].sum())

@@ -1,5 +1,6 @@
 """Read the test part once per model: accuracy, confusion, and what setting aside the least sure brings."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,14 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.tables import class_names
 from sheetlens.config import Evaluate, Paper
-from sheetlens.evaluate import sections as evidence
+from sheetlens.evaluate import sections
 from sheetlens.evaluate.predictions import Read, confusion_matrix, read_model
-from sheetlens.statistics.comparisons import overlapping_interval, protocol_gaps
 from sheetlens.statistics.clusters import Size, effective_size, smallest
+from sheetlens.statistics.comparisons import overlapping_interval, protocol_gaps
 from sheetlens.statistics.intervals import clustered_interval, wilson_interval
 from sheetlens.statistics.selective import risks
+
+log = logging.getLogger(__name__)
 
 LIMITS = ("sd", "low", "high")  # of a mean, in the results table
 CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left to count
@@ -129,7 +132,7 @@ def evaluate_dataset(
         },
         "models": models,
         "paper": paper_values(paper, set_aside, confidence) if paper else None,
-        **evidence.describe(reads, classes, settings),
+        **sections.describe(reads, classes, settings),
     }
 
 
@@ -211,3 +214,28 @@ def summary(evaluations: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, 
         values |= {f"{measure}_sd": evaluation[measure]["sd"] for measure in measures}
         found.setdefault(evaluation["dataset"], {})[evaluation["protocol"]] = values
     return found
+
+
+def write_evaluation(
+    settings: Evaluate,
+    dataset: str,
+    title: str,
+    paper: Paper | None,
+    network: str,
+    protocol: str,
+    output: Path,
+    predictions: Sequence[Path],
+) -> None:
+    """Evaluate tables of predictions, one for each seed, and write the evaluation as JSON."""
+    by_seed = {files.read_json(path.with_name("model.json"))["seed"]: path for path in predictions}
+    values = evaluate_dataset(dataset, title, network, protocol, by_seed, paper, settings)
+    files.write_json(output, values)
+    shares = [100 * values[measure]["mean"] for measure in ("accuracy", "kept_accuracy")]
+    log.info("%s: accuracy %.1f %%, %.1f %% with the least sure set aside", dataset, *shares)
+
+
+def write_results(output: Path, metrics: Path, evaluations: Sequence[Path]) -> None:
+    """Write the table "paper / here" from evaluations, one for each data set, and the headline numbers as JSON."""
+    values = [files.read_json(path) for path in evaluations]
+    files.write_table(output, results_table(values))
+    files.write_json(metrics, summary(values))

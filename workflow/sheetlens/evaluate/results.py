@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sheetlens.common.files import read_json, read_table
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ def add_answers(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     )
 
 
-class Pack:
+class SheetPictures:
     """The 256-pixel pictures of a data set, by image_id."""
 
     def __init__(self, outcome: Outcome) -> None:
         """Open the pack without reading it."""
         folder = outcome.folder / "images"
-        self.pixels: NDArray[np.uint8] = open_pack(folder / "pixels.npy")
+        self.pixels: NDArray[np.uint8] = open_image_set(folder / "pixels.npy")
         index = read_table(folder / "index.parquet")
         self.rows: dict[str, int] = dict(zip(index["image_id"], index["row"], strict=True))
 

@@ -1,9 +1,14 @@
 """Is the paper reproduced? One verdict for each data set, with the reason."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
+from sheetlens.common import files
 from sheetlens.statistics.clusters import Size
 from sheetlens.statistics.intervals import clustered_interval
+
+log = logging.getLogger(__name__)
 
 REPRODUCED, NOT_REPRODUCED, TOO_FEW = "reproduced", "not reproduced", "too few sheets to tell"
 NOT_COMPARABLE = "not comparable"
@@ -20,10 +25,10 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
     """Set an evaluation beside the paper's intervals: verdict, sentence and the intervals compared.
 
     `source` is where the sheets come from. The question is one of equivalence: a measure is the paper's when its whole
-    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the sheets
-    are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other networks
-    than the paper's and other protocols than its random split are never comparable, however close the numbers are. Where
-    the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
+    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the
+    sheets are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other
+    networks than the paper's and other protocols than its random split are never comparable, however close the numbers
+    are. Where the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
     """
     paper = evaluation["paper"]
     why = ""
@@ -84,3 +89,10 @@ def _compare(evaluation: dict[str, Any], key: str, bounds: str) -> dict[str, Any
         "same": low is not None and high is not None and paper[key] - margin <= low and high <= paper[key] + margin,
         "apart": "below" if below else "above" if above else "",
     }
+
+
+def write_verdict(source: str, evaluation: Path, output: Path) -> None:
+    """Write whether the paper is reproduced as JSON."""
+    verdict = judge_reproduction(files.read_json(evaluation), source)
+    files.write_json(output, verdict)
+    log.info("%s", verdict["sentence"])

@@ -12,8 +12,10 @@ from torch.nn.functional import interpolate
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.progress import reporter
+from sheetlens.config import Audit
 from sheetlens.predict.inference import load_network
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.batches import batch_images
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import rebuild
@@ -43,7 +45,7 @@ def explain_sheets(
     each = max(1, sheets // len(facts["classes"]))
     chosen = pd.concat([_spread(group, each) for _, group in tested.groupby("label")])
     rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
-    images = torch.from_numpy(open_pack(pixels))
+    images = torch.from_numpy(open_image_set(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
     targets = [facts["classes"].index(answer) for answer in table["answer"]]
     pictures = [batch_images(images[row : row + 1], facts["normalisation"]).to(device.name) for row in rows]
@@ -104,3 +106,10 @@ def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.
 
 def _spread(group: pd.DataFrame, count: int) -> pd.DataFrame:
     return group.iloc[np.unique(np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int))]
+
+
+def write_maps(settings: Audit, model: Path, pixels: Path, index: Path, output: Path) -> None:
+    """Write the attribution maps of some test sheets of a model."""
+    told = reporter("sheets explained")
+    maps = explain_sheets(model, pixels, index, model / "predictions.parquet", settings.saliency_sheets, told)
+    files.write_table(output, maps)

@@ -21,7 +21,7 @@ from sheetlens import __version__
 from sheetlens.audit.saliency import SANE
 from sheetlens.common import files
 from sheetlens.common.tables import safe_cell
-from sheetlens.config import Limits
+from sheetlens.config import LIMITS, Limits
 from sheetlens.explain.attribution import Maps, evidence_map, margin, parted, to_shares
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import Row, full_batch, growing_journal, read_row, unlike
@@ -31,7 +31,7 @@ from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import AHEAD, in_order
 from sheetlens.train.batches import batch_images
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import fold, rebuild
+from sheetlens.train.networks import fuse_batchnorm, rebuild
 
 METHODS = ("integrated-gradients", "grad-cam", "occlusion")
 WINDOW, STRIDE = 48, 24  # pixels of 256 that are covered at a time, and between two places: a leaf or a stain
@@ -73,7 +73,7 @@ class Explainer:
         torch.manual_seed(facts["seed"])
         untrained = rebuild(facts)
         self._trained, self._untrained = (
-            fold(network).requires_grad_(False).to(self._device) for network in (net, untrained)
+            fuse_batchnorm(network).requires_grad_(False).to(self._device) for network in (net, untrained)
         )
         channels = parted(self._trained)[0](torch.zeros(1, 3, SIZE, SIZE, device=self._device)).shape[1]
         means = load_file(folder / "typical.safetensors")["centre"][-2 * channels :][:channels]  # see `read_batch`
@@ -129,6 +129,7 @@ def write_explanations(
     output: Path,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    limits: Limits = LIMITS,
 ) -> Row:
     """Explain each photograph of a list (see `collection`), a batch of sheets at a time; go on after a kill.
 
@@ -138,12 +139,12 @@ def write_explanations(
     """
     model, total = explainer.classifier, files.count_rows(listing)
     facts = {"model": model.fingerprint, "list": files.sha256(listing), "policy": POLICY, "version": __version__}
-    head = json.dumps(facts | {"method": explainer.method}).encode() + b"\n"
+    head = json.dumps(facts | {"method": explainer.method, "limits": limits.costs}).encode() + b"\n"
     (output / "pictures").mkdir(parents=True, exist_ok=True)
     growing = output / "explanations.jsonl.part"
     with (
         growing_journal(growing, head) as (journal, done),
-        Readers(workers, model.facts["fit"], Limits()) as readers,
+        Readers(workers, model.facts["fit"], limits) as readers,
         ThreadPoolExecutor(workers) as pool,
     ):
         rows = files.read_rows(listing, done)
@@ -154,11 +155,9 @@ def write_explanations(
             for line in _explained(explainer, batch, done, output):
                 lines.append(json.dumps(line).encode() + b"\n")
                 progress(done + len(lines), total)
-            journal.write(b"".join(lines))
-            journal.flush()
+            journal.append(b"".join(lines))
             done += len(lines)
-        journal.seek(len(head))
-        values = _write_table(map(json.loads, journal), output / "explanations.csv")
+        values = _write_table(map(json.loads, islice(journal.lines(), 1, None)), output / "explanations.csv")
     values |= {"method": explainer.method, "version": __version__}
     values["model"] = {name: model.facts[name] for name in ("dataset", "title", "classes")}
     files.write_json(output / "summary.json", values)

@@ -1,5 +1,6 @@
 """Which of several networks reads a data set best: chosen on the validation part, compared on the test part."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.evaluate.evaluation import over_seeds
 from sheetlens.statistics.clusters import effective_size, smallest
 from sheetlens.statistics.comparisons import mcnemar
 from sheetlens.statistics.significance import combine_p, holm, paired_gain
+
+log = logging.getLogger(__name__)
 
 COSTS = ("gpu_memory", "parameters", "trained", "flops", "device", "precision")
 Answers = dict[str, dict[int, pd.DataFrame]]  # by network and seed: image_id, whether named rightly, group
@@ -106,3 +110,26 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
             for rank, row in enumerate(rows, start=1)
         ]
     )
+
+
+def write_leaderboard(
+    dataset: str,
+    title: str,
+    protocol: str,
+    standard: str,
+    confidence: float,
+    times: str,
+    costs: Sequence[Path],
+    table: Path,
+    output: Path,
+    predictions: Sequence[Path],
+) -> None:
+    """Rank networks by their validation parts; write the leaderboard as a table and, with every test, as JSON."""
+    rows = rank_networks(predictions, costs, standard, times, confidence)
+    facts = {"dataset": dataset, "title": title, "protocol": protocol, "confidence": confidence}
+    facts |= {"standard": standard, "chosen": rows[0]["network"], "networks": rows, "version": __version__}
+    files.write_table(table, as_table(rows))
+    files.write_json(output, facts)
+    shares = [100 * rows[0][part]["mean"] for part in ("validation", "test")]
+    told = (dataset, rows[0]["network"], len(rows), *shares)
+    log.info("%s: on validation %s is the best of %d networks: accuracy %.1f %% there, %.1f %% on test", *told)

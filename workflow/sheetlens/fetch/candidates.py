@@ -6,6 +6,7 @@ note that it is done, so that a killed run goes on with the next step; memory ho
 
 import hashlib
 import json
+import logging
 import re
 import sqlite3
 import unicodedata
@@ -20,21 +21,21 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.licences import allows
 from sheetlens.fetch.listing import LISTING, Request
+from sheetlens.fetch.records.terms import withhold
 
-LONGEST = 1000  # characters of a field that are kept
+FIELD_CHARACTERS = 1000  # characters of a field that are kept
 BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
-HOST = r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)"  # of a web address
+HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SCHEMA = """
 create table if not exists picture
-    (image_id text primary key, label text, rank blob, ways text, fields text);
+    (image_id text primary key, label text, rank blob, ways text, fields text, same text unique);
 create table if not exists step (name text primary key, value text);
 create table if not exists left_out (label text, reason text, number integer, primary key (label, reason));
-create table if not exists record (id text primary key, label text, terms text);
+create table if not exists record (id text primary key, label text, terms text, pictured integer default 0);
 create table if not exists note (name text primary key, value text);
 """
-
-
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -50,7 +51,7 @@ class Candidates:
         """
         self.path, self.settings = path, settings
         looked_for = settings.model_dump_json(exclude={"classes": {"__all__": {"images"}}})
-        wanted = hashlib.sha256(f"{looked_for}{_state(places)}".encode()).hexdigest()
+        wanted = hashlib.sha256(f"{SCHEMA}{looked_for}{_state(places)}".encode()).hexdigest()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.base = self._open(path)
         if self.recall("settings") != wanted:
@@ -101,15 +102,26 @@ class Candidates:
         self.base.commit()
 
     def add(
-        self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any], licence: tuple[str, bool]
+        self,
+        label: str,
+        ways: Sequence[tuple[str, str]],
+        fields: Mapping[str, Any],
+        licence: tuple[str, bool],
+        same: str = "",
+        sizes: Sequence[str] = (),
     ) -> None:
         """Add a picture of a class, unless its addresses or its licence will not do.
 
         `ways` are addresses, each with the size asked for there, in the order to try them; `fields` are
-        columns of LISTING; `licence` is what `licences.resolve` says. The same picture twice is kept once.
+        columns of LISTING; `licence` is what `licences.resolve` says. The same picture twice is kept once: what has
+        the same `same`. Its addresses are then tried in the order of their `sizes`.
         """
         name, asserted = licence
-        usable = [(url, f"{host[1]} {size}") for url, size in ways if (host := re.match(HOST, url))]
+        usable = [
+            (url, f"{host[1].lower()} {size}", sizes.index(size) if size in sizes else number)
+            for number, (url, size) in enumerate(ways)
+            if (host := HOST.match(url))
+        ]
         if not usable:
             self.leave_out(
                 label, "whose address is none of the web" if any(url for url, _ in ways) else "without an address"
@@ -117,28 +129,51 @@ class Candidates:
         elif not allows(self.settings.licences, name if asserted else ""):
             self.leave_out(label, f"under {clean(name)}" if asserted else "whose licence nobody asserted")
         else:
-            self._insert(label, usable, {**fields, "licence": name, "licence_asserted": asserted})
+            self._keep(label, usable, {**fields, "licence": name, "licence_asserted": asserted}, same)
 
-    def _insert(self, label: str, ways: Sequence[tuple[str, str]], fields: Mapping[str, Any]) -> None:
+    def _keep(self, label: str, ways: Sequence[tuple[str, str, int]], fields: Mapping[str, Any], same: str) -> None:
+        """Keep a picture, together with the other sizes of it that are known already."""
+        found = self.base.execute("select image_id, ways, fields from picture where same = ?", (same,)).fetchone()
+        if not found:
+            if not self._insert(label, ways, fields, same or None):
+                self.leave_out(label, "named twice")
+            return
+        image_id, before, kept = found[0], [tuple(way) for way in json.loads(found[1])], json.loads(found[2])
+        new = [way for way in ways if way[0] not in {url for url, *_ in before}]
+        self.leave_out(label, "which are another size of one that is kept" if new else "named twice")
+        if new and fields["licence"] == kept["licence"]:
+            both = sorted([*before, *new], key=lambda way: (way[2], way[0]))
+            self.base.execute("delete from picture where image_id = ?", (image_id,))
+            self._insert(label, both, fields if both[0] in new else kept, same)
+
+    def _insert(
+        self, label: str, ways: Sequence[tuple[str, str, int]], fields: Mapping[str, Any], same: str | None
+    ) -> bool:
         kept = {key: clean(value) for key, value in fields.items() if key in LISTING and value not in ("", None)}
         name = f"{slug(label)}/{picture_name(kept, ways[0][0])}"
         rank = hashlib.sha256(f"{self.settings.seed}:{name}".encode()).digest()
-        inserted = self.base.execute(
-            "insert or ignore into picture values (?, ?, ?, ?, ?)",
-            (name, label, rank, json.dumps(ways), json.dumps(kept)),
-        )
-        if not inserted.rowcount:
-            self.leave_out(label, "named twice")
+        values = (name, label, rank, json.dumps(ways), json.dumps(kept), same)
+        return bool(self.base.execute("insert or ignore into picture values (?, ?, ?, ?, ?, ?)", values).rowcount)
 
     def know(self, key: str, label: str, record: Mapping[str, str]) -> bool:
-        """Keep the record of a specimen until its pictures come; return whether its id is new."""
-        known = json.dumps({term: value for term, value in record.items() if value})
-        return bool(self.base.execute("insert or ignore into record values (?, ?, ?)", (key, label, known)).rowcount)
+        """Keep the record of a specimen until its pictures come, without a protected place; is its id new?"""
+        known = json.dumps({term: value for term, value in withhold(record).items() if value})
+        statement = "insert or ignore into record (id, label, terms) values (?, ?, ?)"
+        return bool(self.base.execute(statement, (key, label, known)).rowcount)
 
     def known(self, key: str) -> tuple[str, dict[str, str]] | None:
         """Class and terms of a record that was kept, or None."""
         found = self.base.execute("select label, terms from record where id = ?", (key,)).fetchone()
         return (found[0], json.loads(found[1])) if found else None
+
+    def pictured(self, key: str) -> None:
+        """Note that a media row names a picture of a record."""
+        self.base.execute("update record set pictured = 1 where id = ?", (key,))
+
+    def unpictured(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Id, class and terms of the records that no media row names a picture of."""
+        for key, label, known in self.base.execute("select id, label, terms from record where not pictured"):
+            yield key, label, json.loads(known)
 
     def leave_out(self, label: str, reason: str) -> None:
         """Count a picture that is no candidate, by reason."""
@@ -157,8 +192,10 @@ class Candidates:
 
     def cite(self, service: str, **facts: Any) -> None:
         """Write `citation.json` beside the collection: where the records come from, and what was left out."""
-        labels = [row[0] for row in self.base.execute("select distinct label from picture order by label")]
-        found = {label: {"candidates": self.count(label), "left_out": dict(self.left_out(label))} for label in labels}
+        found = {
+            label: {"candidates": self.count(label), "left_out": dict(self.left_out(label))}
+            for label in sorted(self.settings.classes)
+        }
         values = {
             "service": service,
             "searched": self.recall("begun"),
@@ -167,6 +204,14 @@ class Candidates:
             "classes": found,
         }
         files.write_json(self.path.with_name("citation.json"), values)
+
+    def explain(self, *sentences: str) -> None:
+        """Keep why there may be no pictures, for the error that says so."""
+        self.note("why", [*(self.recall("why") or ()), *sentences])
+
+    def _account(self, label: str, have: int) -> str:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out(label).most_common(5))
+        return f"{have:,} exist" + (f" (left out: {reasons})" if reasons else "")
 
     def sample(self) -> Iterator[Request]:
         """Yield as many pictures of each class as are wanted (None: all), chosen by the seed alone.
@@ -177,12 +222,14 @@ class Candidates:
         wanted = {label: chosen.images for label, chosen in self.settings.classes.items()}
         for label, number in wanted.items():
             have = self.count(label)
+            log.info("class '%s': %s", label, self._account(label, have))
             if have < (number or 1):
-                reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out(label).most_common(5))
+                why = "; ".join(self.recall("why") or ())
                 raise UserError(
-                    f"class '{label}': {number or 1:,} images are asked for and {have:,} exist"
-                    + (f" (left out: {reasons})" if reasons else "")
+                    f"class '{label}': {number or 1:,} images are asked for and {self._account(label, have)}"
+                    + (f". {why}" if why and not have else "")
                     + ": ask for fewer (`images`) or allow more licences (`licences`)"
+                    * bool(have or self.left_out(label))
                 )
         for label, number in wanted.items():
             rows = self.base.execute(
@@ -190,7 +237,7 @@ class Candidates:
                 (label, -1 if number is None else number),
             )
             for image_id, ways, fields in rows:
-                urls, routes = zip(*json.loads(ways), strict=True)
+                urls, routes, _ = zip(*json.loads(ways), strict=True)
                 yield Request(image_id, urls, routes, fields={"label": label, **json.loads(fields)})
 
 
@@ -210,13 +257,13 @@ def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
 
 
 def clean(value: Any) -> Any:
-    """A text as one line of at most LONGEST characters that any table can hold; other values as they are."""
+    """A text as one line of at most FIELD_CHARACTERS characters that any table can hold; other values as they are."""
     if not isinstance(value, str):
         return value
     if value.isprintable():
-        return " ".join(value[:LONGEST].split())
-    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * LONGEST])
-    return " ".join("".join(letters).split())[:LONGEST]
+        return " ".join(value[:FIELD_CHARACTERS].split())
+    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * FIELD_CHARACTERS])
+    return " ".join("".join(letters).split())[:FIELD_CHARACTERS]
 
 
 def slug(text: str) -> str:

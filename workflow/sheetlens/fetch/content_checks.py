@@ -1,33 +1,26 @@
 """Whether a file is what it was fetched for."""
 
-import warnings
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
+from sheetlens.common.refusals import COSTLY, RefusedFileError
+from sheetlens.config import LIMITS, Limits
 from sheetlens.fetch.errors import RefusedError
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "JPEG2000", "GIF", "BMP")  # decoded by Pillow without other programs
 
-
-class BrokenImageError(ValueError):
+class BrokenImageError(RefusedFileError):
     """A file that is no whole image; perhaps it is one the next time."""
 
 
-def check_image(path: Path) -> None:
-    """Decode an image once, at the lowest resolution that reads every byte of it.
+def check_image(path: Path, limits: Limits = LIMITS) -> None:
+    """Decode an image once, in a process with limits, at the lowest resolution that reads every byte of it.
 
-    Raises BrokenImageError, or RefusedError for one that would unpack to too many pixels.
+    Raises BrokenImageError, or RefusedError for one that takes more than the limits allow.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
-            with Image.open(path, formats=FORMATS) as image:
-                image.draft("L", (1, 1))
-                image.load()
-    except Image.DecompressionBombError:
-        raise RefusedError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels") from None
-    except UnidentifiedImageError:
-        raise BrokenImageError("no image that can be read") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise BrokenImageError(f"broken image: {error}") from None
+        shared_readers(limits).check(path)
+    except RefusedImageError as error:
+        if getattr(error.reason, "code", "") in COSTLY:
+            raise RefusedError(error.reason) from None
+        raise BrokenImageError(error.reason) from None

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from sheetlens.common.errors import UserError
+from sheetlens.common.refusals import Reason
 from sheetlens.fetch.content_checks import BrokenImageError
 from sheetlens.fetch.engine import Engine
 from sheetlens.fetch.http.session import Session
@@ -26,7 +27,7 @@ async def bring(place: str, session: Session, path: Path, right: Callable[[Path]
 
     def check(part: Path) -> None:
         if not right(part):
-            raise BrokenImageError("the server answered with another kind of file")
+            raise BrokenImageError(Reason("other_kind"))
 
     async def one() -> AsyncIterator[Request]:
         yield Request(path.name, (place,))

@@ -15,8 +15,10 @@ from typing import Any
 
 from yarl import URL
 
+from sheetlens.common.errors import UserError
+from sheetlens.common.refusals import OURS, Reason, RefusedFileError, code_of
 from sheetlens.fetch.content_checks import BrokenImageError, check_image
-from sheetlens.fetch.errors import LaterError, RefusedError
+from sheetlens.fetch.errors import LaterError, RefusedError, joined
 from sheetlens.fetch.http.addresses import check_name, check_url, place, text
 from sheetlens.fetch.http.session import LONGEST_PAUSE, Session
 from sheetlens.fetch.listing import Request
@@ -64,7 +66,7 @@ class Engine:
         self._workers: dict[str, list[asyncio.Task[None]]] = {}
         self._waiting: dict[str, deque[Taken]] = {}
         self._faults: dict[str, int] = {}
-        self._struck: dict[str, dict[str, str]] = {}  # image_id -> address -> why not to ask there again
+        self._struck: dict[str, dict[str, RefusedFileError]] = {}  # image_id -> address -> why not to ask there again
         self._more: dict[str, list[tuple[str, str]]] = {}  # image_id -> its alternatives, once asked for
         self._done = self._total = 0
         originals.mkdir(parents=True, exist_ok=True)
@@ -126,14 +128,18 @@ class Engine:
         try:
             check_name(request.image_id)
             if not request.urls and not reason:
-                raise RefusedError("no address is given")
+                raise RefusedError(Reason("no_address"))
             hosts = [check_url(url).host or "" for url in request.urls]
         except RefusedError as error:
-            reason = reason or str(error)
+            reason = reason or error.reason
         if not reason:
             return request, hosts[0]
         urls = tuple(text(url) for url in request.urls)
-        return Request(text(request.image_id), urls, request.routes, fields=request.fields, refused=reason), ""
+        wanted = not request.refused
+        refused = Request(
+            text(request.image_id), urls, request.routes, fields=request.fields, refused=reason, wanted=wanted
+        )
+        return refused, ""
 
     def _start(self, host: str) -> None:
         """See to it that a host has its workers."""
@@ -148,7 +154,7 @@ class Engine:
         while True:
             if self._faults.get(host, 0) >= GIVE_UP:
                 waiting.clear()
-                self._done += self.journal.give_up(host, f"{host} failed {GIVE_UP} times in a row: run again later")
+                self._done += self.journal.give_up(host, Reason("host_down", host=host, times=GIVE_UP))
                 return
             if not waiting:
                 waiting.extend(self.journal.take(host, HANDFUL))
@@ -169,9 +175,16 @@ class Engine:
                 pause = self.session.back_off(taken.attempts + 1, error)
                 self.journal.retry(image_id, pause, taken.spoilt)
                 return
-            self.journal.refuse(image_id, f"{error} ({taken.attempts + 1} attempts)", settled=False)
+            said = f"{error} ({taken.attempts + 1} attempts)"
+            reason = Reason.of({"reason": said, "reason_code": code_of(error.reason)})
+            self.journal.refuse(image_id, reason, settled=False)
         except RefusedError as error:
-            self.journal.refuse(image_id, str(error), settled=True)
+            self.journal.refuse(image_id, error.reason, settled=code_of(error.reason) not in OURS)
+        except (OSError, UserError):
+            raise  # the disk, or what a person must put right first
+        except Exception as error:  # whatever one row holds, it ends the row and not the fetch
+            log.exception("%s", image_id)
+            self.journal.refuse(image_id, Reason("unexpected", what=f"{type(error).__name__}: {error}"), settled=True)
         self._struck.pop(image_id, None)
         self._more.pop(image_id, None)
         self._done += 1
@@ -180,7 +193,7 @@ class Engine:
     async def _try_addresses(self, taken: Taken) -> None:
         """Try each address that did not refuse before, then what a source has for the case that all refused."""
         request = taken.request
-        later: dict[str, LaterError] = {}
+        later: list[LaterError] = []
         struck = self._struck.setdefault(request.image_id, {})
         for url, route in request.addresses() + self._more.get(request.image_id, []):
             if url in struck:
@@ -188,16 +201,17 @@ class Engine:
             try:
                 return await self._ask(taken, url, route)
             except LaterError as error:
-                later[url] = error
+                later.append(error)
             except RefusedError as error:
-                struck[url] = str(error)
-        reasons = "; ".join(dict.fromkeys([*struck.values(), *map(str, later.values())]))
-        if later:
-            raise LaterError(reasons, max((error.seconds or 0 for error in later.values()), default=0))
-        if self._alternatives and request.image_id not in self._more:
+                struck[url] = error
+        broken = all(error.status == 500 for error in later)  # many a server says so of what it cannot do
+        if broken and self._alternatives and request.image_id not in self._more:
             self._more[request.image_id] = await self._alternatives(request, self.session)
             return await self._try_addresses(taken)
-        raise RefusedError(reasons)
+        reason = joined([*struck.values(), *later])
+        if later:
+            raise LaterError(reason, max(error.seconds or 0 for error in later))
+        raise RefusedError(reason)
 
     async def _ask(self, taken: Taken, url: str, route: str) -> None:
         """Bring one file from one address and check it, watching how its host behaves."""
@@ -209,9 +223,9 @@ class Engine:
             try:
                 facts = await asyncio.get_running_loop().run_in_executor(self._pool, self._examine, request, part)
             except BrokenImageError as error:
-                spoil(taken, part, body.sha256, str(error))
+                spoil(taken, part, body.sha256, error.reason)
         except (LaterError, RefusedError) as error:
-            if isinstance(error, LaterError) or error.stop:
+            if error.of_host if isinstance(error, LaterError) else error.stop:
                 self._trouble(url, host, error)
             raise
         self._faults[host] = 0
@@ -246,7 +260,7 @@ class Engine:
             if final.is_dir():
                 raise FileExistsError
         except (FileExistsError, NotADirectoryError):
-            raise RefusedError("the name is that of a folder and of a file at once") from None
+            raise RefusedError(Reason("name_folder")) from None
         self.journal.done(
             request.image_id,
             facts,

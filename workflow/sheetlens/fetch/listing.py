@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from sheetlens.common import files
 
-ROWS = 10_000  # rows of a listing written at a time
+BATCH_ROWS = 10_000  # rows of a listing written at a time
 LISTING = {  # column -> value where a source knows nothing; Darwin Core terms keep their spelling
     "image_id": "",
     "specimen_id": "",
@@ -51,6 +51,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "sha256": "",
     "status": "ok",
     "reason": "",
+    "reason_code": "",  # of `common/refusals.py`
 }
 
 
@@ -60,7 +61,8 @@ class Request:
 
     `image_id` becomes the path below `originals`. `urls` are tried in order until one gives the file;
     `routes` says for each of them (or once for all) what is asked of whom. Expected `bytes`, `md5` and
-    `sha256` are checked where they are known. `fields` are columns of LISTING.
+    `sha256` are checked where they are known. `fields` are columns of LISTING. One that is not `wanted` is counted
+    and listed, but never missing.
     """
 
     image_id: str
@@ -71,6 +73,7 @@ class Request:
     sha256: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
+    wanted: bool = True
 
     def addresses(self) -> list[tuple[str, str]]:
         """The pairs of address and route."""
@@ -102,5 +105,5 @@ def write_listing(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     schema = pa.schema([(name, kinds[type(nothing)]) for name, nothing in LISTING.items()])
     with files.whole(path) as part, pq.ParquetWriter(part, schema) as writer:
         waiting = iter(rows)
-        while some := list(itertools.islice(waiting, ROWS)):
+        while some := list(itertools.islice(waiting, BATCH_ROWS)):
             writer.write_table(pa.table({name: [row[name] for row in some] for name in LISTING}, schema))

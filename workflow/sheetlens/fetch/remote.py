@@ -10,17 +10,21 @@ from typing import Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.config import Fetch
+from sheetlens.common.refusals import tally
+from sheetlens.config import LIMITS, Fetch, Limits
+from sheetlens.fetch.content_checks import check_image
 from sheetlens.fetch.engine import Alternatives, Engine
 from sheetlens.fetch.http.rate_limits import Limit
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request, write_listing
 from sheetlens.fetch.sources import dwca, figshare, gbif, idigbio, iiif, smithsonian, urls
+from sheetlens.fetch.summary import log_tally
 from sheetlens.prepare.intake import Intake
 
 SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
 CITATION = "citation.json"  # where a source found its pictures, and what to cite
 Progress = Callable[[int, int], None]
+Check = Callable[[Path], None]
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +39,7 @@ class Source:
     plan: Callable[[Any], list[Plan]]
     requests: Callable[[Any, Session, Path], AsyncIterator[Request]] | None = None
     alternatives: Alternatives | None = None
-    fetch: Callable[[Any, Session, Path, Progress], Awaitable[Iterable[Mapping[str, Any]]]] | None = None
+    fetch: Callable[[Any, Session, Path, Progress, Check], Awaitable[Iterable[Mapping[str, Any]]]] | None = None
     limits: Mapping[str, Limit] | None = None
 
 
@@ -58,6 +62,7 @@ def fetch(
     listing: Path,
     progress: Progress = lambda done, total: None,
     intake: Intake | None = None,
+    limits: Limits = LIMITS,
 ) -> None:
     """Fetch from the source `name` below `originals`; write the listing (.parquet) and `SHA256SUMS` there.
 
@@ -67,7 +72,8 @@ def fetch(
     After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
     than the config allows, and then writes neither.
     """
-    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress, intake))
+    check = functools.partial(check_image, limits=limits)
+    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress, intake, check))
 
 
 async def _fetch(
@@ -78,10 +84,11 @@ async def _fetch(
     listing: Path,
     progress: Progress,
     intake: Intake | None,
+    check: Check,
 ) -> None:
     async with Session(polite, source.limits) as session:
         if source.fetch:
-            rows = list(await source.fetch(settings, session, originals, progress))
+            rows = list(await source.fetch(settings, session, originals, progress, check))
             write_sums(originals, rows)
             write_listing(listing, rows)
             return
@@ -91,6 +98,7 @@ async def _fetch(
             session,
             originals,
             state,
+            check=check,
             finished=functools.partial(_hand_over, intake) if intake else None,
             keep=intake is None,
             alternatives=source.alternatives,
@@ -128,13 +136,19 @@ def _catch_up(engine: Engine, intake: Intake) -> None:
 
 
 def check_missing(engine: Engine, allowed: float) -> None:
-    """Tell what is missing; raise UserError if that is a larger share of a class than allowed (0 to 1)."""
-    for label, lacking, asked, reason in engine.journal.missing():
+    """Raise UserError if a larger share of a class is missing than allowed (0 to 1), and say what became of all."""
+    for label, lacking, asked, reason, may_come in engine.journal.missing():
         sentence = f"class '{label}' lacks {lacking:,} of {asked:,} files, for instance because: {reason}"
         if lacking > allowed * asked:
+            log_tally(tally(engine.journal.rows()))
             raise UserError(
                 f"{sentence}. That is more than the {100 * allowed:g} % that may be missing (`fetch.missing` in the"
-                " config). The same command asks again for those that may come later"
+                " config). "
+                + (
+                    "The same command asks again for those that may come later"
+                    if may_come
+                    else "Correct their addresses, or allow more to be missing"
+                )
             )
         log.info("%s", sentence)
 

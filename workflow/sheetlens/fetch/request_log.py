@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetlens.common.errors import UserError
+from sheetlens.common.refusals import Reason, code_of
 from sheetlens.fetch.http.addresses import text
 from sheetlens.fetch.listing import LISTING, Request
 
@@ -24,7 +25,8 @@ INSERT INTO state SELECT 1, 0 WHERE NOT EXISTS (SELECT * FROM state);
 CREATE TABLE IF NOT EXISTS files (
     image_id TEXT PRIMARY KEY, request TEXT, urls TEXT, routes TEXT, expected TEXT, fields TEXT, host TEXT,
     opening INTEGER, settled INTEGER DEFAULT 0, state TEXT DEFAULT 'waiting', reason TEXT DEFAULT '',
-    attempts INTEGER DEFAULT 0, later REAL DEFAULT 0,
+    reason_code TEXT DEFAULT '', wanted INTEGER DEFAULT 1,
+    attempts INTEGER DEFAULT 0, later REAL DEFAULT 0, refused_at REAL DEFAULT 0,
     begun TEXT DEFAULT '', etag TEXT DEFAULT '', total INTEGER DEFAULT 0, spoilt TEXT DEFAULT '',
     source_url TEXT DEFAULT '', route TEXT DEFAULT '', path TEXT DEFAULT '', content_type TEXT DEFAULT '',
     bytes INTEGER DEFAULT 0, sha256 TEXT DEFAULT '', facts TEXT DEFAULT '{}'
@@ -32,8 +34,8 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS waiting ON files (host, later) WHERE state = 'waiting';
 """
 STAGE = """
-INSERT INTO files (image_id, request, urls, routes, expected, fields, host, opening, state, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO files (image_id, request, urls, routes, expected, fields, host, opening, state, reason, reason_code, wanted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (image_id) DO UPDATE SET
     fields = excluded.fields, opening = excluded.opening, host = excluded.host,
     urls = excluded.urls, routes = excluded.routes, expected = excluded.expected, attempts = 0, later = 0,
@@ -41,14 +43,22 @@ ON CONFLICT (image_id) DO UPDATE SET
     spoilt = CASE WHEN request = excluded.request THEN spoilt ELSE '' END,
     state = CASE WHEN {kept} THEN state ELSE excluded.state END,
     reason = CASE WHEN {kept} THEN reason ELSE excluded.reason END,
+    reason_code = CASE WHEN {kept} THEN reason_code ELSE excluded.reason_code END,
+    wanted = excluded.wanted,
     path = CASE WHEN {kept} THEN path ELSE '' END,
     request = excluded.request
 WHERE opening < excluded.opening
 RETURNING state
 """
-# What came of it stands: the same request, here already or refused in this run (a network may be allowed by now).
+# What came of it stands: the same request, here already or refused for good in this run, and not days ago.
 KEPT = """(request = excluded.request AND excluded.state = 'waiting' AND (state = 'ok' OR state = 'refused'
-    AND settled = (SELECT run FROM state) AND NOT instr(reason, 'not a public address')))"""
+    AND settled = (SELECT run FROM state) AND refused_at > unixepoch() - 86400))"""
+# Columns that a journal of an earlier version lacks.
+ADDED = {
+    "reason_code": "TEXT DEFAULT ''",
+    "wanted": "INTEGER DEFAULT 1",
+    "refused_at": "REAL DEFAULT 0",
+}
 
 
 @dataclass(slots=True)
@@ -75,6 +85,10 @@ class Journal:
             self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
         except sqlite3.DatabaseError as error:
             raise UserError(f"{path} is damaged ({error}): delete it; its files will be fetched again") from None
+        known = {row[1] for row in self._base.execute("PRAGMA table_info(files)")}
+        for name, kind in ADDED.items():
+            if name not in known:
+                self._base.execute(f"ALTER TABLE files ADD COLUMN {name} {kind}")
         self._base.execute("UPDATE state SET opening = opening + 1")
         self._base.execute("UPDATE files SET later = 0 WHERE state = 'waiting'")
         (self._opening,) = self._base.execute("SELECT opening FROM state").fetchone()
@@ -117,7 +131,7 @@ class Journal:
                 if state is None:
                     again = Request(
                         f"{request.image_id}#{self._staged}", request.urls, request.routes, fields=request.fields,
-                        refused="a second row of its image_id",
+                        refused=Reason("row_again"), wanted=False,
                     )  # fmt: skip
                     self._base.execute(statement, self._row(again, "")).fetchone()
                 elif state[0] == "waiting":
@@ -135,7 +149,7 @@ class Journal:
         digest = digest_of(request)
         return (
             request.image_id, digest, urls, json.dumps(request.routes), expected, fields, host, self._opening, state,
-            request.refused,
+            str(request.refused), code_of(request.refused), request.wanted,
         )  # fmt: skip
 
     def take(self, host: str, most: int) -> list[Taken]:
@@ -169,36 +183,40 @@ class Journal:
     def refuse(self, image_id: str, reason: str, settled: bool) -> None:
         """A file that is not to be had; settled: the server said so, it is not asked again in this run."""
         self._base.execute(
-            "UPDATE files SET state = 'refused', reason = ?, settled = iif(?, (SELECT run FROM state), 0)"
-            " WHERE image_id = ?",
-            (reason, settled, image_id),
+            "UPDATE files SET state = 'refused', reason = ?, reason_code = ?, refused_at = ?,"
+            " settled = iif(?, (SELECT run FROM state), 0) WHERE image_id = ?",
+            (str(reason), code_of(reason), time.time(), settled, image_id),
         )
 
-    def give_up(self, host: str, reason: str) -> int:
+    def give_up(self, host: str, reason: Reason) -> int:
         """All that waits for a host is not to be had in this run; return how many."""
         statement = (
-            "UPDATE files SET state = 'refused', reason = ? WHERE state = 'waiting' AND host = ? AND opening = ?"
+            "UPDATE files SET state = 'refused', reason = ?, reason_code = ?, settled = 0"
+            " WHERE state = 'waiting' AND host = ? AND opening = ?"
         )
-        return self._base.execute(statement, (reason, host, self._opening)).rowcount
+        return self._base.execute(statement, (str(reason), code_of(reason), host, self._opening)).rowcount
 
     def done(self, image_id: str, facts: Mapping[str, Any], **columns: Any) -> None:
         """A file is here, whole and checked."""
-        columns |= {"state": "ok", "reason": "", "facts": json.dumps(facts, default=str)}
+        columns |= {"state": "ok", "reason": "", "reason_code": "", "facts": json.dumps(facts, default=str)}
         names = ", ".join(f"{name} = ?" for name in columns)
         self._base.execute(f"UPDATE files SET {names} WHERE image_id = ?", (*columns.values(), image_id))  # noqa: S608
 
-    def missing(self) -> list[tuple[str, int, int, str]]:
-        """For each label that lacks files which may come yet: label, how many, of how many, a reason."""
+    def missing(self) -> list[tuple[str, int, int, str, bool]]:
+        """For each label that lacks files: label, how many, of how many, a reason, whether some may come yet.
+
+        What the source itself left out, such as a licence that is not wanted, is not missing.
+        """
         query = (
-            "SELECT json_extract(fields, '$.label') AS label,"
-            " sum(state != 'ok' AND settled = 0 AND host != '') AS lacking, count(*),"
-            " max(iif(settled = 0, reason, '')) FROM files WHERE opening = ? GROUP BY label HAVING lacking > 0"
+            "SELECT json_extract(fields, '$.label') AS label, sum(wanted AND state != 'ok') AS lacking, sum(wanted),"
+            " max(iif(wanted, reason, '')), max(wanted AND state != 'ok' AND settled = 0)"
+            " FROM files WHERE opening = ? GROUP BY label HAVING lacking > 0"
         )
         return self._base.execute(query, (self._opening,)).fetchall()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The listing: rows of LISTING sorted by image_id, and `facts`, what `finished` returned."""
-        names = ("source_url", "route", "path", "content_type", "bytes", "sha256", "state", "reason")
+        names = ("source_url", "route", "path", "content_type", "bytes", "sha256", "state", "reason", "reason_code")
         query = f"SELECT image_id, fields, facts, urls, routes, {', '.join(names)} FROM files WHERE opening = ?"  # noqa: S608
         for image_id, fields, facts, urls, routes, *values in self._base.execute(
             query + " ORDER BY image_id", (self._opening,)

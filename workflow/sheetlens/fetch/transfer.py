@@ -2,15 +2,24 @@
 
 import asyncio
 import hashlib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
+from sheetlens.common.refusals import Reason, code_of
 from sheetlens.fetch.errors import LaterError, RefusedError
+from sheetlens.fetch.http.addresses import check_url
 from sheetlens.fetch.http.session import PIECE, Session, is_html
 from sheetlens.fetch.request_log import Taken
+
+WHOLE = (200, 203)  # answers that are a whole file; 203: by a proxy that changed something about it
+ACCEPTED = (*WHOLE, 206, 416)
+UNREAD = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")  # encodings that nobody asked for
+CODED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # how gzip and zlib begin
+NO_DIGEST = "an HTML page"  # in place of the digest of a spoilt body
 
 
 class SpoiltError(LaterError):
@@ -57,19 +66,29 @@ async def transfer(
     if same:
         await asyncio.to_thread(digests.read, part)
     if not (same and digests.bytes == taken.total > 0):
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept": "image/*,*/*;q=0.8", "Accept-Encoding": "identity"}
         if digests.bytes:
             headers |= {"Range": f"bytes={digests.bytes}-", "If-Range": taken.etag}
-        async with session.open(url, accept=(200, 206, 416), headers=headers) as response:
-            content_type = response.content_type
-            if response.status != 200 and not _continues(response, taken, digests.bytes):
-                part.unlink()
-                raise LaterError(f"{response.url.host} did not continue the file where it broke off")
-            if response.status == 200:
-                digests = _Digests()
-            await _receive(session, response, taken, url, part, begin, largest, digests)
+        try:
+            async with session.open(url, accept=ACCEPTED, headers=headers, auto_decompress=False) as response:
+                content_type = response.content_type
+                if response.status not in WHOLE and not _continues(response, taken, digests.bytes):
+                    raise RefusedError(Reason("not_continued", host=response.url.host))
+                if response.status in WHOLE:
+                    digests = _Digests()
+                await _receive(session, response, taken, url, part, begin, largest, digests)
+        except (RefusedError, LaterError) as error:
+            if not digests.bytes or not _minds_ranges(error):
+                raise
+            part.unlink(missing_ok=True)  # asked for all of it, the server may have no objection
+            raise LaterError(Reason("not_continued", host=check_url(url).host), of_host=False) from error
     _check(taken, part, digests)
     return Body(digests.bytes, digests.md5.hexdigest(), digests.sha256.hexdigest(), content_type)
+
+
+def _minds_ranges(error: RefusedError | LaterError) -> bool:
+    """Whether an answer may be one to our asking for the rest of a file, and not to the file."""
+    return isinstance(error, RefusedError) or error.status == 500
 
 
 async def _receive(
@@ -88,19 +107,50 @@ async def _receive(
     limit = min(largest, taken.request.bytes or largest)
     if total > limit:
         part.unlink(missing_ok=True)
-        raise RefusedError(f"announces {total:,} bytes, more than the {limit:,} allowed or expected")
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise RefusedError("compressed, though it was asked for as it is")
+        raise RefusedError(Reason("announced", total=total, limit=limit))
+    unpacked = _decoder(response, limit)
+    pieces = session.pieces(response, limit - offset)
+    first = await anext(pieces, b"")
+    coded = unpacked is not None and first.startswith(CODED)  # there are servers that only say so
     if not offset:
-        begin(url, _validator(response), total, response.content_type)
+        begin(url, "" if coded else _validator(response), 0 if coded else total, response.content_type)
     with part.open("ab" if offset else "wb", buffering=0) as file:
-        async for piece in session.pieces(response, limit - offset):
-            if not digests.bytes:
-                _check_kind(response, piece)
-            file.write(piece)
-            digests.update(piece)
-    if total and digests.bytes != total:
-        raise LaterError(f"ended after {digests.bytes:,} of {total:,} bytes")
+        piece = first
+        while piece:
+            body = unpacked(piece) if coded and unpacked else piece
+            if body and not digests.bytes:
+                _check_kind(taken, response, body)
+            file.write(body)
+            digests.update(body)
+            piece = await anext(pieces, b"")
+    if total and not coded and digests.bytes != total:
+        raise LaterError(Reason("ended_early", bytes=digests.bytes, total=total))
+
+
+def _decoder(response: aiohttp.ClientResponse, limit: int) -> Callable[[bytes], bytes] | None:
+    """What undoes the Content-Encoding of an answer within `limit` bytes; None for one that is no encoding.
+
+    We ask for none. Servers name one that they did not apply, or what is no encoding at all ("utf-8", "binary").
+    """
+    names = [name.strip().lower() for name in response.headers.get("Content-Encoding", "").split(",")]
+    if missing := [name for name in names if name in UNREAD]:
+        raise RefusedError(Reason("encoded", what=missing[0]))
+    if not set(names) & {"gzip", "x-gzip", "deflate"}:
+        return None
+    state, received = zlib.decompressobj(wbits=47), 0  # gzip or zlib, by its header (zlib.h, inflateInit2)
+
+    def undo(piece: bytes) -> bytes:
+        nonlocal received
+        try:
+            body = state.decompress(piece, limit - received + 1)
+        except zlib.error:
+            raise LaterError(Reason("encoded", what="and broken")) from None
+        received += len(body)
+        if received > limit:
+            raise RefusedError(Reason("too_many_bytes", limit=limit))
+        return body
+
+    return undo
 
 
 def _continues(response: aiohttp.ClientResponse, taken: Taken, offset: int) -> bool:
@@ -121,11 +171,14 @@ def _validator(response: aiohttp.ClientResponse) -> str:
     return response.headers.get("Last-Modified", "")
 
 
-def _check_kind(response: aiohttp.ClientResponse, beginning: bytes) -> None:
-    if is_html(response, beginning):
-        raise LaterError(f"{response.url.host} answered with an HTML page, not the file")
-    if "svg" in response.content_type or b"<svg" in beginning[:500]:
-        raise RefusedError("a drawing (SVG) in place of the photograph: the service does not have it")
+def _check_kind(taken: Taken, response: aiohttp.ClientResponse, beginning: bytes) -> None:
+    """Refuse what is no file at all; a page a second time, for the first may have been one of a bad moment."""
+    if is_html(beginning):
+        reason, again = Reason("html", host=response.url.host, what="the file"), taken.spoilt == NO_DIGEST
+        taken.spoilt = NO_DIGEST
+        raise RefusedError(reason) if again else LaterError(reason, of_host=False)
+    if b"<svg" in beginning[:500]:
+        raise RefusedError(Reason("svg"))
 
 
 def _check(taken: Taken, part: Path, digests: _Digests) -> None:
@@ -133,21 +186,21 @@ def _check(taken: Taken, part: Path, digests: _Digests) -> None:
     reason = ""
     if not digests.bytes:
         part.unlink(missing_ok=True)
-        raise LaterError("the answer was empty")
+        raise LaterError(Reason("no_bytes"))
     if request.bytes and digests.bytes != request.bytes:
-        reason = f"has {digests.bytes:,} bytes, {request.bytes:,} expected"
+        reason = f"{digests.bytes:,} bytes, {request.bytes:,}"
     elif request.md5 and digests.md5.hexdigest() != request.md5.lower():
-        reason = f"has the MD5 {digests.md5.hexdigest()}, {request.md5.lower()} expected"
+        reason = f"the MD5 {digests.md5.hexdigest()}, {request.md5.lower()}"
     elif request.sha256 and found != request.sha256.lower():
-        reason = f"has the SHA-256 {found}, {request.sha256.lower()} expected"
+        reason = f"the SHA-256 {found}, {request.sha256.lower()}"
     if reason:
-        spoil(taken, part, found, reason)
+        spoil(taken, part, found, Reason("not_as_expected", what=reason))
 
 
 def spoil(taken: Taken, part: Path, sha256: str, reason: str) -> None:
     """Drop a body that is not what it should be; raise RefusedError if the same came before, else SpoiltError."""
     part.unlink(missing_ok=True)
     if taken.spoilt == sha256:
-        raise RefusedError(f"{reason} (twice the same)")
+        raise RefusedError(Reason.of({"reason": f"{reason} (twice the same)", "reason_code": code_of(reason)}))
     taken.spoilt = sha256
-    raise SpoiltError(reason)
+    raise SpoiltError(reason, of_host=False)

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.refusals import Reason
 from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import RefusedError
 from sheetlens.fetch.http.addresses import check_name, place, text
@@ -56,7 +57,11 @@ def is_picture(name: str) -> bool:
 
 
 def unpack(
-    path: Path, folder: Path, largest: int, progress: Callable[[int], None] = lambda done: None
+    path: Path,
+    folder: Path,
+    largest: int,
+    progress: Callable[[int], None] = lambda done: None,
+    check: Callable[[Path], None] = check_image,
 ) -> Iterator[Member]:
     """Unpack the pictures of a tar (compressed or not) or zip below `folder`, giving every member in turn.
 
@@ -72,10 +77,10 @@ def unpack(
             if number > MEMBERS:
                 raise UserError(f"{path} has more than {MEMBERS:,} members: it is not unpacked")
             if not is_picture(name):
-                refused = refused or "no picture by its name"
+                refused = refused or Reason("no_picture_name")
             elif size > largest:
-                refused = refused or f"larger than the limit of {largest:,} bytes"
-            yield Member(text(name), refused=refused) if refused else _write(file(), name, folder, taken, size)
+                refused = refused or Reason("too_many_bytes", limit=largest)
+            yield Member(text(name), refused=refused) if refused else _write(file(), name, folder, taken, size, check)
             progress(number)
     except (tarfile.TarError, OSError, *files.BROKEN_ZIP) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before the start
@@ -90,7 +95,7 @@ def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callabl
                 continue
             if member.offset_data + member.size > most:
                 raise UserError(f"{path} unpacks to more than {most:,} bytes: it is not unpacked any further")
-            refused = "" if member.isreg() and not member.issparse() else "a link or device"
+            refused = "" if member.isreg() and not member.issparse() else Reason("link")
             yield member.name, member.size, refused, lambda member=member: archive.extractfile(member)  # type: ignore[misc]
             archive.members.clear()  # type: ignore[attr-defined] # else the archive remembers all of them
 
@@ -105,11 +110,13 @@ def _zip_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callabl
             if total > most:
                 raise UserError(f"{path} unpacks to more than {most:,} bytes: it is not unpacked any further")
             kind = member.external_attr >> 28  # of a Unix file: 8 regular, 10 link; 0 where it says nothing
-            refused = "" if kind in (0, 8) else "a link or device"
+            refused = "" if kind in (0, 8) else Reason("link")
             yield member.filename, member.file_size, refused, lambda member=member: archive.open(member)  # type: ignore[misc]
 
 
-def _write(source: IO[bytes], name: str, folder: Path, taken: set[str], size: int) -> Member:
+def _write(
+    source: IO[bytes], name: str, folder: Path, taken: set[str], size: int, check: Callable[[Path], None]
+) -> Member:
     inner = PurePosixPath(name).parts
     short = "/".join(inner[1:] if len(inner) > 1 else inner)
     try:
@@ -123,7 +130,7 @@ def _write(source: IO[bytes], name: str, folder: Path, taken: set[str], size: in
                 while piece := source.read(PIECE):
                     file.write(piece)
                     digest.update(piece)
-            check_image(part)
+            check(part)
     except (RefusedError, BrokenImageError) as error:
-        return Member(text(name), refused=str(error))
+        return Member(text(name), refused=error.reason)
     return Member(chosen, final, size, digest.hexdigest())

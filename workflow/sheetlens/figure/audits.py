@@ -3,6 +3,7 @@
 Every `draw_*` function returns a figure and the tidy table behind it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from matplotlib.figure import Figure
 
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.common.files import read_table
-from sheetlens.evaluate.results import Outcome, Pack, average_sheets, read_outcome, read_tested
-from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, wrap
+from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_outcome, read_tested
+from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, save_figure, wrap
 
 QUIET = "#BBBBBB"  # of a bar that says nothing
 SHOWN = 12  # pictures in a gallery
@@ -106,7 +107,7 @@ def draw_gallery(outcome: Outcome, which: str) -> tuple[Figure, pd.DataFrame]:
         averaged = averaged[averaged["answer"] != averaged["label"]]
     order = averaged.sort_values(["certainty", "image_id"], ascending=[which == "unsure", True])
     table = order[["image_id", "label", "answer", "certainty"]].head(SHOWN).reset_index(drop=True)
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     rows = max(1, -(-len(table) // ACROSS))
     with house_style():
         figure = new_figure(1.25 * ACROSS, 1.75 * rows)
@@ -132,7 +133,13 @@ def draw_audit(which: str, folder: Path, evaluation: Path) -> tuple[Figure, pd.D
     if which == "saliency":
         maps, shares = (read_table(folder / "audits" / name) for name in ("maps.parquet", "saliency.csv"))
         numbers = shares.columns.drop(["image_id", "label", "answer"])
-        pack = Pack(outcome)
+        pack = SheetPictures(outcome)
         sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
         return draw_saliency(maps, shares.astype(dict.fromkeys(numbers, float)), sheets)
     return draw_gallery(outcome, which)
+
+
+def write_audit_figures(figures: Sequence[str], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
+    """Draw what the audits found into figures/ of a data set's folder."""
+    for figure in figures:
+        save_figure(*draw_audit(figure, folder, evaluation), folder / f"figures/figure-{figure}", dots_per_inch)

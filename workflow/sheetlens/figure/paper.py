@@ -16,7 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from sheetlens.common.files import read_json
-from sheetlens.evaluate.results import Outcome, Pack, read_manifest, read_outcome, read_tested
+from sheetlens.config import LIMITS, Limits
+from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
     INK,
@@ -30,7 +31,8 @@ from sheetlens.figure.style import (
     wrap,
     write_letter,
 )
-from sheetlens.prepare.resize import RefusedImageError, open_photograph
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
 
 __all__ = ["draw_evaluation", "draw_history", "draw_sheets", "save_figure"]
 
@@ -40,7 +42,11 @@ WIDTH = 1.85  # inches of a sheet in Figure 1
 PHOTOGRAPH = 900  # pixels on the longer side of a sheet in Figure 1
 
 
-def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+def draw_sheets(
+    evaluations: Sequence[Path],
+    results: Path = Path("results"),
+    limits: Limits = LIMITS,
+) -> tuple[Figure, pd.DataFrame]:
     """Draw Figure 1: one sample sheet for each class of each data set, as photographed.
 
     The sample is the typical right answer: of the sheets of the class that the first model tested and
@@ -50,7 +56,7 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     outcomes = {outcome.folder: outcome for outcome in (read_outcome(path, results) for path in evaluations)}
     samples = []
     for outcome in outcomes.values():  # each data set once, however many evaluations it has
-        samples += [(outcome, *sample) for sample in _sample_sheets(outcome)]
+        samples += [(outcome, *sample) for sample in _sample_sheets(outcome, limits)]
     columns = min(4, len(samples))
     rows = -(-len(samples) // columns)
     shapes = [picture.height / picture.width for *_, picture in samples]
@@ -76,13 +82,13 @@ def draw_sheets(evaluations: Sequence[Path], results: Path = Path("results")) ->
     return figure, table
 
 
-def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]]:
+def _sample_sheets(outcome: Outcome, limits: Limits) -> list[tuple[str, str, float, Image.Image]]:
     """Choose a sheet per class: class, image_id, probability of the class, picture."""
     manifest = read_manifest(outcome)
     paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
     tested = read_tested(outcome)
     first = tested[tested["seed"] == outcome.evaluation["seeds"][0]]
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     samples = []
     for name in sorted(outcome.classes, key=_paper_order):
         sheets = first[first["label"] == name].sort_values(["own", "image_id"])
@@ -93,8 +99,8 @@ def _sample_sheets(outcome: Outcome) -> list[tuple[str, str, float, Image.Image]
         sheet = sheets.iloc[len(sheets) // 2]
         image_id = str(sheet["image_id"])
         try:
-            picture = open_photograph(outcome.results.parent / paths[image_id], PHOTOGRAPH)
-        except (OSError, RefusedImageError):  # originals may be dropped after packing
+            picture = shared_readers(limits).show(outcome.results.parent / paths[image_id], PHOTOGRAPH)
+        except RefusedImageError:  # originals may be dropped after packing
             picture = pack.picture(image_id)
         picture = reduce_colours(picture).convert("RGB")  # the PDF stores 256 colours in less space
         samples.append((name, image_id, float(sheet["own"]), picture))

@@ -24,9 +24,9 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_json, whole, write_table
 from sheetlens.common.tables import read_rows
 from sheetlens.hotspots.terms import AC, DATES, DCTERMS, DWC, FACT, IDENTIFICATION, OCCURRENCE, REGION, REQUIRED, TERMS
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 
-LONGEST = 100_000  # characters of a cell: more than the reader takes for a cell is a quote that never ends
+CELL_CHARACTERS = 100_000  # characters of a cell: more than the reader takes for a cell is a quote that never ends
 STAINED = "stained"  # the class of treated sheets, as the paper calls it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip, so that the same tables are the same bytes
 BOX = ("xFrac", "yFrac", "widthFrac", "heightFrac")
@@ -111,7 +111,7 @@ def _flags(answer: Row, by: str, day: str) -> Iterator[Row]:
         f"{DWC}measurementDeterminedBy": by,
         f"{DWC}measurementDeterminedDate": day,
         f"{DWC}measurementMethod": "network on a photograph of the sheet, not seen by a person",
-        f"{DWC}measurementRemarks": UNSAFE,
+        f"{DWC}measurementRemarks": SAFETY_WARNING,
     }
     number = f"{answer['image_id']}#flag"
     value = {f"{DWC}measurementType": "mercury stain", f"{DWC}measurementValue": answer["decision"]}
@@ -138,7 +138,7 @@ def _regions(boxes: Path, answers: list[Row]) -> Iterator[Row]:
 def write_archive(path: Path, core: Table, extensions: Iterable[Table]) -> None:
     """Write a Darwin Core Archive: CSV in UTF-8, every cell as it is but for blanks around it.
 
-    Raises UserError for a cell that no reader can be sure to take: with NUL, half a character, or over LONGEST.
+    Raises UserError for a cell that no reader can be sure to take: with NUL, half a character, or over CELL_CHARACTERS.
     """
     tables = [table for table in (core, *extensions) if table.rows]
     described = "".join(_describe(table, "core" if table is core else "extension") for table in tables)
@@ -161,7 +161,7 @@ def _text(table: Table) -> str:
     for row in table.rows:
         cells = [row.get(column, "").strip() for column in columns]
         for column, cell in zip(columns, cells, strict=True):
-            if "\0" in cell or len(cell) > LONGEST or any("\ud800" <= letter <= "\udfff" for letter in cell):
+            if "\0" in cell or len(cell) > CELL_CHARACTERS or any("\ud800" <= letter <= "\udfff" for letter in cell):
                 raise UserError(f"{table.name}: a value of {column} cannot be written: {cell[:50]!r}")
         writer.writerow(cells)
     return text.getvalue()
@@ -235,7 +235,7 @@ def _write_symbiota(path: Path, rows: list[Row], kind: str) -> None:
             name, value = row[f"{DWC}measurementType"], row[f"{DWC}measurementValue"]
             if name == "mercury stain":
                 facts = {"by": row[f"{DWC}measurementDeterminedBy"], "date": row[f"{DWC}measurementDeterminedDate"]}
-                found = {"mercuryStain": value} | facts | {"note": UNSAFE}
+                found = {"mercuryStain": value} | facts | {"note": SAFETY_WARNING}
                 table.append({"catalogNumber": row["id"], "dynamicProperties": json.dumps(found, ensure_ascii=False)})
     frame = pd.DataFrame(table, columns=None if table else ["catalogNumber"])
     write_table(path, frame.rename(columns={"scientificName": "sciname"}))

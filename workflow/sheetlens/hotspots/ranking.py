@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens.common.barcodes import normalise
+from sheetlens.common.barcodes import specimen
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
 from sheetlens.common.tables import read_rows, safe_cell
 from sheetlens.config import Records
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.specimen_records import join
-from sheetlens.figure import hotspots as figures
+from sheetlens.figure.hotspots import draw_map, draw_shares, write_labels
 from sheetlens.figure.style import save_figure
 from sheetlens.hotspots.estimates import (
     CONFIDENCE,
@@ -30,7 +30,7 @@ from sheetlens.hotspots.estimates import (
     plan_tests,
     read_checks,
 )
-from sheetlens.pages.render import UNSAFE, embed_figure, write_page
+from sheetlens.pages.render import SAFETY_WARNING, embed_figure, write_page
 from sheetlens.predict.model_package import read_facts
 from sheetlens.statistics.calibration import log_odds_of
 from sheetlens.statistics.prevalence import UNKNOWN, Counts, adjust_prior, corrected_prevalence
@@ -63,8 +63,8 @@ def write_hotspots(
 
     `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `model` is the folder
     of the model that made them, `label` its class of treated sheets, `budget` the number of cabinets that can be
-    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a column, the class or every sheet is missing. Same
-    inputs, same bytes.
+    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a
+    column, the class or every sheet is missing. Same inputs, same bytes.
     """
     facts = read_facts(model)
     if label not in facts["classes"]:
@@ -82,16 +82,16 @@ def write_hotspots(
     every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
     for name, table in (("shares", every_share), ("plan", plan), ("hazards", hazards)):
         write_table(output / f"{name}.csv", table.map(safe_cell))
-    figures.write_labels(plan, hazards, output / "labels.pdf")
+    write_labels(plan, hazards, output / "labels.pdf")
     charts = {}
     for by, table in shares.items():
         if len(table):
-            drawn = figures.draw_shares(table.head(SHOWN), GROUPINGS[by])
+            drawn = draw_shares(table.head(SHOWN), GROUPINGS[by])
             save_figure(drawn, table.head(SHOWN), output / f"figure-{by}", DOTS_PER_INCH)
             charts[by] = embed_figure(output / f"figure-{by}")
     if (places := sheets.dropna(subset=["decimalLatitude", "decimalLongitude"])).size:
         columns = ["decimalLatitude", "decimalLongitude", "named"]
-        save_figure(figures.draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
+        save_figure(draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
         charts["map"] = embed_figure(output / "figure-map")
     values = {
         "label": label,
@@ -113,7 +113,7 @@ def write_hotspots(
         "hazards": len(hazards),
         "charts": charts,
         "located": len(places),
-        "warning": UNSAFE,
+        "warning": SAFETY_WARNING,
     }
     write_page("hotspots.html", output / "hotspots.html", **values)
     return values
@@ -164,7 +164,7 @@ def _described(row: dict[str, Any]) -> dict[str, Any]:
         {name: row[name] for name in KEPT}
         | {name: value for name, value in row.items() if name.startswith("probability_")}
         | {
-            "key": normalise(row["specimen_id"]) or row["image_id"],
+            "key": specimen(row["catalogNumber"] or row["specimen_id"], row["institutionCode"]) or row["image_id"],
             "cabinet": row["storageLocation"],
             "collector": row["recordedBy"],
             "decade": f"{year[:3]}0s" if year.isdecimal() and len(year) == 4 else "",

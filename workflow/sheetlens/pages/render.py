@@ -11,7 +11,7 @@ from sheetlens.pages.thumbnails import data_uri
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
-UNSAFE = (
+SAFETY_WARNING = (
     "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
 )
 

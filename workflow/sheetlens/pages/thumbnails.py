@@ -2,16 +2,14 @@
 
 import base64
 import io
-import threading
-import warnings
 from pathlib import Path
 
-from PIL import Image, ImageFile
+from PIL import Image
 
-from sheetlens.prepare.resize import open_photograph
-
-UNSAFE = ("too large", "needs more memory", "takes more", "its decoder", "not a file")  # how reasons not to look begin
-_lenient = threading.Lock()  # Pillow's leniency is one for all threads
+from sheetlens.common.refusals import COSTLY
+from sheetlens.config import LIMITS, Limits
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
 
 
 def embed_picture(picture: Image.Image) -> str:
@@ -21,29 +19,24 @@ def embed_picture(picture: Image.Image) -> str:
     return data_uri("jpeg", buffer.getvalue())
 
 
-def embed_refused(path: Path, reason: str, longest: int) -> str:
+def embed_refused(path: Path, code: str, longest: int, limits: Limits = LIMITS) -> str:
     """A refused file as a data URI as far as it can be shown, else ""."""
-    picture = open_refused(path, reason, longest)
+    picture = open_refused(path, code, longest, limits)
     return embed_picture(picture) if picture else ""
 
 
-def open_refused(path: Path, reason: str, longest: int) -> Image.Image | None:
+def open_refused(path: Path, code: str, longest: int, limits: Limits) -> Image.Image | None:
     """A refused file as far as it can be shown, a torn one with what is left of it.
 
-    Files that were refused for what decoding them costs are left alone.
+    It is decoded by a process with the limits, whatever its reason; `code`, of the reason, only saves the time for
+    files that were refused for what decoding them costs.
     """
-    if reason.startswith(UNSAFE):
+    if code in COSTLY:
         return None
-    with _lenient:
-        ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return open_photograph(path, longest)
-        except Exception:  # a refused file can fail in any way; its reason stands beside it
-            return None
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        return shared_readers(limits).show(path, longest, torn=True)
+    except RefusedImageError:
+        return None
 
 
 def data_uri(kind: str, content: bytes) -> str:

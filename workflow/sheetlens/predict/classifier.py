@@ -12,13 +12,13 @@ from safetensors.numpy import load_file
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.predict import out_of_distribution as likeness
+from sheetlens.predict import out_of_distribution
 from sheetlens.predict.inference import BATCH, load_network, read_batch
 from sheetlens.predict.model_package import AGAIN, read_package
 from sheetlens.prepare.resize import SIZE
 from sheetlens.train.batches import batch_images, lacks_memory
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import quicken
+from sheetlens.train.networks import for_inference
 
 # What becomes of odd values in a model's JSON, and of tensors that do not fit.
 FAULTS = (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
@@ -54,7 +54,7 @@ class Classifier:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
             self._where = choose_device(device, "float32", threads or model["settings"]["threads"])
-            self._net = quicken(net)
+            self._net = for_inference(net)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
             self._check(model["classes"])
@@ -80,7 +80,7 @@ class Classifier:
         return self._where.reason
 
     def threshold(self, risk: float) -> dict[str, Any]:
-        """The threshold for an error rate among the answered sheets, as log-odds: risk, threshold, guaranteed, coverage.
+        """The threshold for an error rate among the answered sheets, as log-odds, with its coverage.
 
         Without a guarantee there is none, unless one that merely held on the validation part was asked for by name.
         Raises UserError for a risk that the model was not packaged for.
@@ -105,4 +105,6 @@ class Classifier:
         with torch.inference_mode():
             logits, features = read_batch(self._net, batch_images(images, self._normalisation))
         probabilities = (logits.double() / self.facts["temperature"]).softmax(1).cpu().numpy()
-        return Answers(probabilities, likeness.distance(features.cpu().numpy(), self._known) / self.facts["limit"])
+        return Answers(
+            probabilities, out_of_distribution.distance(features.cpu().numpy(), self._known) / self.facts["limit"]
+        )

@@ -12,10 +12,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,9 @@ from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
+from sheetlens.common.journals import GrowingFile, recover
 from sheetlens.common.tables import safe_cell
-from sheetlens.config import Limits
+from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
 from sheetlens.predict.model_package import REVIEW
@@ -50,42 +51,40 @@ def write_part(
     risk: float,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    limits: Limits = LIMITS,
 ) -> None:
     """Read part number `part` (from 0) of `parts` of a list (see `collection`) into a journal, in the list's order.
 
-    A finished journal of the same model, list and risk is left as it is; one under way is gone on with; any other is
-    begun anew. Raises UserError where another process is writing it.
+    A finished journal of the same model, list, risk and limits is left as it is; one under way is gone on with; any
+    other is begun anew. Raises UserError where another process is writing it.
     """
     start, stop = bounds(files.count_rows(listing), part, parts)
-    head = _head(model, files.sha256(listing), risk, start, stop)
+    head = _head(model, files.sha256(listing), risk, limits, start, stop)
     final, growing = stem.with_name(stem.name + ".jsonl"), stem.with_name(stem.name + ".jsonl.part")
     if final.is_file() and _first_line(final) == head:
         return
     with growing_journal(growing, head) as (journal, done):
         rows = files.read_rows(listing, start + done, stop)
-        with Readers(workers, model.facts["fit"], Limits()) as readers, ThreadPoolExecutor(workers) as pool:
+        with Readers(workers, model.facts["fit"], limits) as readers, ThreadPoolExecutor(workers) as pool:
             readings = in_order(pool, lambda row: (row, read_row(readers, row)), rows, AHEAD * workers + BATCH)
             progress(done, stop - start)
             while batch := list(islice(readings, BATCH)):
                 lines = answer(model, batch, model.threshold(risk)["threshold"])
-                journal.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-                journal.flush()
+                journal.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
                 done += len(batch)
                 progress(done, stop - start)
         growing.replace(final)
 
 
 @contextmanager
-def growing_journal(path: Path, head: bytes) -> Iterator[tuple[BinaryIO, int]]:
+def growing_journal(path: Path, head: bytes) -> Iterator[tuple[GrowingFile, int]]:
     """A journal to add lines to, a whole batch at a time, and how many rows it has, held against other processes.
 
     One under way that begins with the line `head` is gone on with, any other is begun anew. Raises UserError where
     another process is writing it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if path.exists() else "w+b") as journal:
-        files.keep_others_out(journal, path)
-        yield journal, _recover(journal, head)
+    with closing(GrowingFile(path)) as journal:
+        yield journal, recover(journal, head, BATCH)
 
 
 def bounds(rows: int, part: int, parts: int) -> tuple[int, int]:
@@ -99,9 +98,9 @@ def read_row(readers: Readers, row: Row) -> Reading:
     return readers.read(row) if row["status"] == "ok" else Reading({})
 
 
-def _head(model: Classifier, listing: str, risk: float, start: int, stop: int) -> bytes:
+def _head(model: Classifier, listing: str, risk: float, limits: Limits, start: int, stop: int) -> bytes:
     """The first line of a journal: what it belongs to."""
-    facts = {"model": model.fingerprint, "list": listing, "policy": POLICY, "risk": risk}
+    facts = {"model": model.fingerprint, "list": listing, "policy": POLICY, "risk": risk, "limits": limits.costs}
     facts["unguaranteed"] = model.unguaranteed
     return json.dumps(facts | {"start": start, "stop": stop, "version": __version__}).encode() + b"\n"
 
@@ -111,28 +110,11 @@ def _first_line(journal: Path) -> bytes:
         return lines.readline()
 
 
-def _recover(journal: BinaryIO, head: bytes) -> int:
-    """Keep the whole batches of an earlier run, cut off the rest; return the number of rows kept."""
-    end = done = count = 0
-    if journal.readline() == head:
-        end = len(head)
-        while journal.readline().endswith(b"\n"):
-            count += 1
-            if count % BATCH == 0:
-                end, done = journal.tell(), count
-    journal.truncate(end)
-    journal.seek(end)
-    if not end:
-        journal.write(head)
-        journal.flush()
-    return done
-
-
 def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float | None) -> list[Row]:
     """What is answered for each row of a batch: the columns of the tables, by name.
 
-    A sheet gets its most probable class as decision if its log-odds are above the threshold, and else "review". One that
-    is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
+    A sheet gets its most probable class as decision if its log-odds are above the threshold, and else "review". One
+    that is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
     """
     answers = model.read(full_batch(batch)) if any(reading.pixels for _, reading in batch) else None
     lines = []
@@ -188,13 +170,21 @@ def _column(name: str) -> str:
     return f"probability_{name}"
 
 
-def merge(model: Classifier, listing: Path, stems: list[Path], risk: float, table: Path, summary: Path) -> Row:
+def merge(
+    model: Classifier,
+    listing: Path,
+    stems: list[Path],
+    risk: float,
+    table: Path,
+    summary: Path,
+    limits: Limits = LIMITS,
+) -> Row:
     """Put parts together: `table` (.parquet), the same as .csv beside it, and a summary (.json), which is returned.
 
     One row for each row of the list, in its order. Raises UserError where a part is missing or is another run's.
     """
     rows, digest = files.count_rows(listing), files.sha256(listing)
-    heads = [_head(model, digest, risk, *bounds(rows, part, len(stems))) for part in range(len(stems))]
+    heads = [_head(model, digest, risk, limits, *bounds(rows, part, len(stems))) for part in range(len(stems))]
     lines = chain.from_iterable(map(_lines, stems, heads))
     kinds = dict.fromkeys(("image_id", "specimen_id", "barcode"), pa.string())
     kinds |= dict.fromkeys(map(_column, model.facts["classes"]), pa.float64())
@@ -213,7 +203,7 @@ def merge(model: Classifier, listing: Path, stems: list[Path], risk: float, tabl
             quoting=csv.QUOTE_NONNUMERIC,  # names with line breaks of any kind stay whole
         )
         to_csv.writeheader()
-        while some := list(islice(lines, files.ROWS)):
+        while some := list(islice(lines, files.ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(some, schema))
             to_csv.writerows({name: safe_cell(value) for name, value in line.items()} for line in some)
             decisions.update(line["decision"] for line in some if not line["unlike"])

@@ -24,7 +24,7 @@ from sheetlens.demo.defects import encoded
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import load_network
 from sheetlens.prepare.resize import read_sheet
-from sheetlens.train.networks import fold
+from sheetlens.train.networks import fuse_batchnorm
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the group `export` of pyproject.toml
 SHEETS = 24  # drawn for the check
@@ -42,7 +42,7 @@ class Reader(nn.Module):
     def __init__(self, network: nn.Sequential, normalisation: dict[str, list[float]], temperature: float) -> None:
         """Take the network, mean and standard deviation by channel (0 to 1), and the temperature."""
         super().__init__()
-        self.network, self.temperature = fold(network), temperature
+        self.network, self.temperature = fuse_batchnorm(network), temperature
         for key in ("mean", "std"):
             self.register_buffer(key, torch.tensor(normalisation[key]).view(1, 3, 1, 1))
 

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.predict import out_of_distribution as likeness
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.predict import out_of_distribution
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.backbones import Features
 from sheetlens.train.batches import batch_images, place, read_ahead
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import quicken, rebuild
+from sheetlens.train.networks import for_inference, rebuild
 
 BATCH = 32  # sheets that are read together
 
@@ -34,7 +34,7 @@ def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
 
 
 def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits, shape (n, classes), and features for `likeness`, shape (n, d), of normalised images; both float32.
+    """Logits, shape (n, classes), and features for `out_of_distribution`, shape (n, d), of images; both float32.
 
     Features are mean and standard deviation over the picture of each channel behind each convolution's group; of a
     backbone, the mean of each channel of its last features.
@@ -60,13 +60,13 @@ def predict_sheets(
     by itself without it), part, label, probability_{class} and distance.
 
     Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
-    `likeness` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
+    `out_of_distribution` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
     Raises UserError for a network whose training ended in NaN.
     """
     net, facts = load_network(model)
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
-    net = quicken(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = place(torch.from_numpy(open_pack(pixels)), device.name)
+    net = for_inference(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = place(torch.from_numpy(open_image_set(pixels)), device.name)
     logits, features = _read_all(net, images, facts["normalisation"], device.name)
     probabilities = logits.double().softmax(1).float().numpy()
     if not (np.isfinite(probabilities).all() and np.isfinite(features).all()):
@@ -77,7 +77,7 @@ def predict_sheets(
     table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
-    known = likeness.fit(features[(table["part"] == "train").to_numpy()])
+    known = out_of_distribution.fit(features[(table["part"] == "train").to_numpy()])
     if groups:
         related = files.read_table(groups)[["image_id", "group"]]
         table = table.merge(related, on="image_id", how="left", validate="one_to_one")
@@ -86,7 +86,7 @@ def predict_sheets(
     table = table[["image_id", "specimen_id", "group", "part", "label"]]
     for number, label in enumerate(facts["classes"]):
         table[f"probability_{label}"] = probabilities[:, number]
-    table["distance"] = likeness.distance(features, known).astype(np.float32)
+    table["distance"] = out_of_distribution.distance(features, known).astype(np.float32)
     files.write_table(output, table)
     with files.whole(typical) as part:
         part.write_bytes(save(known))

@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 
 from sheetlens.common import files, tables
 from sheetlens.common.errors import UserError
+from sheetlens.common.folders import walk
+from sheetlens.common.refusals import Reason, refused
 
-ROWS = 8192  # written at a time
+BATCH_ROWS = 8192  # written at a time
 # Size and time of a file stand for its content until it is read: they say whether a list is still true.
 COLUMNS = ("image_id", "specimen_id", "path", "sha256", "size", "changed", "status", "reason")
 KNOWN = ("image_id", "specimen_id", "sha256", "status", "reason")  # columns of a table beside path
@@ -38,27 +40,15 @@ def _write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     schema = pa.schema([(name, pa.string()) for name in COLUMNS])
     with pq.ParquetWriter(path, schema) as writer:
         waiting = iter(rows)
-        while some := list(itertools.islice(waiting, ROWS)):
+        while some := list(itertools.islice(waiting, BATCH_ROWS)):
             writer.write_table(pa.table({name: [row[name] for row in some] for name in COLUMNS}, schema))
 
 
 def _folder(folder: Path) -> Iterator[dict[str, str]]:
-    for path in walk(folder):
-        inside = path.relative_to(folder).as_posix()
-        yield _row(inside, path.stem, path)
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """Files below a folder, sorted by path, with the names of one folder at a time in memory; no hidden ones."""
-    with os.scandir(folder) as found:
-        entries = sorted((entry.name + "/" * entry.is_dir(follow_symlinks=False), entry.name) for entry in found)
-    for shown, name in entries:
-        if name.startswith("."):
-            continue
-        if shown.endswith("/"):
-            yield from walk(folder / name)
-        else:
-            yield folder / name
+    for one in walk(folder):
+        if not one.hidden:
+            inside = one.path.relative_to(folder).as_posix()
+            yield _row(inside, one.path.stem, one.path) | (refused(one.refused) if one.refused else {})
 
 
 def _table(table: Path) -> Iterator[dict[str, str]]:
@@ -68,12 +58,12 @@ def _table(table: Path) -> Iterator[dict[str, str]]:
         path = found["path"]
         row = _row(found.get("image_id") or path, found.get("specimen_id") or Path(path).stem, Path(path))
         row["sha256"] = found.get("sha256", "")
-        if refused := found.get("refused"):
-            row |= {"status": "refused", "reason": refused}
+        if said := found.get("refused"):
+            row |= refused(said)
         elif found.get("status", "ok") not in ("ok", ""):
             row |= {"status": "refused", "reason": found.get("reason", "")}
         elif not path:
-            row |= {"status": "refused", "reason": "its row names no file: it was not fetched, or not kept"}
+            row |= refused(Reason("not_fetched"))
         yield row
 
 
@@ -85,10 +75,10 @@ def _row(image_id: str, specimen_id: str, path: Path) -> dict[str, str]:
         found = path.stat()
         row |= {"size": str(found.st_size), "changed": str(found.st_mtime_ns)}
         if not stat.S_ISREG(found.st_mode):
-            row |= {"status": "refused", "reason": "not a file but a folder, pipe or device"}
+            row |= refused(Reason("not_a_file"))
     except UnicodeDecodeError:
         row = {key: value.encode("utf-8", "backslashreplace").decode() for key, value in row.items()}
-        row |= {"status": "refused", "reason": "the file name is not UTF-8: rename it"}
+        row |= refused(Reason("name_not_utf8"))
     except (OSError, ValueError) as error:
-        row |= {"status": "refused", "reason": f"cannot be read: {getattr(error, 'strerror', None) or error}"}
+        row |= refused(Reason("unreadable", why=getattr(error, "strerror", None) or error))
     return row

@@ -2,6 +2,7 @@
 
 import hashlib
 import heapq
+import logging
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import ROWS, count_rows, read_rows, whole
+from sheetlens.common.files import ROW_GROUP, count_rows, read_rows, whole
+from sheetlens.common.progress import reporter
+from sheetlens.common.refusals import Reason, refused
+from sheetlens.config import Corrections, Images
 from sheetlens.prepare.corrections import CORRECTED, Corrector
 from sheetlens.prepare.decoder_processes import ROW
 from sheetlens.prepare.resize import POLICY, SIZE
-from sheetlens.prepare.shards import read_journal
+from sheetlens.prepare.shards import finished_shards, read_journal
+
+log = logging.getLogger(__name__)
 
 REPEATED = 10  # so many files with the same bytes are one picture that stands for missing ones
+REASON = ("status", "reason", "reason_code")
 FACTS = {"width": "Int64", "height": "Int64", "format": "str", "mode": "str", "notes": "str"}  # also of refused files
 TEXTS = ["jpeg_tables", "subsampling", "exif_make", "exif_model", "exif_datetime", "exif_software", "icc"]
 NUMBERS = ["jpeg_quality", "border_red", "border_green", "border_blue", "sharpness", "balance_red", "balance_blue"]
@@ -101,9 +108,9 @@ def _joined(
         if record["status"] == "ok":
             if found.get("sha256") != record["sha256"]:
                 raise UserError(f"no shard holds the sheet '{before}' as {listing} has it: run again")
-            record |= {name: found[name] for name in ("status", "reason")}
+            record |= {name: found.get(name, "") for name in REASON}
             if record["status"] == "ok" and _short(record["sha256"]) in repeated:
-                record |= {"status": "refused", "reason": f"a placeholder: {REPEATED} files or more are this picture"}
+                record |= refused(Reason("placeholder", count=REPEATED))
         yield record, found
 
 
@@ -152,7 +159,7 @@ class _Pixels:
         if not self._room:
             self._stack.close()
             path = self._path if self._single else self._path / f"{self._number:05}.npy"
-            self._room = self._left if self._single else min(ROWS, self._left)
+            self._room = self._left if self._single else min(ROW_GROUP, self._left)
             self._file = self._stack.enter_context(_new_array(path, self._room))
             self._number += 1
         self._file.write(row)
@@ -184,7 +191,7 @@ class _Table:
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) == ROWS:
+        if len(self._rows) == ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -204,3 +211,20 @@ class _Table:
 
 def _typed(kinds: dict[str, str]) -> dict[str, pd.Series]:
     return {name: pd.Series(dtype=kind) for name, kind in kinds.items()}
+
+
+def write_image_set(
+    settings: Images,
+    listing: Path,
+    pixels: Path,
+    index: Path,
+    manifest: Path,
+    corrections: Corrections | None,
+    shards: Sequence[Path],
+) -> None:
+    """Put shards (without their endings, or a folder of them) together to the image set, and say what was refused."""
+    corrector = Corrector(Path(corrections.path), corrections.leave_out_unsure) if corrections else None
+    stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
+    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"), corrector)
+    for reason, count in reasons.most_common(20):
+        log.info("refused %d: %s", count, reason)

@@ -1,20 +1,25 @@
 """Decode photographs: at the smallest scale that is enough, with damage noticed, hostile headers stopped.
 
-JPEG goes through simplejpeg because it passes on the warnings of libjpeg-turbo: Pillow hands out a sheet
-with a torn or grey lower half, bad blocks or shifted colours without a word. Everything else is Pillow's.
+What is peculiar to a format stands in `prepare/formats/`; what is none of them is named for what it is.
 """
 
 import io
-import math
-import re
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
-import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from sheetlens.common.refusals import Reason
+from sheetlens.prepare.formats import camera_raw, file_types, tiff
+from sheetlens.prepare.formats.decoded import Decoded, Original, RefusedImageError
+from sheetlens.prepare.formats.jpeg import decode_jpeg
+from sheetlens.prepare.formats.jpeg2000 import decode_jpeg2000
+
+__all__ = ["Decoded", "Original", "RefusedImageError", "check_size", "decode", "open_original", "wrong_ending"]
+
 FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP")
+SHORTEST = 16  # bytes of a file that can be a picture
 MEGAPIXELS = 180  # default limit; the largest cameras of collections make 151
 LEAST = 128  # pixels on the shorter side: half of what the networks see
 ASPECT = 4  # longer side over shorter side; sheets have 1.5, open folders 1.3, rulers and labels more
@@ -25,154 +30,136 @@ ENDINGS = {
     "JPEG2000": (".jp2", ".j2k", ".jpx", ".jpf", ".jpc"),
     "WEBP": (".webp",),
 }
-OTHERS = {  # how other files begin -> what they are
-    rb"GIF8": "a GIF picture",
-    rb"BM": "a BMP picture",
-    rb"8BPS": "a Photoshop file",
-    rb"%PDF": "a PDF document",
-    rb"PK\x03\x04": "a ZIP archive",
-    rb"\x1f\x8b": "a gzip archive",
-    rb"....ftyp": "a HEIC, AVIF or video file",
-    rb"\s*(<\?xml[^>]*>\s*)?<svg": "an SVG drawing",
-    rb"\s*<(!doctype|html|head|body)": "a web page",
-}
-JPEG_COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> simplejpeg's colours
-# What libjpeg-turbo says when picture data are lost; its other warnings are about form.
-DAMAGE = re.compile("premature end|bad huffman|instead of rst|extraneous bytes|corrupt jpeg", re.IGNORECASE)
+ORIENTATION = 0x0112  # tag of TIFF and EXIF
+XMP = ("xmp", "XML:com.adobe.xmp")  # where Pillow keeps it
 # What a broken header becomes in Pillow's decoders, where numbers turn out to be fractions, lists or nothing.
 STUMBLES = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error)
-PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 
-class RefusedImageError(Exception):
-    """A file that cannot become a row of the image set; the message is the reason."""
+def open_original(data: bytes, megapixels: int = MEGAPIXELS) -> Original:
+    """Read the header only. Raises RefusedImageError for what is no picture, or one of more than `megapixels`."""
+    if len(data) < SHORTEST:
+        raise RefusedImageError(Reason("few_bytes", bytes=len(data)) if data else Reason("empty"))
+    try:
+        original = _open(data, megapixels)
+    except Image.DecompressionBombError:
+        raise RefusedImageError(Reason("too_large", what="", megapixels=megapixels)) from None
+    width, height = original.image.size
+    if width * height > megapixels * 10**6:
+        raise RefusedImageError(Reason("too_large", what=f"{width}x{height} pixels, ", megapixels=megapixels))
+    forget_xmp(original.image)
+    return original
 
 
-@dataclass
-class Decoded:
-    """A decoded photograph, in the colours and the orientation of its file.
-
-    `box` is the exact part of `image` that is the picture (left, top, right, bottom, fractions of pixels).
-    Each pixel of `image` is a mean of `averaged` x `averaged` pixels of the picture.
-    """
-
-    image: Image.Image
-    box: tuple[float, float, float, float]
-    averaged: int = 1
-    notes: list[str] = field(default_factory=list)
+def _open(data: bytes, megapixels: int) -> Original:
+    directories = tiff.read_directories(data)
+    if kind := file_types.name_raw(data) or tiff.raw_kind(directories):
+        return camera_raw.open_raw(data, kind, megapixels)
+    return _open_tiff(data, directories) if directories else _open_other(data)
 
 
-def open_original(data: bytes, megapixels: int = MEGAPIXELS) -> Image.Image:
-    """Read the header only. Raises RefusedImageError for anything that is no picture of a usable size."""
-    if len(data) < 16:
-        raise RefusedImageError(f"the file has only {len(data)} bytes" if data else "the file is empty")
+def forget_xmp(image: Image.Image) -> None:
+    """Let Pillow not turn a sheet by what XMP says alone: browsers and libvips follow EXIF only."""
+    for key in XMP:
+        image.info.pop(key, None)
+
+
+def check_size(original: Original) -> None:
+    """Refuse what has no usable size or shape, or several pictures."""
+    image = original.image
+    width, height = image.size
+    if min(width, height) < LEAST:
+        raise RefusedImageError(Reason("too_small", width=width, height=height, least=LEAST))
+    if max(width, height) > ASPECT * min(width, height):
+        raise RefusedImageError(Reason("too_narrow", width=width, height=height, aspect=ASPECT))
+    if original.format != "TIFF" and getattr(image, "is_animated", False) and image.format != "MPO":
+        raise RefusedImageError(Reason("animation"))
+
+
+def _open_tiff(data: bytes, directories: list[tiff.Directory]) -> Original:
+    page, notes = tiff.choose_page(directories)
+    if page is not directories[0]:
+        data = tiff.begin_with(data, page)
+    try:
+        image = tiff.open_page(data, page)
+    except UnidentifiedImageError:
+        raise RefusedImageError(Reason("unread_tiff", what=tiff.describe(page))) from None
+    turned = image.tag_v2.get(ORIENTATION, 1)  # type: ignore[attr-defined]
+    return Original(data, image, "TIFF", notes, turned if isinstance(turned, int) else 1)
+
+
+def _open_other(data: bytes) -> Original:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        what = next((f", but {what}" for start, what in OTHERS.items() if re.match(start, data, re.DOTALL | re.I)), "")
-        raise RefusedImageError(f"not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture{what}") from None
-    except Image.DecompressionBombError:
-        raise RefusedImageError(f"too large: more than {megapixels} megapixels") from None
-    width, height = image.size
-    if width * height > megapixels * 10**6:
-        raise RefusedImageError(f"too large: {width}x{height} pixels, more than {megapixels} megapixels")
-    if min(width, height) < LEAST:
-        raise RefusedImageError(f"too small: {width}x{height} pixels, less than {LEAST} on a side")
-    if max(width, height) > ASPECT * min(width, height):
-        raise RefusedImageError(f"too long and narrow: {width}x{height} pixels, more than {ASPECT} to 1")
-    if image.format != "TIFF" and getattr(image, "is_animated", False) and image.format != "MPO":
-        raise RefusedImageError("an animation: give one picture")
-    return image
+        if odd := file_types.odd_jpeg(data):
+            raise RefusedImageError(Reason("unread_jpeg", what=odd)) from None
+        what = file_types.name_other(data)
+        raise RefusedImageError(Reason("not_a_picture", what=f", but {what}" if what else "")) from None
+    return Original(data, image, "JPEG" if image.format == "MPO" else image.format or "")
 
 
-def decode(data: bytes, original: Image.Image, least: tuple[int, int]) -> Decoded:
+def decode(original: Original, least: tuple[int, int]) -> Decoded:
     """Decode an opened original to `least` (width, height) pixels or more, as few as the format can.
 
     The result has 8 bits, no palette, and can be resampled. Raises RefusedImageError for damaged data.
     """
-    decoders = {"JPEG": _decode_jpeg, "MPO": _decode_jpeg, "JPEG2000": _decode_jpeg2000}
+    decoders: dict[str, Callable[[Original, tuple[int, int]], Decoded]]
+    decoders = {"JPEG": decode_jpeg, "MPO": decode_jpeg, "JPEG2000": decode_jpeg2000, "TIFF": _decode_tiff}
     try:
-        return decoders.get(original.format or "", _decode_whole)(data, original, least)
+        decoded = decoders.get(original.image.format or "", _decode_whole)(original, least)
+        return _with_eight_bits(decoded)
     except MemoryError:
-        raise RefusedImageError("needs more memory than one file may take") from None
+        raise RefusedImageError(Reason("memory")) from None
     except STUMBLES as error:
         if "truncated" in str(error):
-            raise RefusedImageError("truncated: the file ends before the picture does") from None
-        raise RefusedImageError(f"damaged: {error}") from None
+            raise RefusedImageError(Reason("truncated")) from None
+        raise RefusedImageError(Reason("damaged", what=error)) from None
 
 
-def wrong_ending(name: str, original: Image.Image) -> bool:
+def wrong_ending(name: str, original: Original) -> bool:
     """Whether a file name claims another format than the file has."""
     ending = name.lower()[name.rfind(".") :] if "." in name else ""
-    known = ENDINGS["JPEG" if original.format == "MPO" else original.format or ""]
+    known = ENDINGS.get(original.format, (ending,))
     return ending in {one for endings in (*ENDINGS.values(), (".gif", ".bmp")) for one in endings} - set(known)
 
 
-def _decode_jpeg(data: bytes, original: Image.Image, least: tuple[int, int]) -> Decoded:
-    """Decode 1, 1/2, 1/4 or 1/8 of the size (what any libjpeg does alike), strictly."""
-    width, height = original.size
-    most = min(width // least[0], height // least[1])
-    factor = max(power for power in (1, 2, 4, 8) if power <= max(1, most))
-    reduced = {
-        "colorspace": JPEG_COLOURS[original.mode],
-        "min_factor": factor,
-        "min_width": math.ceil(width / factor),
-        "min_height": math.ceil(height / factor),
-    }
-    notes = []
+def _decode_whole(original: Original, least: tuple[int, int]) -> Decoded:
+    original.image.load()
+    return Decoded(original.image, (0, 0, *original.image.size))
+
+
+def _decode_tiff(original: Original, least: tuple[int, int]) -> Decoded:
+    (directory, *_), image = tiff.read_directories(original.data), original.image
     try:
-        pixels = simplejpeg.decode_jpeg(data, **reduced)
-    except ValueError as error:
-        if "Premature end of JPEG file" in str(error):
-            raise RefusedImageError("truncated: the file ends before the picture does") from None
-        if DAMAGE.search(str(error)) and not _is_padding(str(error), data):
-            raise RefusedImageError(f"damaged: {error}") from None
-        notes.append(f"odd JPEG: {error}")
-        pixels = simplejpeg.decode_jpeg(data, **reduced, strict=False)
-    if original.mode == "L":
-        pixels = pixels[:, :, 0]
-    if original.mode == "CMYK" and "adobe" in original.info:
-        pixels = 255 - pixels  # Adobe's programs store ink the other way round, and say so by their marker
-    image = Image.fromarray(pixels, original.mode)
-    return Decoded(image, (0, 0, width / factor, height / factor), factor, notes)
-
-
-def _is_padding(message: str, data: bytes) -> bool:
-    """Whether the bytes that libjpeg-turbo found too many are only filling before the end."""
-    count = PADDING.search(message)
-    end = data.rfind(b"\xff\xd9")
-    return count is not None and not data[end - int(count[1]) : end].strip(b"\0\xff")
-
-
-def _decode_jpeg2000(data: bytes, original: Image.Image, least: tuple[int, int]) -> Decoded:
-    """Decode 1/2, 1/4, ... of the size by leaving wavelet levels out."""
-    width, height = original.size
-    levels = 0
-    while levels < _wavelet_levels(data) and min(width // least[0], height // least[1]) >= 2 ** (levels + 1):
-        levels += 1
-    original.reduce = levels  # type: ignore[method-assign,assignment]
-    decoded = _decode_whole(data, original, least)
-    # The low band samples at pixels 0, 2^n, ...: its grid begins half a pixel before the picture's.
-    shift, (right, bottom) = (1 - 0.5**levels) / 2, decoded.image.size
-    decoded.box = (shift, shift, min(width / 2**levels + shift, right), min(height / 2**levels + shift, bottom))
-    return decoded
-
-
-def _wavelet_levels(data: bytes) -> int:
-    """Levels in the first coding style of a JPEG 2000 codestream (ISO 15444-1, A.6.1)."""
-    start = data.find(b"\xff\x52")
-    return min(data[start + 9], 32) if start >= 0 else 0
-
-
-def _decode_whole(data: bytes, original: Image.Image, least: tuple[int, int]) -> Decoded:
-    original.load()
-    image, notes = original, []
-    if image.mode in ("I", "F"):
-        raise RefusedImageError("32-bit pixels: save it with 8 or 16 bits")
+        image.load()
+    except STUMBLES:
+        if directory.compression in tiff.ORDINARY:
+            raise
+        raise RefusedImageError(Reason("unread_tiff", what=tiff.describe(directory))) from None
+    notes = []
+    if original.orientation == 1 and (rows := tiff.blank_tail(image, directory)):
+        notes.append(f"the last {rows} of {image.height} rows are exactly 0: perhaps the file was cut short")
     if image.mode.startswith("I;16"):
-        image, notes = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), ["16 bits made 8"]
-    elif image.mode in ("P", "PA", "LA", "La", "RGBa") or (image.mode != "RGBA" and image.has_transparency_data):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
+        deep = np.asarray(image)
+        if directory.bits < 16:
+            deep = deep << (16 - directory.bits)
+        if directory.photometric == 0:
+            deep = ~deep
+        image = Image.fromarray((deep >> 8).astype(np.uint8))
+        notes.append(f"{directory.bits} bits made 8")
     return Decoded(image, (0, 0, *image.size), notes=notes)
+
+
+def _with_eight_bits(decoded: Decoded) -> Decoded:
+    image = decoded.image
+    if image.mode in ("I", "F"):
+        raise RefusedImageError(Reason("bits"))
+    if image.mode.startswith("I;16"):
+        decoded.image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        decoded.notes.append("16 bits made 8")
+    elif image.mode in ("P", "PA", "LA", "La", "RGBa") or (image.mode != "RGBA" and image.has_transparency_data):
+        decoded.image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif image.mode == "1":
+        decoded.image = image.convert("L")
+    return decoded

@@ -2,63 +2,60 @@
 
 Threads would scale as well, since decoding lets go of the interpreter. But a thread cannot be stopped, and a
 decoder that crashes ends all of them. A process can be given limits by the system, and when it dies its file
-is refused with the reason and the next process goes on. `Readers` is the near side, `serve` the far side;
-between them go JSON lines and pixels, nothing that a hostile file could make the near side execute.
+is refused with the reason and the next process goes on. `Readers` is the near side, `decoder_worker` the far
+side; between them go JSON lines and pixels, nothing that a hostile file could make the near side execute.
 """
 
-import hashlib
 import json
 import os
 import queue
-import resource
 import select
 import signal
-import stat
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from PIL import Image
 
 from sheetlens.common.errors import UserError
-from sheetlens.prepare.resize import OVERSAMPLING, SIZE, RefusedImageError, Sheet, read_sheet
+from sheetlens.common.refusals import Reason, refused
+from sheetlens.prepare.decoder_worker import Reading
+from sheetlens.prepare.resize import OVERSAMPLING, SIZE, RefusedImageError
 
-if TYPE_CHECKING:  # a reading process does without the config's libraries
+if TYPE_CHECKING:  # a decoding process does without the config's libraries
     from sheetlens.config import Limits
 
 ROW = 3 * SIZE * SIZE  # bytes of a row of the image set
 PATIENCE = 10  # times the limit of processor time, on the clock: for decoders that sleep, and busy machines
 TRIES = 2  # a reader that somebody else ends costs no sheet
 PIPE = 2**20  # bytes that fit into a pipe: a row of pixels and more
-WORKING = 150  # megabytes of the interpreter and its libraries, beside what a file may take
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What became of one original: facts with status and reason, and the pixels of an accepted one."""
-
-    facts: dict[str, Any]
-    pixels: bytes = b""
+TOGETHER = 4  # processes that a program shares for single looks
+GLANCE = 10  # seconds of processor time that showing a refused file may take
 
 
 class Readers:
-    """A pool of reading processes, safe to call from several threads at once."""
+    """A pool of decoding processes, safe to call from several threads at once."""
 
     def __init__(self, workers: int, fit: str, limits: "Limits") -> None:
-        """Start the processes; as a context manager, the pool ends them.
+        """Take the number of processes, which start when they are needed; as a context manager, the pool ends them.
 
         Raises UserError for a `fit` that is not known: it would end every process at its first file.
         """
         if fit not in OVERSAMPLING:
             raise UserError(f"sheets cannot be fitted by '{fit}': use one of {', '.join(OVERSAMPLING)}")
-        command = [sys.executable, "-m", "sheetlens.prepare.decoder_processes", fit]
+        command = [sys.executable, "-m", "sheetlens.prepare.decoder_worker", fit]
         self._command = [*command, *map(str, (limits.megapixels, limits.megabytes, limits.seconds))]
         self._limits = limits
-        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+        self._room = Room(limits.megabytes_together)
+        self._idle: queue.SimpleQueue[subprocess.Popen[bytes] | None] = queue.SimpleQueue()
         self._all: set[subprocess.Popen[bytes]] = set()
         for _ in range(workers):
-            self._idle.put(self._start())
+            self._idle.put(None)
 
     def read(self, record: dict[str, Any], data: bytes | None = None) -> Reading:
         """Read the original of a listing's row, from its path or from `data`, and wait for it.
@@ -67,42 +64,69 @@ class Readers:
         what `Sheet` tells. Never raises for a file, whatever is in it.
         """
         request = {key: record[key] for key in ("image_id", "path", "sha256")}
-        message = json.dumps(request | {"length": -1 if data is None else len(data)}).encode() + b"\n" + (data or b"")
-        for _ in range(TRIES):
-            reason, reading = self._ask(message)
-            if reading:
-                return reading
-            if "seconds" in reason:
-                break
-        refused = {"image_id": record["image_id"], "sha256": record["sha256"], "status": "refused", "reason": reason}
-        return Reading(refused)
+        return self._repeat({"task": "read", **request}, data)
 
-    def _ask(self, message: bytes) -> tuple[str, Reading | None]:
-        reader = self._idle.get()
+    def show(self, path: Path, longest: int, torn: bool = False) -> Image.Image:
+        """A photograph to be looked at, RGB, upright, at most `longest` pixels on its longer side.
+
+        With `torn` a refused one, as far as there is something to see within GLANCE seconds.
+        Raises RefusedImageError where there is nothing to show.
+        """
+        asked = {"task": "show", "path": os.fspath(path), "longest": longest, "torn": torn}
+        reading = self._repeat(asked | ({"seconds": GLANCE} if torn else {}))
+        if not reading.pixels:
+            raise RefusedImageError(Reason.of(reading.facts))
+        return Image.frombytes("RGB", reading.facts["size"], reading.pixels)
+
+    def check(self, path: Path) -> None:
+        """Raise RefusedImageError for a file that is no whole picture."""
+        reading = self._repeat({"task": "check", "path": os.fspath(path)})
+        if reading.facts["status"] != "ok":
+            raise RefusedImageError(Reason.of(reading.facts))
+
+    def _repeat(self, request: dict[str, Any], data: bytes | None = None) -> Reading:
+        """Ask until a process answers; a file that costs too much, or ends every process, is refused."""
+        request = {"seconds": self._limits.seconds, "length": -1 if data is None else len(data)} | request
+        message = json.dumps(request).encode() + b"\n" + (data or b"")
+        found = self._ask(message, request["seconds"])
+        for _ in range(TRIES - 1):
+            if isinstance(found, Reason) and found.code == "crashed":
+                found = self._ask(message, request["seconds"])
+        if isinstance(found, Reading):
+            return found
+        return Reading({"image_id": request.get("image_id"), "sha256": request.get("sha256")} | refused(found))
+
+    def _ask(self, message: bytes, seconds: int) -> Reading | Reason:
+        reader = self._idle.get() or self._start()
         wait = PATIENCE * self._limits.seconds
         try:
-            reading = _exchange(reader, message, wait)
+            reading = _exchange(reader, message, wait, self._room)
         except TimeoutError:
             self._replace(reader)
-            return f"its decoder hung: no answer in {wait} seconds", None
+            return Reason("hung", seconds=wait)
         except (OSError, EOFError):  # it died
             code = self._replace(reader)
             if code == -signal.SIGXCPU:
-                return f"takes more than {self._limits.seconds} seconds to decode", None
-            return f"its decoder crashed ({signal.Signals(-code).name if code < 0 else code})", None
+                return Reason("slow", seconds=min(seconds, self._limits.seconds))
+            return Reason("crashed", signal=signal.Signals(-code).name if code < 0 else code)
         self._idle.put(reader)
-        return "", reading
+        return reading
 
     def _replace(self, reader: subprocess.Popen[bytes]) -> int:
-        """Start a new process in the place of one that is dead or should be; return what the old one ended with."""
+        """End a process that is dead or should be, and make its place free; return what it ended with."""
         reader.kill()
         self._all.discard(reader)
-        self._idle.put(self._start())
-        return reader.wait()
+        self._idle.put(None)
+        reader.communicate()
+        return reader.returncode
 
     def _start(self) -> subprocess.Popen[bytes]:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pipesize": PIPE}
-        reader = subprocess.Popen(self._command, **pipes)  # type: ignore[call-overload]  # noqa: S603
+        try:
+            reader = subprocess.Popen(self._command, **pipes)  # type: ignore[call-overload]  # noqa: S603
+        except OSError:
+            self._idle.put(None)  # its place stays free
+            raise
         self._all.add(reader)
         return reader
 
@@ -117,76 +141,63 @@ class Readers:
             reader.communicate()
 
 
-def _exchange(reader: subprocess.Popen[bytes], message: bytes, wait: float) -> Reading:
-    """Send a request and receive the answer. Raises OSError or EOFError when the reader ends, or TimeoutError."""
+@lru_cache
+def shared_readers(limits: "Limits") -> Readers:
+    """The processes that a program shares for single files that it checks or shows; they end when it does."""
+    return Readers(TOGETHER, "squash", limits)
+
+
+class Room:
+    """Memory for several files at a time: who needs more than is left waits; the largest go alone."""
+
+    def __init__(self, megabytes: int) -> None:
+        """Take what there is."""
+        self._all = self._left = megabytes
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, megabytes: int) -> Iterator[None]:
+        """Wait for room and keep it for the length of the block."""
+        megabytes = min(megabytes, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= megabytes)
+            self._left -= megabytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += megabytes
+                self._changed.notify_all()
+
+
+def _exchange(reader: subprocess.Popen[bytes], message: bytes, wait: float, room: Room) -> Reading:
+    """Send a request and receive the answer. Raises OSError or EOFError when the process ends, or TimeoutError."""
     assert reader.stdin and reader.stdout  # noqa: S101 - opened as pipes
     reader.stdin.write(message)
     reader.stdin.flush()
+    answer = _receive(reader, wait)
+    if "needs" not in answer:
+        return _reading(reader, answer)
+    with room.hold(answer["needs"]):
+        reader.stdin.write(b"\n")
+        reader.stdin.flush()
+        return _reading(reader, _receive(reader, wait))
+
+
+def _receive(reader: subprocess.Popen[bytes], wait: float) -> dict[str, Any]:
+    assert reader.stdout  # noqa: S101
     if not select.select([reader.stdout], [], [], wait)[0]:
         raise TimeoutError
     line = reader.stdout.readline()
-    facts = json.loads(line) if line.endswith(b"\n") else {"status": "ok"}
-    pixels = reader.stdout.read(ROW) if facts["status"] == "ok" else b""
-    if facts["status"] == "ok" and len(pixels) < ROW:
+    if not line.endswith(b"\n"):
         raise EOFError
-    return Reading(facts, pixels)
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
-def read_original(request: dict[str, Any], data: bytes | None, fit: str, megapixels: int) -> Reading:
-    """Read one original here and now, from its path or from its bytes."""
-    facts: dict[str, Any] = {"image_id": request["image_id"], "sha256": request["sha256"]}
-    try:
-        data = _load(request["path"]) if data is None else data
-        found = hashlib.sha256(data).hexdigest()
-        if found != (request["sha256"] or found):
-            raise RefusedImageError("the file changed after it was listed: run again")
-        facts |= {"sha256": found, "bytes": len(data)}
-        sheet = read_sheet(data, fit, request["path"], megapixels)
-    except RefusedImageError as error:
-        return Reading(facts | {"status": "refused", "reason": str(error)})
-    except OSError as error:
-        return Reading(facts | {"status": "refused", "reason": f"cannot be read: {error.strerror}"})
-    except MemoryError:
-        return Reading(facts | {"status": "refused", "reason": "needs more memory than one file may take"})
-    pixels = sheet.pixels.tobytes()
-    digest = hashlib.sha256(pixels).hexdigest()
-    return Reading(facts | {"status": "ok", "reason": "", "pixels_sha256": digest} | _told(sheet), pixels)
-
-
-def _told(sheet: Sheet) -> dict[str, Any]:
-    facts = {name: getattr(sheet, name) for name in ("width", "height", "format", "mode", "notes")}
-    return (
-        facts | dict(zip(("box_left", "box_top", "box_right", "box_bottom"), sheet.box, strict=True)) | sheet.features
-    )
-
-
-def _load(path: str) -> bytes:
-    """Read a file, and only a file: opening a pipe or a device must not wait for anybody."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise RefusedImageError("not a file but a folder, pipe or device")
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
-
-
-def serve(fit: str, megapixels: int, megabytes: int, seconds: int) -> None:
-    """Answer requests on standard input until it closes, within the limits."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, signal.SIG_IGN)  # the near side decides, and its end closes our input
-    Image.MAX_IMAGE_PIXELS = None  # ours is checked instead
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + WORKING) * 2**20,) * 2)
-    while line := sys.stdin.buffer.readline():
-        request = json.loads(line)
-        data = sys.stdin.buffer.read(request["length"]) if request["length"] >= 0 else None
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        allowed = int(used.ru_utime + used.ru_stime) + 1 + seconds
-        resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
-        reading = read_original(request, data, fit, megapixels)
-        sys.stdout.buffer.write(json.dumps(reading.facts).encode() + b"\n" + reading.pixels)
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], *map(int, sys.argv[2:]))
+def _reading(reader: subprocess.Popen[bytes], answer: dict[str, Any]) -> Reading:
+    assert reader.stdout  # noqa: S101
+    pixels = reader.stdout.read(answer["length"])
+    if len(pixels) < answer["length"]:
+        raise EOFError
+    return Reading(answer["facts"], pixels)

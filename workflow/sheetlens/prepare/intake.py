@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from sheetlens.common.files import ROWS
+from sheetlens.common.files import ROW_GROUP
 from sheetlens.config import Images
 from sheetlens.prepare.decoder_processes import Readers
 from sheetlens.prepare.shards import Shard, belongs, finished_shards, read_journal
@@ -36,7 +36,7 @@ class Intake:
         reading = self._readers.read(dict(record), data)
         with self._lock:
             self._shard.append(reading)
-            if len(self._shard) >= ROWS:
+            if len(self._shard) >= ROW_GROUP:
                 self._shard.finish()
                 self._shard = self._open()
         return reading.facts

@@ -11,19 +11,23 @@ import functools
 import io
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps
 
+from sheetlens.common.refusals import Reason
 from sheetlens.prepare.crop import find_sheet
 from sheetlens.prepare.decode import (
     MEGAPIXELS,
+    ORIENTATION,
     STUMBLES,
     Decoded,
+    Original,
     RefusedImageError,
+    check_size,
     decode,
+    forget_xmp,
     open_original,
     wrong_ending,
 )
@@ -32,9 +36,8 @@ from sheetlens.prepare.setup_features import header_features, picture_features
 SIZE = 256  # pixels on a side, Tables 1 and 2
 POLICY = "reduced-bicubic-3"  # name and version of the policy above; other pixels need another version
 OVERSAMPLING = {"squash": 1.9, "letterbox": 1.9, "crop_sheet": 3}  # times the target that decoding leaves at least
-SHOWN_FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP")  # refused ones too; decoded without other programs
 SCALE = 1 << 12  # of the sharpening: a power of two, so that its floating-point sums are exact everywhere
-PAPER = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
+BACKGROUND = (255, 255, 255)  # behind transparency, and beside a letterboxed sheet
 BLANK, UNIFORM = 1.5, 4.0  # standard deviation of lightness (0 to 255); real sheets have 15 and more
 FLAT = 0.93  # share of neighbours that are exactly alike: drawings have it, photographs have noise
 ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXIF 2.3, table 6)
@@ -46,9 +49,8 @@ ORIENTATIONS = {  # value of the EXIF tag -> what makes the picture upright (EXI
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-EXIF_ORIENTATION = 0x0112
 
-__all__ = ["POLICY", "SIZE", "RefusedImageError", "Sheet", "open_photograph", "read_sheet"]
+__all__ = ["POLICY", "SIZE", "RefusedImageError", "Sheet", "read_sheet"]
 
 
 @dataclass(frozen=True)
@@ -82,71 +84,65 @@ def read_sheet(data: bytes, fit: str = "squash", name: str = "", megapixels: int
         warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
         try:
             original = open_original(data, megapixels)
-            return _read(data, original, fit, name)
+            check_size(original)
+            return _read(original, fit, name)
         except MemoryError:
-            raise RefusedImageError("needs more memory than one file may take") from None
+            raise RefusedImageError(Reason("memory")) from None
         except STUMBLES as error:
-            raise RefusedImageError(f"damaged: {error}") from None
+            raise RefusedImageError(Reason("damaged", what=error)) from None
 
 
-def _read(data: bytes, original: Image.Image, fit: str, name: str) -> Sheet:
-    width, height, mode = *original.size, original.mode
-    exif, notes = _exif(original)
+def _read(original: Original, fit: str, name: str) -> Sheet:
+    width, height, mode, notes = *original.image.size, original.image.mode, list(original.notes)
     if wrong_ending(name, original):
         notes.append("the file name's ending is another format's")
     shape = (SIZE, SIZE)
     if fit == "letterbox":
         longest = max(width, height)
         shape = (max(1, round(SIZE * width / longest)), max(1, round(SIZE * height / longest)))
-    decoded = decode(data, original, (int(OVERSAMPLING[fit] * shape[0]), int(OVERSAMPLING[fit] * shape[1])))
-    notes += decoded.notes
+    decoded = decode(original, (int(OVERSAMPLING[fit] * shape[0]), int(OVERSAMPLING[fit] * shape[1])))
+    exif, remarks = read_exif(original.image)  # afterwards: Pillow would decode a PNG for it, and forget what is wrong
+    notes += remarks + decoded.notes
     if decoded.image.mode == "RGBA":
         notes.append("transparency laid on white")
-    profile = original.info.get("icc_profile")
-    orientation = exif.get(EXIF_ORIENTATION, 1)
-    squashed = _to_srgb(_resized(decoded, (SIZE, SIZE), decoded.box), profile)
-    whole = _upright(squashed, orientation)
+    profile = original.image.info.get("icc_profile")
+    turn = still_to_turn(original, exif)
+    squashed = to_srgb(_resized(decoded, (SIZE, SIZE), decoded.box), profile)
+    whole = upright(squashed, turn)
     _check_picture(whole)
     box: tuple[float, float, float, float] = (0, 0, 1, 1)
-    upright = whole
+    chosen = whole
     if fit == "crop_sheet":
         box = find_sheet(squashed)
-        upright = _upright(_to_srgb(_resized(decoded, shape, _part(decoded.box, box)), profile), orientation)
+        chosen = upright(to_srgb(_resized(decoded, shape, _part(decoded.box, box)), profile), turn)
     elif fit == "letterbox":
-        narrow = _upright(_to_srgb(_resized(decoded, shape, decoded.box), profile), orientation)
-        upright = ImageOps.pad(narrow, (SIZE, SIZE), color=PAPER)
-    pixels = np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
+        narrow = upright(to_srgb(_resized(decoded, shape, decoded.box), profile), turn)
+        chosen = ImageOps.pad(narrow, (SIZE, SIZE), color=BACKGROUND)
+    pixels = np.ascontiguousarray(np.asarray(chosen).transpose(2, 0, 1))
     kept = tuple(round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
-    if orientation in ORIENTATIONS:
-        notes.append(f"turned by EXIF orientation {orientation}")
-    if orientation in (5, 6, 7, 8):
+    if max(turn, original.orientation) > 1:
+        notes.append(f"turned by EXIF orientation {max(turn, original.orientation)}")
+    if turn in (5, 6, 7, 8):
         width, height = height, width
-    format_name = "JPEG" if original.format == "MPO" else original.format or ""
-    features = header_features(original, exif) | picture_features(whole)
-    return Sheet(pixels, width, height, format_name, mode, kept, "; ".join(notes), features)  # type: ignore[arg-type]
+    features = header_features(original.image, exif) | picture_features(whole)
+    return Sheet(pixels, width, height, original.format, mode, kept, "; ".join(notes), features)  # type: ignore[arg-type]
 
 
-def open_photograph(path: Path, longest: int) -> Image.Image:
-    """Open a photograph to be looked at: upright, sRGB, at most `longest` pixels on its longer side.
-
-    Raises OSError or RefusedImageError for a file that is no whole picture.
-    """
-    with Image.open(path, formats=SHOWN_FORMATS) as image:
-        image.draft(None, (longest, longest))  # a large JPEG is decoded at a fraction of its size
-        image.load()
-        small = image.convert("RGBA") if image.has_transparency_data or image.mode == "P" else image.copy()
-        small.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        return _upright(_to_srgb(small, image.info.get("icc_profile")), _exif(image)[0].get(EXIF_ORIENTATION, 1))
-
-
-def _exif(original: Image.Image) -> tuple[Image.Exif, list[str]]:
+def read_exif(original: Image.Image) -> tuple[Image.Exif, list[str]]:
     """The header's EXIF, or an empty one and a note."""
+    forget_xmp(original)
     try:
         exif = original.getexif()
-        exif.get_ifd(0x8769)
+        exif.get_ifd(ExifTags.IFD.Exif)
         return exif, []
     except Exception:  # whatever is wrong with a header, the picture may be right
         return Image.Exif(), ["EXIF cannot be read"]
+
+
+def still_to_turn(original: Original, exif: Image.Exif) -> int:
+    """What is still to be turned: Pillow turns a TIFF itself."""
+    found = 1 if original.format == "TIFF" else exif.get(ORIENTATION, original.orientation)
+    return found if found in ORIENTATIONS else 1
 
 
 def _resized(decoded: Decoded, shape: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
@@ -175,15 +171,15 @@ def _part(outer: tuple[float, float, float, float], part: tuple[float, float, fl
     return (left + part[0] * wide, top + part[1] * high, left + part[2] * wide, top + part[3] * high)
 
 
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+def upright(picture: Image.Image, orientation: int) -> Image.Image:
     turn = ORIENTATIONS.get(orientation)
     return picture if turn is None else picture.transpose(turn)
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Lay transparency on white and apply the embedded profile; one that is broken is left aside."""
     if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (*PAPER, 255)), image).convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image).convert("RGB")
     if profile:
         try:
             converted = ImageCms.applyTransform(image, _transform(profile, image.mode))
@@ -204,8 +200,8 @@ def _check_picture(picture: Image.Image) -> None:
     light = np.asarray(picture.convert("L"))
     spread = float(light.std(dtype=np.float32))
     if spread < BLANK:
-        raise RefusedImageError("blank: all pixels have nearly the same lightness")
+        raise RefusedImageError(Reason("blank"))
     if spread < UNIFORM:
-        raise RefusedImageError("nearly uniform: there is hardly anything to see")
+        raise RefusedImageError(Reason("uniform"))
     if (light[:, 1:] == light[:, :-1]).mean() > FLAT:
-        raise RefusedImageError("a drawing or placeholder: large areas of exactly one colour")
+        raise RefusedImageError(Reason("drawing"))

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 STRIP = 4  # pixels of 256 that count as the border
-PAPER = (0.70, 0.95)  # quantiles of lightness between which the paper lies: no plant, no blown-out spots
+PAPER_QUANTILES = (0.70, 0.95)  # quantiles of lightness between which the paper lies: no plant, no blown-out spots
 TEXT = 80  # longest text kept of a header
 SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 LUMINANCE = np.array(  # ITU-T T.81, table K.1
@@ -60,7 +60,7 @@ def picture_features(picture: Image.Image) -> dict[str, float]:
     light = np.asarray(grey).astype(np.int16)
     laplacian = 4 * light[1:-1, 1:-1] - light[:-2, 1:-1] - light[2:, 1:-1] - light[1:-1, :-2] - light[1:-1, 2:]
     share = np.cumsum(grey.histogram()) / light.size
-    darkest, lightest = (int(np.searchsorted(share, quantile)) for quantile in PAPER)
+    darkest, lightest = (int(np.searchsorted(share, quantile)) for quantile in PAPER_QUANTILES)
     paper = grey.point([255 * (darkest <= level <= lightest) for level in range(256)])
     red, green, blue = np.reshape(picture.histogram(paper), (3, 256)) @ np.arange(256)
     return {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sheetlens.common import files
+from sheetlens.common.journals import GrowingFile
 from sheetlens.config import Limits
 from sheetlens.prepare.decoder_processes import ROW, Readers, Reading
 from sheetlens.prepare.resize import POLICY
@@ -27,33 +28,30 @@ class Shard:
     def __init__(self, stem: Path, fit: str) -> None:
         """Open or begin the shard; what another policy or fit left is begun anew."""
         self.journal, self.pixels = (stem.with_name(stem.name + ending) for ending in (".jsonl", ".pixels"))
-        stem.parent.mkdir(parents=True, exist_ok=True)
         self.known: dict[str, str] = {}  # what an earlier run read: image_id -> SHA-256 of its original
         self._count = self._accepted = 0
         self._last, self._sorted = "", True
         head = _head(fit)
-        self._lines, self._rows = (_part(path).open("ab") for path in (self.journal, self.pixels))
+        self._lines, self._rows = GrowingFile(_part(self.journal)), GrowingFile(_part(self.pixels))
         self._recover(head)
 
     def _recover(self, head: bytes) -> None:
         """Keep the whole lines that have their pixels, and cut off the rest."""
-        saved = self._rows.tell() // ROW
-        end = 0
-        with _part(self.journal).open("rb") as lines:
-            if lines.readline() == head:
-                end = len(head)
-                while (line := lines.readline()).endswith(b"\n"):
-                    facts = json.loads(line)
-                    if facts["status"] == "ok" and self._accepted == saved:
-                        break
-                    self.known[facts["image_id"]] = facts["sha256"]
-                    self._note(facts)
-                    end += len(line)
-        self._lines.truncate(end)
-        self._rows.truncate(self._accepted * ROW)
+        saved = self._rows.size() // ROW
+        lines, end = self._lines.lines(), 0
+        if next(lines, b"") == head:
+            end = len(head)
+            for line in lines:
+                facts = json.loads(line)
+                if facts["status"] == "ok" and self._accepted == saved:
+                    break
+                self.known[facts["image_id"]] = facts["sha256"]
+                self._note(facts)
+                end += len(line)
+        self._lines.cut(end)
+        self._rows.cut(self._accepted * ROW)
         if not end:
-            self._lines.write(head)
-            self._lines.flush()
+            self._lines.append(head)
 
     def _note(self, facts: dict[str, Any]) -> None:
         self._count += 1
@@ -71,10 +69,8 @@ class Shard:
 
     def append(self, reading: Reading) -> None:
         """Add what became of an original, out of this process's hands: a kill does not undo it."""
-        self._rows.write(reading.pixels)  # first, so that each line has its pixels
-        self._rows.flush()
-        self._lines.write(json.dumps(reading.facts | {"row": self._accepted}).encode() + b"\n")
-        self._lines.flush()
+        self._rows.append(reading.pixels)  # first, so that each line has its pixels
+        self._lines.append(json.dumps(reading.facts | {"row": self._accepted}).encode() + b"\n")
         self._note(reading.facts)
 
     def finish(self) -> None:

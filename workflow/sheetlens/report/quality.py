@@ -11,20 +11,30 @@ from PIL import Image
 from scipy.stats import chi2_contingency
 
 from sheetlens.common.files import read_table
+from sheetlens.common.refusals import heading
+from sheetlens.config import LIMITS, Limits
 from sheetlens.pages.render import write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 
 SAMPLE = 24  # sheets of each class on its contact sheet
 SHOWN = 6  # refused files shown for each reason
 VALUES = 8  # values of a property that are named; the rest are "others"
-LONGEST = 128  # pixels of a small picture
+THUMBNAIL_PIXELS = 128  # pixels of a small picture
 APART = 0.3  # share of sheets that would have to change class for two classes to look alike
 CHANCE = 0.001  # probability below which a difference is not put down to chance
 UNKNOWN = "not stated"
 
 
-def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path, root: Path = Path()) -> None:
+def write_quality(
+    title: str,
+    pixels: Path,
+    index: Path,
+    manifest: Path,
+    output: Path,
+    root: Path = Path(),
+    limits: Limits = LIMITS,
+) -> None:
     """Write the page; paths in the manifest are relative to `root`. The same inputs give the same bytes."""
     used, found = read_table(index), read_table(manifest)
     write_page(
@@ -35,9 +45,9 @@ def write_quality(title: str, pixels: Path, index: Path, manifest: Path, output:
         used=len(used),
         classes=sorted(used["label"].unique()),
         properties=list(describe_properties(used)),
-        refused=group_refused(found, root),
+        refused=group_refused(found, root, limits),
         notes=count_notes(used),
-        samples=sample_classes(used, open_pack(pixels)),
+        samples=sample_classes(used, open_image_set(pixels)),
         policy=used["policy"].iloc[0],
         fit=used["fit"].iloc[0],
         manifest=manifest.as_posix(),
@@ -120,22 +130,28 @@ def years(dates: pd.Series) -> pd.Series:
     return dates.str.extract(r"^(\d{4})", expand=False).astype(float)
 
 
-def group_refused(found: pd.DataFrame, root: Path) -> list[dict[str, Any]]:
+def group_refused(found: pd.DataFrame, root: Path, limits: Limits = LIMITS) -> list[dict[str, Any]]:
     """The refused files by the kind of reason, most first, with small pictures of some."""
     refused = found[found["status"] != "ok"].sort_values("image_id")
-    kinds = refused["reason"].str.split(":", n=1).str[0]
+    codes = refused.get("reason_code", pd.Series("", refused.index))
+    kinds = pd.Series(map(heading, codes, refused["reason"]), refused.index, dtype="str")
     groups = []
     for kind, files in refused.groupby(kinds, sort=True):
         shown = [
             {
                 "name": file["image_id"],
                 "detail": file["reason"],
-                "picture": embed_refused(root / file["path"], file["reason"], LONGEST) if file["path"] else "",
+                "picture": _picture(root, file, limits),
             }
             for file in files.head(SHOWN).to_dict("records")
         ]
         groups.append({"kind": kind, "count": len(files), "shown": shown, "more": len(files) - len(shown)})
     return sorted(groups, key=lambda group: -group["count"])
+
+
+def _picture(root: Path, file: dict[Any, Any], limits: Limits) -> str:
+    code = file.get("reason_code", "")
+    return embed_refused(root / file["path"], code, THUMBNAIL_PIXELS, limits) if file["path"] else ""
 
 
 def count_notes(used: pd.DataFrame) -> list[tuple[str, int]]:

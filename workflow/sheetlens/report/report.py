@@ -10,7 +10,9 @@ import pandas as pd
 
 from sheetlens.audit.training import collapsed
 from sheetlens.common.files import read_json, read_table
-from sheetlens.evaluate.results import Outcome, Pack, average_sheets, read_manifest, read_outcome, read_tested
+from sheetlens.common.refusals import Tally, tally
+from sheetlens.config import LIMITS, Limits
+from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
 from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.report.credits import compare_routes, count_licences
@@ -37,7 +39,13 @@ NETWORKS = {
 }
 
 
-def write_report(evaluations: Sequence[Path], output: Path, study: str, results: Path = Path("results")) -> None:
+def write_report(
+    evaluations: Sequence[Path],
+    output: Path,
+    study: str,
+    results: Path = Path("results"),
+    limits: Limits = LIMITS,
+) -> None:
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
@@ -52,7 +60,7 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
         "report.html",
         output,
         study=study,
-        datasets=[describe_dataset(of_dataset) for of_dataset in outcomes.values()],
+        datasets=[describe_dataset(of_dataset, limits) for of_dataset in outcomes.values()],
         stains=any(about_stains(of_dataset[0]) for of_dataset in outcomes.values()),
         figure_1=embed_figure(results / "figures" / "figure-1"),
         figure_2=embed_figure(results / "figures" / "figure-2"),
@@ -60,14 +68,14 @@ def write_report(evaluations: Sequence[Path], output: Path, study: str, results:
     )
 
 
-def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
+def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
     """Gather what the page says of one data set; the keys are the names in the template.
 
     Of several protocols the first is the headline's, the others are set beside it.
     """
     outcome, evaluation = outcomes[0], outcomes[0].evaluation
     manifest = read_manifest(outcome)
-    pack = Pack(outcome)
+    pack = SheetPictures(outcome)
     averaged = average_sheets(read_tested(outcome), outcome.classes)
     models = [
         model
@@ -84,7 +92,8 @@ def describe_dataset(outcomes: list[Outcome]) -> dict[str, Any]:
         "stains": about_stains(outcome),
         "missed": missed_stains(evaluation),
         "intake": count_files(manifest, outcome.classes),
-        "refused": show_refused(outcome, manifest),
+        "tally": count_reasons(manifest),
+        "refused": show_refused(outcome, manifest, limits),
         "parts": count_parts(outcome),
         "measures": list_measures([one.evaluation for one in outcomes]),
         "protocols": [PROTOCOLS[one.evaluation["protocol"]] for one in outcomes],
@@ -162,12 +171,19 @@ def count_files(manifest: pd.DataFrame, classes: list[str]) -> list[dict[str, An
     return [*rows, {"label": None} | total]
 
 
-def show_refused(outcome: Outcome, manifest: pd.DataFrame) -> dict[str, Any]:
+def count_reasons(manifest: pd.DataFrame) -> Tally:
+    """How many files were found, used and refused, with the main reasons, as `fetch` counts them."""
+    rows: list[dict[Any, Any]] = manifest.to_dict("records")
+    return tally(rows)
+
+
+def show_refused(outcome: Outcome, manifest: pd.DataFrame, limits: Limits) -> dict[str, Any]:
     """List the refused files with their reasons, with a small picture where the file opens."""
     refused = manifest[manifest["status"] != "ok"].sort_values("image_id")
     shown = []
     for file in refused.head(REFUSED).to_dict("records"):
-        picture = embed_refused(outcome.results.parent / file["path"], file["reason"], THUMBNAIL)
+        code = file.get("reason_code", "")
+        picture = embed_refused(outcome.results.parent / file["path"], code, THUMBNAIL, limits)
         shown.append({"name": file["image_id"], "reason": file["reason"], "picture": picture})
     return {"shown": shown, "more": len(refused) - len(shown)}
 
@@ -222,7 +238,7 @@ def list_measures(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def show_galleries(averaged: pd.DataFrame, pack: Pack, classes: list[str]) -> dict[str, list[dict[str, Any]]]:
+def show_galleries(averaged: pd.DataFrame, pack: SheetPictures, classes: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Choose the pictures to show: surest mistakes, least sure, surest right of each class."""
     surest = averaged.sort_values(["certainty", "image_id"], ascending=[False, True])
     mistakes = surest[surest["answer"] != surest["label"]]

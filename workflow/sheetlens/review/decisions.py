@@ -1,82 +1,254 @@
-"""The decisions of a review on disk: a file that only grows, one JSON object a line, each there before it counts."""
+"""What people decided about sheets: who, when, on which sheet, what, and how the sheet was chosen.
+
+One journal for a run's review, for labelling and for check samples: a file that only grows, one JSON object a line,
+each on the disk before it counts. Every decision names its run; a small file beside the journal does so from the start.
+"""
 
 import json
-import os
+import secrets
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sheetlens.common import files
-from sheetlens.common.errors import UserError
+from sheetlens.common.journals import GrowingFile
 
 NAME = "review/decisions.jsonl"  # below the run's folder
+DECISIONS = ("class", "unsure", "undo")
+CHOSEN = (  # how a sheet came before a person: only those chosen at random may estimate an error
+    "random",  # with the probability that stands beside it
+    "suggested",  # a model asked for it
+    "doubted",  # the run gave a reason to look at it
+    "picked",  # the person went to it
+)
 Entry = dict[str, Any]
 FIELDS = ("id", "image_id", "reviewer", "decision", "label", "before", "time")  # text, in every entry
 
 
-class Journal:
-    """The journal of one run, held against other processes; `entries` are what stands in it, in its order.
+@dataclass(frozen=True)
+class Refused:
+    """A line that is no decision of this run: its number, from 1, and why. It stays in the file."""
 
-    An entry has id (made by the page, so that what is sent twice is there once), image_id, reviewer, decision
-    ("class", "unsure" or "undo"), label (the class, or ""), before (what stood in the run), reasons, time (UTC, ISO
-    8601) and, for "undo", undoes (the id of the decision that is taken back).
+    line: int
+    reason: str
+
+
+@dataclass
+class Contents:
+    """What stands in a journal, in its order; of lines with the same id the first counts."""
+
+    run: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    lines: int = 0
+    ids: set[str] = field(default_factory=set)
+
+    def take(self, line: bytes) -> None:
+        """Take in the next line."""
+        self.lines += 1
+        if not line.strip():
+            return
+        try:
+            self.add(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            self.refused.append(Refused(self.lines, str(error) or "nested too deep"))
+
+    def add(self, entry: Any) -> None:
+        """Add an entry unless its id is there; raise ValueError for what is none of this run."""
+        self.check(entry)
+        self.run = self.run or entry.get("run", "")
+        if entry["id"] not in self.ids:
+            self.ids.add(entry["id"])
+            self.entries.append(entry)
+
+    def check(self, entry: Any) -> None:
+        """Raise ValueError for what is no decision of this run."""
+        check(entry)
+        if self.run and entry.get("run", self.run) != self.run:
+            raise ValueError(f"it is a decision of another run ({entry['run']})")
+
+
+class Journal:
+    """The journal of one run, held against other processes; to be used from any number of threads.
+
+    `run` is the run's identity, `entries` are its decisions in their order, `refused` the lines that are none.
+    An entry has id (made by the page, so that what is sent twice is there once), run, image_id, reviewer, decision
+    (one of DECISIONS), label (the class, or ""), before (what stood in the run, or ""), reasons (names), time (UTC,
+    ISO 8601), chosen ({"how": one of CHOSEN, "probability": of being chosen, with "random"}) and, for "undo", undoes
+    (the id of the decision that is taken back). Further keys are kept as they are.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or begin it; what a kill left of a last line is cut off: nobody was told that it was there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("a+b", buffering=0)
-        files.keep_others_out(self._file, path)
-        self.entries, end = _read(self._file, path)
-        self._file.truncate(end)
-        self._known = {entry["id"] for entry in self.entries}
+        """Open or begin it; a last line without its end is mended, or put beside the journal and cut off.
+
+        Raises UserError for a link, and where another process writes it; OSError where it cannot be written.
+        """
+        self.path, self._known, self._lock = path, Contents(), threading.Lock()
+        self._file = GrowingFile(path, lasting=True)
+        self.cut: list[Path] = []  # copies of what was cut off
+        try:
+            self._take_up()
+            self._known.run = self._known.run or _read_run(path) or _begin_run(path)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def run(self) -> str:
+        """The run's identity: made with the journal, the same for as long as the journal is there."""
+        return self._known.run
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The decisions, in their order."""
+        return self._known.entries
+
+    @property
+    def refused(self) -> list[Refused]:
+        """The lines that are no decisions of this run."""
+        return self._known.refused
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Add those that are not there yet; on return they are on the disk."""
-        new = list({entry["id"]: entry for entry in entries if entry["id"] not in self._known}.values())
-        if not new:
-            return
-        end = os.fstat(self._file.fileno()).st_size
-        try:
-            files.write_all(self._file, b"".join(json.dumps(entry).encode() + b"\n" for entry in new))
-            os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(end)  # a full disk: no half line for the next one to run into
-            raise
-        self.entries += new
-        self._known |= {entry["id"] for entry in new}
+        """Add those whose id is not there yet; when this returns they are on the disk.
+
+        Raises ValueError for what is no decision of this run and OSError where they cannot be written; then none of
+        them is in the journal.
+        """
+        with self._lock:
+            if self._file.size() != self._file.end:  # a fault left something, or somebody added lines
+                self._take_up()
+            new: dict[str, Entry] = {}
+            for entry in ({"run": self.run} | given for given in entries):
+                self._known.check(entry)
+                if entry["id"] not in self._known.ids:
+                    new.setdefault(entry["id"], entry)
+            self._file.append(b"".join(map(_line, new.values())))
+            self._known.entries += new.values()
+            self._known.ids.update(new)
 
     def close(self) -> None:
         """Close it and let others in."""
-        self._file.close()
+        with self._lock:
+            self._file.close()
+
+    def _take_up(self) -> None:
+        """Take in what stands behind the lines that are known."""
+        *lines, last = self._file.read_from(self._file.end).split(b"\n")
+        for line in lines:
+            self._known.take(line)
+            self._file.end += len(line) + 1
+        if not last:
+            return
+        if _is_whole(last):
+            self._file.end += len(last)
+            self._known.take(last)
+            self._file.append(b"\n")
+        elif copy := self._file.cut(self._file.end):
+            self.cut.append(copy)
+
+
+def _run_file(path: Path) -> Path:
+    return path.with_suffix(".run")
+
+
+def _read_run(path: Path) -> str:
+    """The identity that stands beside a journal, or ""."""
+    file = _run_file(path)
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+
+
+def _begin_run(path: Path) -> str:
+    run = secrets.token_hex(8)
+    with files.whole(_run_file(path)) as part:
+        part.write_text(f"{run}\n")
+    return run
+
+
+def check(entry: Any) -> None:
+    """Raise ValueError for what is no decision, with the reason."""
+    if not isinstance(entry, dict):
+        raise ValueError("it is no object")
+    fields = (*FIELDS, "undoes") if entry.get("decision") == "undo" else FIELDS
+    if wrong := [name for name in fields if not isinstance(entry.get(name), str)]:
+        raise ValueError(f"its {wrong[0]} is missing, or no text")
+    if not isinstance(entry.get("run", ""), str):
+        raise ValueError("its run is no text")
+    if entry["decision"] not in DECISIONS:
+        raise ValueError(f"its decision is none of {', '.join(DECISIONS)}")
+    if any(not entry[name] for name in ("id", "image_id", "reviewer")):
+        raise ValueError("its id, image_id or reviewer is empty")
+    if (entry["decision"] == "class") != bool(entry["label"]):
+        raise ValueError("a class needs a label, and nothing else has one")
+    if not isinstance(entry.get("reasons", []), list) or not all(isinstance(x, str) for x in entry.get("reasons", [])):
+        raise ValueError("its reasons are no list of texts")
+    if entry.get("chosen") is not None:
+        _check_chosen(entry["chosen"])
+    datetime.fromisoformat(entry["time"])
+    try:
+        json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"it holds half a character (U+{ord(error.object[error.start]):04X})") from None
+
+
+def _check_chosen(chosen: Any) -> None:
+    if not isinstance(chosen, dict) or chosen.get("how") not in CHOSEN:
+        raise ValueError(f"it does not say how its sheet was chosen: {', '.join(CHOSEN)}")
+    probability = chosen.get("probability")
+    if chosen["how"] == "random" and not (isinstance(probability, int | float) and 0 < probability <= 1):
+        raise ValueError("a sheet chosen at random has no probability above 0 and up to 1")
+
+
+def utc(time: str) -> str:
+    """A time (ISO 8601) as it stands in an entry; raises ValueError or OverflowError for what is none."""
+    return datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds")
+
+
+def read_contents(path: Path) -> Contents:
+    """What stands in a journal, also while a server writes it; empty where there is none. It changes nothing."""
+    found = Contents()
+    if path.is_file():
+        *lines, last = path.read_bytes().split(b"\n")
+        for line in (*lines, last) if _is_whole(last) else lines:
+            found.take(line)
+    found.run = found.run or _read_run(path)
+    return found
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """What stands in a journal, also while a server writes it; nothing where there is none."""
-    if not path.is_file():
-        return []
-    with path.open("rb") as file:
-        return _read(file, path)[0]
+    """The decisions in a journal (see `read_contents`)."""
+    return read_contents(path).entries
 
 
-def _read(file: BinaryIO, path: Path) -> tuple[list[Entry], int]:
-    """The whole lines, and where they end."""
-    file.seek(0)
-    data = file.read()
-    end = data.rfind(b"\n") + 1
+def identify(folder: Path) -> str:
+    """The identity of the run in a folder; its journal is begun where there is none.
+
+    Where nothing can be written the folder's path stands for it: no decision is kept there either.
+    """
+    path = folder / NAME
+    if run := read_contents(path).run:
+        return run
     try:
-        return [_entry(line) for line in data[:end].splitlines()], end
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}): mend the line or put the file aside") from None
+        journal = Journal(path)
+    except OSError:
+        return str(folder.resolve())
+    journal.close()
+    return journal.run
 
 
-def _entry(line: bytes) -> Entry:
-    entry = json.loads(line)
-    fields = (*FIELDS, "undoes") if isinstance(entry, dict) and entry.get("decision") == "undo" else FIELDS
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in fields):
-        raise ValueError(f"no decision: {line[:60]!r}")
-    return entry
+def _is_whole(line: bytes) -> bool:
+    """Whether a last line lacks nothing but its line break."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
 
 
 def standing(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
@@ -93,3 +265,9 @@ def standing(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
             if kept := [entry for entry in made if entry["id"] not in undone]:
                 found.setdefault(image_id, {})[reviewer] = kept[-1]
     return found
+
+
+def how_chosen(entry: Entry) -> str:
+    """How the sheet of an entry was chosen, one of CHOSEN; of entries from before this was noted, by their reasons."""
+    chosen = entry.get("chosen") or {}
+    return str(chosen.get("how") or ("doubted" if entry.get("reasons") else "picked"))

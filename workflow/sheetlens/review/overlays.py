@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from sheetlens.common.errors import UserError
-from sheetlens.config import Limits
+from sheetlens.common.refusals import Reason
 from sheetlens.predict.model_package import read_package
 from sheetlens.prepare.decoder_processes import Readers
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import SIZE, RefusedImageError
-from sheetlens.review.photographs import LONGEST, read_picture, to_jpeg
+from sheetlens.review.photographs import PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 if TYPE_CHECKING:  # torch takes seconds to import, and is imported with the first sheet that is asked for
@@ -54,7 +54,7 @@ class Evidence:
 
     @functools.cached_property
     def _readers(self) -> Readers:
-        return Readers(1, self._fit, Limits())  # ends when this process does
+        return Readers(1, self._fit, self._queue.limits)  # ends when this process does
 
     def _overlay(self, place: int) -> Overlay:
         """The overlay of a sheet. Raises OSError or RefusedImageError for a file that cannot be read.
@@ -71,7 +71,9 @@ class Evidence:
         if self._fit == "squash":
             picture = read_picture(self._queue, place)
         else:
-            picture = Image.fromarray(batch[0].transpose(1, 2, 0)).resize((LONGEST // 2,) * 2, Image.Resampling.BICUBIC)
+            picture = Image.fromarray(batch[0].transpose(1, 2, 0)).resize(
+                (PICTURE_PIXELS // 2,) * 2, Image.Resampling.BICUBIC
+            )
         sane = found.random is None or found.random < SANE
         facts = {"answer": found.answer, "probability": found.probability, "random": found.random, "sane": sane}
         return Overlay(to_jpeg(lay_over(picture, found.map)), facts)
@@ -80,10 +82,10 @@ class Evidence:
         """A sheet as the network sees it: from the image set, or read by a process of its own."""
         sheet, pack = self._queue.sheets.iloc[place], self._queue.folder / "images/pixels.npy"
         if sheet["row"] >= 0 and pack.is_file():
-            return np.array(open_pack(pack)[sheet["row"]])
+            return np.array(open_image_set(pack)[sheet["row"]])
         if not (path := self._queue.photograph(place)):
             raise OSError(f"the photograph is not there any more: {sheet['path']}")
         reading = self._readers.read({"image_id": sheet["image_id"], "path": str(path), "sha256": ""})
         if not reading.pixels:
-            raise RefusedImageError(reading.facts["reason"])
+            raise RefusedImageError(Reason.of(reading.facts))
         return np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE)

@@ -1,19 +1,20 @@
 """The photographs of a review's sheets, as a page shows them."""
 
 import io
-from pathlib import Path
 
 from PIL import Image
 
 from sheetlens.pages.thumbnails import open_refused
-from sheetlens.prepare.image_set import open_pack
-from sheetlens.prepare.resize import RefusedImageError, open_photograph
+from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.review.queue import Queue
 
-LONGEST, LARGE = 1600, 4800  # pixels on the longer side of a picture, at first and when it is looked at closely
+PICTURE_PIXELS = 1600  # on the longer side of a picture, at first
+CLOSE_UP_PIXELS = 4800  # and when it is looked at closely
 
 
-def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Image:
+def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Image.Image:
     """A sheet's photograph, RGB, its longer side `longest` at most; from the image set where there is no file.
 
     Of a refused file, what is left of it. Raises OSError or RefusedImageError where there is nothing to show.
@@ -22,21 +23,19 @@ def read_picture(queue: Queue, place: int, longest: int = LONGEST) -> Image.Imag
     pack = queue.folder / "images/pixels.npy"
     if path:
         refused = "refused" in sheet["reasons"]
-        image = open_refused(path, sheet["reason"], longest) if refused else _open(path, longest)
+        code = sheet.get("reason_code") or ""
+        image = (
+            open_refused(path, code, longest, queue.limits)
+            if refused
+            else shared_readers(queue.limits).show(path, longest)
+        )
     elif sheet["row"] >= 0 and pack.is_file():
-        image = Image.fromarray(open_pack(pack)[sheet["row"]].transpose(1, 2, 0))
+        image = Image.fromarray(open_image_set(pack)[sheet["row"]].transpose(1, 2, 0))
     else:
         raise OSError(f"the photograph is not there any more: {sheet['path']}")
     if image is None:
         raise RefusedImageError(sheet["reason"])
     return image.convert("RGB")
-
-
-def _open(path: Path, longest: int) -> Image.Image:
-    try:
-        return open_photograph(path, longest)
-    except (SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:  # changed since it was read
-        raise RefusedImageError(f"damaged: {error}") from None
 
 
 def to_jpeg(picture: Image.Image) -> bytes:

@@ -1,7 +1,7 @@
 """The queue of a review: the sheets of a run, the doubtful ones first, each with the reasons to look at it."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import class_names, plain_cell
+from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
+from sheetlens.review.decisions import identify
 from sheetlens.statistics.calibration import log_odds
 
 REASONS = {  # in the order of the queue
@@ -23,7 +25,7 @@ REASONS = {  # in the order of the queue
     "refused": "could not be read",
 }
 UNDECIDED = 0.1  # share of a study's sheets that count as not sure enough: what the paper set aside
-KEY = 16  # hexadecimal digits that stand for an image_id in addresses and in file names
+KEY = 16  # hexadecimal digits that stand for a sheet of this run in addresses and in file names
 TERMS = (  # of the record, as they are shown
     "scientificName", "family", "genus", "recordedBy", "recordNumber", "eventDate", "countryCode", "stateProvince",
     "locality", "storageLocation", "institutionCode", "collectionCode", "catalogNumber", "licence", "rights_holder",
@@ -34,6 +36,7 @@ TERMS = (  # of the record, as they are shown
 class Queue:
     """Sheets to look at: `sheets` has a row for each, in order, `classes` are those that a sheet can be given.
 
+    `run` is the run's identity. It is part of each key, so that a decision on a sheet of one run names none of another.
     Columns: key, image_id, barcode, current (the label, or the class a model gave; "" where none did), decided (what
     stood in the run: a label, a class, "review" or "" for a refused file), reasons (names of REASONS), reason (the
     run's own sentence, or ""), path, row (of the image set, or -1), distance, probability_{class} and the record's
@@ -44,6 +47,8 @@ class Queue:
     classes: list[str]
     sheets: pd.DataFrame
     folder: Path
+    run: str
+    limits: Limits = LIMITS  # what decoding one photograph may cost
     _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +66,8 @@ class Queue:
         classes = {name: number for number, name in enumerate(self.classes)}
         return {
             "title": self.title,
+            "run": self.run,
+            "folder": self.folder.resolve().name,
             "classes": self.classes,
             "reasons": [[name, text] for name, text in REASONS.items()],
             "keys": self.sheets["key"].tolist(),
@@ -90,18 +97,21 @@ class Queue:
         return next((found for found in places if found.is_file()), None)
 
 
-def open_run(folder: Path) -> Queue:
+def open_run(folder: Path, limits: Limits = LIMITS) -> Queue:
     """The queue of a folder of `predict`, or of a finished study's data set (results/{dataset}/).
+
+    `limits` hold for decoding its photographs.
 
     Raises UserError for any other folder, and where a table is not what it should be.
     """
     try:
         if (folder / "list.parquet").is_file() and (folder / "predictions.parquet").is_file():
-            return _of_collection(folder)
+            return replace(_of_collection(folder), limits=limits)
         if (folder / "manifest.parquet").is_file() and list(folder.glob("models/*/*/predictions.parquet")):
-            return _of_study(folder)
-    except KeyError as error:
-        raise UserError(f"a table in {folder} has no column {error}: make it again with this version") from None
+            return replace(_of_study(folder), limits=limits)
+    except (KeyError, TypeError, ValueError) as error:
+        lacking = f"has no {error}" if isinstance(error, KeyError) else f"is not that of a run ({error})"
+        raise UserError(f"a table or summary in {folder} {lacking}: make it again with this version") from None
     raise UserError(
         f"{folder} is no run: give the folder that `sheetlens predict` wrote, or results/{{dataset}}/ of a study that"
         " is finished"
@@ -194,6 +204,11 @@ def _queue(
     lists = {name: marked.tolist() for name, marked in marks.items()}
     reasons = [[name for name in lists if lists[name][row]] for row in range(len(sheets))]
     sheets = sheets.assign(reasons=pd.Series(reasons, dtype=object))
-    sheets["key"] = [hashlib.sha256(name.encode()).hexdigest()[:KEY] for name in sheets["image_id"]]
-    order = np.lexsort((sheets["key"], rank, first))
-    return Queue(title, list(classes), sheets.iloc[order].reset_index(drop=True), folder)
+    run = identify(folder)
+    sheets["key"] = [_digest(f"{run}/{name}")[:KEY] for name in sheets["image_id"]]
+    order = np.lexsort((sheets["image_id"].map(_digest), rank, first))
+    return Queue(title, list(classes), sheets.iloc[order].reset_index(drop=True), folder, run)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -4,10 +4,12 @@
 
 const LONGEST_SHOWN = 500; // characters of one text
 const AHEAD = 3; // sheets loaded before they are asked for
-const EVERY = 4000; // milliseconds between looks at what others decided
+const EVERY = 4000, SELDOM = 16000; // milliseconds between looks at what others decided; at most, while nothing comes of it
+const LONGEST_WAIT = 30000; // milliseconds for an answer: a laptop that slept would wait for ever
 const TOGETHER = 200; // decisions sent at once
+const FAULTS = 3; // faults of the server's with one decision, after which it is put aside
 const PLACE = location.pathname.replace(/[^/]*$/, "");
-const PENDING = `sheetlens-review:${PLACE}:`, ASIDE = `sheetlens-refused:${PLACE}:`;
+const PENDING = `sheetlens-review:${PLACE}:`, ASIDE = `sheetlens-refused:${PLACE}:`; // and what follows
 const CLOSER = 1.5, DEEPEST = 12; // one step of the zoom, and its end
 const files = globalThis.sheetlensFiles; // where there is no server
 const at = (id) => document.getElementById(id);
@@ -15,6 +17,7 @@ const known = new Map(); // key -> reviewer -> decisions that stand, in order
 const undone = new Set(), seen = new Set();
 const details = new Map(), pictures = new Map();
 let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false, zoom = 1, overlaid = false;
+let wait = EVERY, timer = 0, troubled = false, gone = false; // gone: another run is served here now
 
 function clip(text) {
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
@@ -26,7 +29,7 @@ function element(name, text, attributes = {}) {
   return made;
 }
 
-const reviewer = () => at("reviewer").value.trim();
+const reviewer = () => at("reviewer").value.replace(/\p{Cs}/gu, "").trim(); // a name cut within an emoji is no text
 const own = (key) => known.get(key)?.get(reviewer())?.at(-1);
 const sheetKey = () => queue.keys[chosen[position]];
 
@@ -51,38 +54,50 @@ function disagree(key) {
   return new Set(answers).size > 1;
 }
 
-// Decisions on their way to the server: one item of the browser's store each, so that tabs do not meet
+// Decisions on their way to the server: one item of the browser's store each, so that tabs do not meet. Each names its
+// run: the store belongs to the address, and another run may be served there next time.
 
 function stored(prefix) {
-  const names = Object.keys(localStorage).filter((name) => name.startsWith(prefix));
-  const entries = names.map((name) => JSON.parse(localStorage.getItem(name)));
-  return entries.sort((a, b) => a.made - b.made);
+  const entries = Object.keys(localStorage).filter((name) => name.startsWith(prefix)).map((name) => {
+    try {
+      return { ...JSON.parse(localStorage.getItem(name)), name };
+    } catch {
+      return null; // not ours, or damaged: it stays where it is
+    }
+  });
+  return entries.filter((entry) => entry?.id).sort((a, b) => a.made - b.made);
 }
 
-const pending = () => stored(PENDING);
+const pending = () => stored(PENDING).filter((entry) => entry.run === queue.run);
+const strangers = () => stored(PENDING).filter((entry) => entry.run !== queue.run);
+const count = (number) => (number === 1 ? "1 decision" : `${number} decisions`);
+
+function keep(entry) {
+  localStorage.setItem(`${PENDING}${entry.run}:${entry.id}`, JSON.stringify(entry));
+}
 
 function setAside(entry, why) {
-  localStorage.setItem(ASIDE + entry.id, JSON.stringify({ ...entry, why }));
-  localStorage.removeItem(PENDING + entry.id);
+  localStorage.setItem(`${ASIDE}${entry.run}:${entry.id}`, JSON.stringify({ ...entry, why }));
+  localStorage.removeItem(entry.name);
   note({ id: `refused ${entry.id}`, key: entry.key, decision: "undo", undoes: entry.id });
   showAside();
   showDecisions();
 }
 
 function showAside() {
-  const refused = stored(ASIDE);
+  const refused = stored(ASIDE).filter((entry) => entry.run === queue.run);
   const forget = () => {
-    for (const entry of refused) localStorage.removeItem(ASIDE + entry.id);
+    for (const entry of refused) localStorage.removeItem(entry.name);
     showAside();
   };
   at("aside").replaceChildren();
   if (!refused.length) return;
   const told = refused.slice(0, 3).map(({ reviewer: who, time, label, decision }) => clip(`${who}, ${time.slice(0, 16).replace("T", " ")}: ${label || decision}`));
-  const counted = refused.length === 1 ? "1 decision, which does" : `${refused.length} decisions, which do`;
+  const counted = `${count(refused.length)}, which ${refused.length === 1 ? "does" : "do"}`;
   at("aside").append(
     `The server refused ${counted} not count (${clip(refused[0].why)}): ${told.join("; ")}${refused.length > 3 ? "; and so on" : ""}. All others go on.`,
     element("button", "Try again", { type: "button", onclick: () => {
-      for (const { why, ...entry } of refused) localStorage.setItem(PENDING + entry.id, JSON.stringify(entry));
+      for (const { why, name, ...entry } of refused) keep(entry);
       forget();
       location.reload();
     } }),
@@ -90,42 +105,99 @@ function showAside() {
   );
 }
 
+function showStrangers() {
+  const others = strangers();
+  at("elsewhere").replaceChildren();
+  if (!others.length) return;
+  const runs = [...new Set(others.map((entry) => entry.run ? `“${clip(entry.folder)}”` : "a run that an earlier version of Sheetlens served"))];
+  const whose = others.length === 1 ? "it was made" : "they were made";
+  at("elsewhere").append(
+    `${count(others.length)} in this browser did not reach the server and ${others.length === 1 ? "is" : "are"} not of this run: ${whose} in ${runs.join(" and ")}. `
+      + "Start the review of that run at this address again, in the same version, and open the page: then they are handed over. ",
+    element("button", others.length === 1 ? "Forget it" : "Forget them", { type: "button", onclick: () => {
+      if (!confirm(`Forget ${count(others.length)} of ${runs.join(" and ")} for ever?`)) return;
+      for (const entry of others) localStorage.removeItem(entry.name);
+      showStrangers();
+    } }),
+  );
+}
+
+async function ask(address, options = {}) {
+  const answer = await fetch(address, { ...options, signal: AbortSignal.timeout(LONGEST_WAIT) });
+  if (answer.ok) return answer;
+  throw Object.assign(new Error(clip(await answer.text())), { status: answer.status });
+}
+
+async function hand(some) {
+  const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
+  const body = JSON.stringify(some.map(({ name, ...entry }) => entry));
+  const { kept } = await (await ask("decisions", { method: "POST", headers, body })).json();
+  for (const entry of some) if (kept.includes(entry.id)) localStorage.removeItem(entry.name);
+  return kept.length;
+}
+
 async function send() {
-  if (sending || files) return;
+  if (sending || files || gone) return true;
   sending = true;
+  let delivered = 0;
+  const faults = new Map();
   try {
-    for (let some, count = TOGETHER; (some = pending().slice(0, count)).length; ) {
-      const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
-      const answer = await fetch("decisions", { method: "POST", headers, body: JSON.stringify(some) });
-      if (answer.status === 400) { // one of them is no decision: it must not hold the others up
-        if (some.length === 1) setAside(some[0], await answer.text());
-        count = some.length === 1 ? TOGETHER : 1;
-        continue;
+    for (let some, size = TOGETHER; (some = pending().slice(0, size)).length; ) {
+      try {
+        delivered += await hand(some);
+      } catch (error) { // of these, one of them may be at fault: it must not hold the others up
+        if (![400, 413, 500].includes(error.status)) throw error;
+        const [first] = some, found = (faults.get(first.id) ?? 0) + 1;
+        if (some.length === 1) faults.set(first.id, found);
+        if (some.length === 1 && (error.status !== 500 || found === FAULTS)) setAside(first, error.message);
+        size = some.length === 1 && error.status !== 500 ? TOGETHER : 1;
       }
-      if (!answer.ok) throw new Error(await answer.text());
-      for (const id of (await answer.json()).kept) localStorage.removeItem(PENDING + id);
     }
-    at("trouble").textContent = "";
+    if (delivered) calm(delivered);
+    return true;
   } catch (error) {
-    at("trouble").textContent = `${pending().length} decisions are kept in this browser until the server takes them (${error.message}).`;
+    trouble(error);
+    return false;
   } finally {
     sending = false;
   }
 }
 
+function trouble(error) {
+  const waiting = pending().length, kept = waiting ? `${count(waiting)} ${waiting === 1 ? "is" : "are"} kept in this browser` : "What you decide is kept in this browser";
+  troubled = true;
+  gone = error.status === 409;
+  const why = error.status ? `the server says: ${error.message}` : "the server does not answer; is it running, and is there a network?";
+  at("trouble").textContent = gone
+    ? `This page is of the run “${clip(queue.folder)}”, and ${error.message}. ${kept} for when “${clip(queue.folder)}” is served here again. Load the page anew to go on with the other run.`
+    : `${kept} until the server takes them (${why}).`;
+}
+
+function calm(delivered) {
+  if (troubled) at("told").textContent = delivered ? `The server answers again and has taken ${count(delivered)} that ${delivered === 1 ? "was" : "were"} kept in this browser.` : "The server answers again.";
+  else if (delivered) at("told").textContent = "";
+  troubled = false;
+  at("trouble").textContent = "";
+}
+
 async function look() {
-  await send();
+  clearTimeout(timer);
   try {
-    const answer = await (await fetch(`decisions?since=${next}`)).json();
-    if (answer.entries.length) {
-      answer.entries.forEach(note);
+    if (await send()) {
+      const answer = await (await ask(`decisions?since=${next}&run=${queue.run}`)).json();
+      if (answer.entries.length) {
+        answer.entries.forEach(note);
+        showDecisions();
+      }
       next = answer.next;
-      showDecisions();
+      calm(0);
     }
-  } catch {
-    // `send` tells of a server that is away
+  } catch (error) {
+    trouble(error);
   }
-  setTimeout(look, EVERY);
+  wait = troubled ? Math.min(2 * wait, SELDOM) : EVERY;
+  clearTimeout(timer);
+  if (!gone) timer = setTimeout(look, wait);
 }
 
 // What a person does
@@ -138,9 +210,9 @@ function decide(decision, label = "", undoes = "", key = sheetKey()) {
   }
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const made = performance.timeOrigin + performance.now();
-  const entry = { id, key, reviewer: reviewer(), decision, label, undoes, time: new Date().toISOString(), made };
+  const entry = { id, run: queue.run, folder: queue.folder, key, reviewer: reviewer(), decision, label, undoes, time: new Date().toISOString(), made };
   try {
-    localStorage.setItem(PENDING + id, JSON.stringify(entry));
+    keep(entry);
   } catch {
     at("trouble").textContent = "This browser has no room for more decisions: this one was not kept.";
     return false;
@@ -283,9 +355,14 @@ async function settle(key) {
   };
 }
 
+// No formula for a spreadsheet: the same as FORMULA in common/tables.py, and a test compares them
+const SIGN = "[=+\\-@\\u207a\\u207c\\u208a\\u208c\\u2212\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20]";
+const BREAK = "\\t\\n\\v\\f\\r;\\x85\\u2028\\u2029";
+const UNSEEN = "[\\x00-\\x08\\x0e-\\x20\\x7f-\\x84\\x86-\\xa0\\xad\\u1680\\u180e\\u2000-\\u200f\\u202a-\\u202f\\u205f-\\u206f\\u3000\\ufeff\"']*";
+const FORMULA = new RegExp(`(?:^|(?<=[${BREAK}]))(?=${UNSEEN}${SIGN})|^(?='*[\\x00\\t\\n\\r])`, "g");
+
 function cell(text) {
-  const safe = /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
-  return `"${safe.replaceAll('"', '""')}"`;
+  return `"${text.replace(FORMULA, "'").replaceAll('"', '""')}"`;
 }
 
 async function saveCorrections() {
@@ -412,9 +489,15 @@ function button(key, text, pressed, action = KEYS[key]) {
 
 async function start() {
   at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
-  queue = files ? files.queue : await (await fetch("queue.json")).json();
+  try {
+    queue = files ? files.queue : await (await ask("queue.json")).json();
+  } catch (error) {
+    at("trouble").textContent = `The queue did not come (${error.message || "the server does not answer"}). What you decided is kept in this browser; load the page again when the server answers.`;
+    return;
+  }
   places = new Map(queue.keys.map((key, place) => [key, place]));
   at("title").textContent = clip(queue.title);
+  at("run").textContent = clip(queue.folder);
   at("warning").textContent = queue.warning;
   const reasons = [["doubtful", "all doubtful"], ...queue.reasons.map(([, text], bit) => [1 << bit, text]), ["all", "every sheet"]];
   at("reason").append(...reasons.map(([value, text]) => element("option", text, { value })));
@@ -433,10 +516,13 @@ async function start() {
   if (files) at("kept").append("Decisions are kept in this browser only. ", element("button", "Save corrections", { type: "button", onclick: saveCorrections }));
   watchPointer();
   showAside();
+  showStrangers();
   filter();
   pending().forEach(note);
-  if (files) showDecisions();
-  else look();
+  if (files) return showDecisions();
+  for (const name of ["online", "pageshow", "focus"]) addEventListener(name, () => { wait = EVERY; look(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  look();
 }
 
 start();

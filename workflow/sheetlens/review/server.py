@@ -2,62 +2,97 @@
 
 import asyncio
 import functools
-import hmac
-import ipaddress
 import json
 import logging
 import secrets
+import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sheetlens.common.errors import UserError
-from sheetlens.pages.render import UNSAFE
+from sheetlens.common.errors import UserError, sentence_for
+from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.resize import RefusedImageError
-from sheetlens.review import static_page as static
+from sheetlens.review import decisions
+from sheetlens.review.access import guard, is_local, to_open
+from sheetlens.review.connections import Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
-from sheetlens.review.photographs import LARGE, LONGEST, read_picture, to_jpeg
+from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
 PAGE = {"": "text/html", "review.js": "text/javascript", "review.css": "text/css"}  # address -> type, of our files
 KEPT = 64  # pictures in memory
 NAMES = 100  # characters of a reviewer's name, of an id
-POLICY = f"{static.POLICY}; connect-src 'self'; frame-ancestors 'none'"
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
-DECISIONS = ("class", "unsure", "undo")
+PATIENCE = 5.0  # seconds that what is under way may take when the server is stopped
 
 
 def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None:
     """Serve the page until it is interrupted. Any host but this machine's own asks for a token, which is printed."""
     journal = Journal(queue.folder / NAME)
-    token = "" if _is_local(host) else secrets.token_urlsafe(24)
-    shown = f"[{host}]" if ":" in host else host
-    log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), shown, port, f"?token={token}" if token else "")
-    log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
+    _tell(journal)
+    token = "" if is_local(host) else secrets.token_urlsafe(24)
+    door = Door()
+    app = make_app(queue, journal, token, evidence, host, door)
+
+    def ready(port: int) -> None:
+        end = f"?token={token}" if token else ""
+        log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end)
+        log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
+
+    open_more_files()
     try:
-        web.run_app(make_app(queue, journal, token, evidence), host=host, port=port, print=None, access_log=None)
-    except OSError as error:
-        raise UserError(f"{host}, port {port}, cannot be served on ({error.strerror}): give another --port") from None
+        asyncio.run(_run(app, door, host, port, ready))
     finally:
         journal.close()
 
 
-def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | None = None) -> web.Application:
+async def _run(app: web.Application, door: Door, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Answer until a signal asks to stop; `ready` is called with the port when the first request may come."""
+    runner, stop = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE), asyncio.Event()
+    await runner.setup()
+    door.open(runner.server)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        try:
+            server = await loop.create_server(door, host, port)
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot serve on {host}, port {port} ({why}): give another --host or --port") from None
+        ready(server.sockets[0].getsockname()[1])
+        await stop.wait()
+        server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _tell(journal: Journal) -> None:
+    """Say what in a journal is not as it should be; nothing of it is lost."""
+    path = journal.path
+    for copy in journal.cut:
+        log.warning("the last line of %s was torn, so it is no decision; it is kept in %s", path, copy)
+    for line in journal.refused:
+        log.warning("line %d of %s does not count (%s): mend it while no review is open", line.line, path, line.reason)
+
+
+def make_app(
+    queue: Queue,
+    journal: Journal,
+    token: str,
+    evidence: Evidence | None = None,
+    host: str = "127.0.0.1",
+    door: Door | None = None,
+) -> web.Application:
     """The application: page, queue, sheets, pictures, a model's evidence if there is one, and decisions."""
-    app = web.Application(middlewares=[_guard(token)])
-    light = json.dumps(queue.light() | {"warning": UNSAFE, "evidence": evidence is not None}).encode()
+    layers = [guard(token, host, journal.run), *([door.watch] if door else [])]
+    app = web.Application(middlewares=layers)
+    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING, "evidence": evidence is not None}).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
     looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
 
@@ -85,7 +120,9 @@ def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | No
         place = _place(queue, request)
         large = "large" in request.query
         try:
-            content = await asyncio.to_thread(read if large else kept, place, LARGE if large else LONGEST)
+            content = await asyncio.to_thread(
+                read if large else kept, place, CLOSE_UP_PIXELS if large else PICTURE_PIXELS
+            )
         except (OSError, RefusedImageError) as error:
             raise web.HTTPNotFound(text=str(error)) from None
         headers = {"Cache-Control": "private, max-age=3600"}
@@ -103,26 +140,32 @@ def make_app(queue: Queue, journal: Journal, token: str, evidence: Evidence | No
             return web.json_response(found.facts)
         return web.Response(body=found.picture, content_type="image/jpeg")
 
-    async def decisions(request: web.Request) -> web.Response:
-        since = request.query.get("since", "0")
-        start = int(since) if since.isdecimal() else 0
-        new = [
-            entry | {"key": keys[entry["image_id"]]} for entry in journal.entries[start:] if entry["image_id"] in keys
-        ]
-        return web.json_response({"entries": new, "next": len(journal.entries)})
+    async def changes(request: web.Request) -> web.Response:
+        _check_run(request.query.get("run"), queue)
+        since, every = request.query.get("since", ""), journal.entries
+        start = int(since) if since.isdecimal() and len(since) < 10 and int(since) <= len(every) else 0
+        some = every[start:]  # others are added meanwhile
+        new = [entry | {"key": keys[entry["image_id"]]} for entry in some if entry["image_id"] in keys]
+        return web.json_response({"entries": new, "next": start + len(some)})
 
     async def decide(request: web.Request) -> web.Response:
         try:
             given = await request.json()
+            for one in given:
+                _check_run(one.get("run"), queue)
             entries = [_entry(queue, one) for one in given]
-        except (ValueError, KeyError, TypeError) as error:
+            # Where the browser goes away meanwhile the decisions are kept all the same.
+            await asyncio.shield(asyncio.to_thread(journal.append, entries))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise web.HTTPBadRequest(text=f"not decisions: {error}") from None
-        await asyncio.shield(asyncio.to_thread(journal.append, entries))
+        except OSError as error:
+            log.error("decisions are not kept: %s", sentence_for(error) or error)
+            raise web.HTTPServiceUnavailable(text=sentence_for(error) or str(error)) from None
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])
     app.add_routes([web.get("/pictures/{key}.jpg", photograph), web.get("/evidence/{key}.{kind:json|jpg}", overlay)])
-    app.add_routes([web.get("/decisions", decisions), web.post("/decisions", decide), web.get("/{name:[^/]*}", page)])
+    app.add_routes([web.get("/decisions", changes), web.post("/decisions", decide), web.get("/{name:[^/]*}", page)])
     return app
 
 
@@ -133,64 +176,23 @@ def _place(queue: Queue, request: web.Request) -> int:
     return place
 
 
-def _entry(queue: Queue, given: dict[str, Any]) -> dict[str, Any]:
+def _check_run(run: Any, queue: Queue) -> None:
+    """Refuse what a page has for another run, which was served at this address before."""
+    if run not in (None, queue.run):
+        raise web.HTTPConflict(text=f"another run is served here now: {queue.folder.resolve().name}")
+
+
+def _entry(queue: Queue, given: dict[str, Any]) -> decisions.Entry:
     """A decision as it goes into the journal; raises ValueError or KeyError for what is none."""
     texts = {name: given[name] for name in ("id", "reviewer", "decision", "label", "time", "undoes")}
     if any(not isinstance(text, str) or len(text) > NAMES for text in texts.values() if text != given["label"]):
         raise ValueError("a field is no text, or too long")
     place = queue.find(given["key"])
-    named = texts["label"] in queue.classes if texts["decision"] == "class" else texts["label"] == ""
-    if place is None or texts["decision"] not in DECISIONS or not named or not texts["id"] or not texts["reviewer"]:
-        raise ValueError("an unknown sheet, decision or class, or no reviewer")
-    made = datetime.fromisoformat(texts["time"]).astimezone(UTC)
+    if place is None or (texts["decision"] == "class" and texts["label"] not in queue.classes):
+        raise ValueError("an unknown sheet or class")
     row = queue.sheets.iloc[place]
-    facts = {"image_id": row["image_id"], "before": row["decided"], "reasons": row["reasons"]}
-    return texts | facts | {"time": made.isoformat(timespec="seconds")}
-
-
-def _guard(token: str) -> Any:
-    """The middleware that lets in who names this server, holds its token if any, and writes from our page."""
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
-        asked = request.query.get("token", "")
-        if not _host_is_ours(request, token):
-            raise web.HTTPForbidden(text="open the address that the server printed")
-        if token and not any(
-            hmac.compare_digest(given.encode(), token.encode()) for given in (asked, request.cookies.get(COOKIE, ""))
-        ):
-            raise web.HTTPForbidden(text="open the address that the server printed, with its token")
-        # Another site's page can send a form, but neither this header nor this type without asking us first.
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and urlsplit(origin).netloc != request.host
-        if request.method == "POST" and (
-            foreign or MARK not in request.headers or request.content_type != "application/json"
-        ):
-            raise web.HTTPForbidden(text="decisions are taken from this server's own page only")
-        answer: web.StreamResponse = await handler(request)
-        answer.headers.update(HEADERS)
-        if token and asked:
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
-        return answer
-
-    return guard
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _host_is_ours(request: web.Request, token: str) -> bool:
-    """Whether a request names us by address: a name that was made to point here (DNS rebinding) is another's."""
-    host = urlsplit(f"//{request.host}").hostname or ""
-    if not token:
-        return _is_local(host)
-    try:
-        return bool(ipaddress.ip_address(host))
-    except ValueError:
-        return host == "localhost"
+    chosen = row.get("chosen") or {"how": "doubted" if row["reasons"] else "picked"}
+    facts = {"image_id": row["image_id"], "before": row["decided"], "reasons": row["reasons"], "chosen": chosen}
+    entry = texts | facts | {"time": decisions.utc(texts["time"])}
+    decisions.check(entry)
+    return entry

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetlens.common.files import whole
-from sheetlens.pages.render import UNSAFE
+from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.corrections import COLUMNS
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review.photographs import read_picture, to_jpeg
@@ -31,7 +31,7 @@ def write_static(
     """
     doubtful = queue.sheets[queue.sheets["reasons"].str.len() > 0].reset_index(drop=True)
     queue = replace(queue, sheets=doubtful)
-    values = queue.light() | {"warning": UNSAFE, "evidence": False, "columns": COLUMNS, "together": TOGETHER}
+    values = queue.light() | {"warning": SAFETY_WARNING, "evidence": False, "columns": COLUMNS, "together": TOGETHER}
     _write(output / "queue.js", f"globalThis.sheetlensFiles = {{ queue: {json.dumps(values)}, sheets: {{}} }};\n")
     for start in range(0, len(doubtful), TOGETHER):
         sheets = [queue.detail(place) for place in range(start, min(start + TOGETHER, len(doubtful)))]

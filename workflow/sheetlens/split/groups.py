@@ -1,5 +1,6 @@
 """Which sheets belong together: relations between them, and the groups they form."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sheetlens.common import files
-from sheetlens.common.barcodes import normalise
+from sheetlens.common.barcodes import specimen, without_suffix
 from sheetlens.config import Split
 
+log = logging.getLogger(__name__)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
 NOBODY = re.compile(r"(anon(ym(ous|us))?|unknown|not (stated|recorded)|s\.? ?(coll|leg|n)|sine .*)?\W*")
 NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -28,10 +30,10 @@ RELATIONS = {  # name in the config and in the leakage report -> what it is for 
 def relate(sheets: pd.DataFrame, duplicates: pd.DataFrame, barcode_run: int) -> dict[str, np.ndarray]:
     """Pairs of sheets that belong together, for each of RELATIONS: rows of `sheets`, int64, shape (m, 2).
 
-    `sheets` has image_id, specimen_id, recordedBy, recordNumber and eventDate; what is unknown ("", "s.n.", a
-    date without its day) joins nothing. `duplicates` are the pairs of `duplicates.find_duplicates`. A run holds
-    `barcode_run` numbers in a row of one prefix. Of sheets that share a value only neighbours are paired, the
-    rest follows.
+    `sheets` has image_id, specimen_id, recordedBy, recordNumber and eventDate, and may have institutionCode and
+    catalogNumber; what is unknown ("", "s.n.", a date without its day) joins nothing. `duplicates` are the pairs of
+    `duplicates.find_duplicates`. A run holds `barcode_run` numbers in a row of one prefix. Of sheets that share a
+    value only neighbours are paired, the rest follows.
     """
     row = pd.Series(np.arange(len(sheets)), index=sheets["image_id"])
     twins = duplicates[["first", "second"]].apply(lambda column: column.map(row)).to_numpy(np.int64).reshape(-1, 2)
@@ -56,13 +58,24 @@ def _stated(sheets: pd.DataFrame, barcode_run: int) -> dict[str, list[pd.Series]
     person = sheets["recordedBy"].map(_person)
     number = sheets["recordNumber"].map(_number)
     day = sheets["eventDate"].map(lambda date: found[0] if (found := DAY.match(date)) else "")
-    barcode = sheets["specimen_id"].map(normalise)
+    barcode = sheets["specimen_id"].map(without_suffix)
     return {
-        "specimen": [barcode],
+        "specimen": _specimens(sheets),
         "event": [_both(person, number), _both(person, day)],
         "collector": [person],
         "barcode_run": [barcode.map(lambda code: _run(code, barcode_run))],
     }
+
+
+def _specimens(sheets: pd.DataFrame) -> list[pd.Series]:
+    """Barcodes without what names a second picture; a mere number counts within its institution, where both say it."""
+    nothing = pd.Series("", index=sheets.index)
+    institution, catalogued = (sheets.get(name, nothing) for name in ("institutionCode", "catalogNumber"))
+    names = sheets["specimen_id"].where(catalogued == "", catalogued)
+    number = names.map(specimen)
+    silent = (institution == "").groupby(number).transform("any")
+    within = [specimen(*pair) for pair in zip(names, institution, strict=True)]
+    return [number.where(silent, pd.Series(within, index=sheets.index))]
 
 
 def read_sheets(index: Path, manifest: Path) -> pd.DataFrame:
@@ -86,6 +99,14 @@ def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     """A table of image_id, specimen_id and group: the first image_id of those that belong together names them all."""
     first = sheets.groupby(groups)["image_id"].transform("min")
     return sheets[["image_id", "specimen_id"]].assign(group=first)
+
+
+def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Write which sheets of an image set belong together."""
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
 
 
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:

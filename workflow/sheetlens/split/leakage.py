@@ -1,12 +1,18 @@
 """What straddles the parts of a split: sheets of the test part that are hardly new to the network."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sheetlens.split.groups import RELATIONS, find_groups
+from sheetlens.common import files
+from sheetlens.config import Split
+from sheetlens.split.groups import RELATIONS, comparable, find_groups, read_sheets, relate
 from sheetlens.split.parts import PARTS
+
+log = logging.getLogger(__name__)
 
 CLOSE = ("specimen", "exact_duplicate", "near_duplicate", "event")  # what should never straddle
 
@@ -46,3 +52,23 @@ def _count(part: np.ndarray, pairs: np.ndarray) -> dict[str, float | int]:
         "test_sheets": leaked,
         "test_share": leaked / max(1, int(tested.sum())),
     }
+
+
+def write_leakage(
+    settings: Split,
+    index: Path,
+    manifest: Path,
+    duplicates: Path,
+    protocol: str,
+    seed: int,
+    split: Path,
+    output: Path,
+) -> None:
+    """Write what straddles the parts of a split as JSON."""
+    sheets = read_sheets(index, manifest)
+    part = files.read_table(split).set_index("image_id")["part"]
+    sheets["part"] = part.reindex(sheets["image_id"]).to_numpy()
+    related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
+    counts = measure_leakage(sheets, related, comparable(sheets, settings.barcode_run))
+    files.write_json(output, {"protocol": protocol, "seed": seed} | counts)
+    log.info("%.1f %% of the test part have a close relative in another part", 100 * counts["any"]["test_share"])

@@ -2,13 +2,26 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.config import Split
 
 PARTS = ("train", "validation", "test")
+
+
+def shares_of(settings: Split) -> tuple[float, float, float]:
+    """The share of the sheets in each of PARTS, 0 to 1."""
+    return settings.train, settings.validation, settings.test
+
+
+def write_random_split(settings: Split, index: Path, seed: int, output: Path) -> None:
+    """Write the paper's split of an image set as a table."""
+    files.write_table(output, split_random(files.read_table(index), shares_of(settings), seed))
 
 
 def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: int) -> pd.DataFrame:
@@ -30,67 +43,11 @@ def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: 
     ranked = pd.DataFrame({"place": place, "order": order}).sort_values(["place", "order"]).index
     sizes = part_sizes(len(table), shares)
     table.loc[ranked, "part"] = [part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)]
-    _check_parts(table)
+    check_parts(table)
     return table
 
 
-def split_grouped(
-    sheets: pd.DataFrame, groups: np.ndarray, shares: tuple[float, float, float], seed: int
-) -> pd.DataFrame:
-    """A split in which no group straddles parts, stratified by class as well as the groups allow.
-
-    `sheets` has image_id, specimen_id and label, `groups` a number for each row: rows of the same number stay
-    together. Returns what `split_random` returns; the input order does not matter. The shares are met to
-    within two points where no group holds more than that of the sheets.
-    Raises UserError when a class hangs together in too few groups to be in every part.
-    """
-    table = _sorted(sheets.assign(group=groups))
-    table["part"] = _deal(table, PARTS, shares, seed)
-    _check_parts(table, "; its sheets hang together in too few groups")
-    return table.drop(columns="group")
-
-
-def split_held_out(
-    sheets: pd.DataFrame, groups: np.ndarray, source: pd.Series, shares: tuple[float, float, float], seed: int
-) -> pd.DataFrame:
-    """A split whose test part is one source: all sheets of one institution, imaging set-up or family.
-
-    `source` names the source of each row of `sheets`, "" where it is unknown. Sources that have sheets of every
-    class, and leave some of every class, take turns; seed 1 holds out the one with the most sheets of its rarest
-    class, seed 2 the next. The other sheets are dealt into training and validation as in `split_grouped`, but for those
-    that belong together with one held out, such as duplicates of a gathering: they are in no part, and not in the
-    table. Raises UserError without such a source.
-    """
-    table = _sorted(sheets.assign(group=groups, source=source.to_numpy()))
-    counts = pd.crosstab(table["source"], table["label"]).drop(index="", errors="ignore")
-    left = pd.DataFrame(
-        {name: table.loc[~_related(table, name), "label"].value_counts() for name in counts.index}, index=counts.columns
-    )
-    able = counts[((counts > 0) & (left.T > 1)).all(axis=1)]
-    if able.empty:
-        found = ", ".join(f"'{name}'" for name in counts.index[:5]) or "none"
-        raise UserError(
-            f"no source can be held out: none of those in '{source.name}' ({found}) has sheets of every class and"
-            " leaves some of every class; name another column in split.held_out"
-        )
-    ranked = able.assign(rarest=able.min(axis=1)).reset_index()
-    ranked = ranked.sort_values(["rarest", "source"], ascending=[False, True])
-    held_out = ranked["source"].iloc[(seed - 1) % len(ranked)]
-    table["part"] = "test"
-    rest = ~_related(table, held_out)
-    table = table[rest | (table["source"] == held_out)].reset_index(drop=True)
-    rest = table["source"] != held_out
-    table.loc[rest, "part"] = _deal(table[rest], PARTS[:2], [share / sum(shares[:2]) for share in shares[:2]], seed)
-    _check_parts(table, f" when '{held_out}' is held out")
-    return table.drop(columns=["group", "source"])
-
-
-def _related(table: pd.DataFrame, source: str) -> pd.Series:
-    """Which sheets are of a source, or belong together with one that is."""
-    return table["group"].isin(table.loc[table["source"] == source, "group"])
-
-
-def _deal(table: pd.DataFrame, parts: Sequence[str], shares: Sequence[float], seed: int) -> list[str]:
+def deal(table: pd.DataFrame, parts: Sequence[str], shares: Sequence[float], seed: int) -> list[str]:
     """Part of each row, groups whole: every group goes where the classes come nearest to their shares.
 
     Nearest is least chi-square, the squared distances from the numbers wanted over those numbers. Groups come in
@@ -113,7 +70,8 @@ def _deal(table: pd.DataFrame, parts: Sequence[str], shares: Sequence[float], se
     return [parts[number] for number in place[table["group"]].astype(int)]
 
 
-def _sorted(sheets: pd.DataFrame) -> pd.DataFrame:
+def sort_sheets(sheets: pd.DataFrame) -> pd.DataFrame:
+    """The columns that a split needs, sorted by image_id, so that the order of the input does not matter."""
     columns = ["image_id", "specimen_id", "label", *(name for name in ("group", "source") if name in sheets)]
     return sheets[columns].sort_values("image_id", ignore_index=True)
 
@@ -133,7 +91,8 @@ def part_sizes(sheets: int, shares: tuple[float, ...]) -> list[int]:
     return sizes
 
 
-def _check_parts(table: pd.DataFrame, why: str = "") -> None:
+def check_parts(table: pd.DataFrame, why: str = "") -> None:
+    """Raise UserError when a class is missing from a part."""
     counts = pd.crosstab(table["label"], table["part"]).reindex(columns=list(PARTS), fill_value=0)
     for label, row in counts.iterrows():
         for part in PARTS:

@@ -13,10 +13,11 @@ from torch import nn
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Network
-from sheetlens.config.networks import INPUT_SIZE, PLACELESS
+from sheetlens.prepare.resize import SIZE
 
 # What torchvision's weights were trained with, all of those of the config.
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+PLACELESS = "vit_b_16"  # its prediction comes from a token that stands for no place of the sheet
 State = dict[str, torch.Tensor]
 
 
@@ -41,7 +42,7 @@ def build_backbone(definition: Network, weights: State | None = None) -> tuple[O
     from torchvision.models import get_model  # a second to import, for those who need it
 
     name = str(definition.backbone)
-    whole = get_model(name, weights=None, **({"image_size": INPUT_SIZE} if name == PLACELESS else {}))
+    whole = get_model(name, weights=None, **({"image_size": SIZE} if name == PLACELESS else {}))
     head, last = [(name, layer) for name, layer in whole.named_modules() if isinstance(layer, nn.Linear)][-1]
     if weights is not None:
         _load(whole, name, head, weights)
@@ -69,7 +70,7 @@ def _load(whole: nn.Module, name: str, head: str, weights: State) -> None:
         if name == PLACELESS:
             from torchvision.models.vision_transformer import interpolate_embeddings
 
-            kept = interpolate_embeddings(INPUT_SIZE, whole.patch_size, kept)  # from sheets of 224 pixels
+            kept = interpolate_embeddings(SIZE, whole.patch_size, kept)  # from sheets of 224 pixels
         missing, unexpected = whole.load_state_dict(kept, strict=False)
         odd = [key for key in missing if not key.startswith(f"{head}.")] + unexpected
     except (RuntimeError, ValueError, KeyError, TypeError) as error:

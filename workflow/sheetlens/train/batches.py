@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sheetlens.common.errors import UserError
-from sheetlens.train.checkpoint import Before, Progress
+from sheetlens.train.checkpoint import Progress, StepSnapshot
 from sheetlens.train.cpu_layers import scale_channels
 from sheetlens.train.device import Device
 from sheetlens.train.optimisation import Augment
@@ -84,7 +84,7 @@ def descend_if_it_fits(
     images: torch.Tensor,
     labels: torch.Tensor,
     augment: Augment | None,
-    before: Before,
+    before: StepSnapshot,
     device: Device,
 ) -> torch.Tensor:
     """Gradients and loss of a batch, from as many of its sheets at a time as are known to fit into memory.

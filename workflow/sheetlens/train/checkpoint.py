@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel
 
 from sheetlens.common import files
-from sheetlens.train.distributed import Team
+from sheetlens.train.distributed import ProcessGroup
 
 CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
 PROGRESS_SECONDS = 30
@@ -51,7 +51,7 @@ class Progress:
     schedule: torch.optim.lr_scheduler.LRScheduler
     folder: Path
     facts: dict[str, Any]
-    team: Team = field(default_factory=Team)
+    team: ProcessGroup = field(default_factory=ProcessGroup)
     average: AveragedModel | None = None
     epoch: int = 1
     step: int = 0
@@ -192,7 +192,7 @@ class Progress:
             path.unlink()
 
 
-class Before:
+class StepSnapshot:
     """What a forward pass changes, the random state and the running statistics: kept, to take a step again."""
 
     def __init__(self, network: torch.nn.Module) -> None:
@@ -218,7 +218,7 @@ class Before:
             torch._foreach_copy_(now, kept)
 
 
-class Watch:
+class StopHandler:
     """Saves by the clock and when the process is asked to stop; says how far the training is."""
 
     def __init__(self, state: Progress) -> None:

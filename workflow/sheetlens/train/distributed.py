@@ -20,7 +20,7 @@ from sheetlens.train.cpu_layers import Dropout
 BACKEND = "cpu:gloo,cuda:nccl"  # the processes agree on the CPU and compute on the GPU
 
 
-class Team:
+class ProcessGroup:
     """The processes that train one network; a team of one gives back everything as it was given."""
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
@@ -79,7 +79,7 @@ class Team:
         return nn.parallel.DistributedDataParallel(network)
 
 
-def join(processes: int, device: str) -> Team:
+def join(processes: int, device: str) -> ProcessGroup:
     """The team that `torchrun` made this process part of, or a team of one.
 
     `device` is the config's. Raises UserError when the team is not `processes` large, and when only some of them
@@ -92,10 +92,10 @@ def join(processes: int, device: str) -> Team:
             f" start this with 'torchrun --nproc-per-node {processes} --virtual-local-rank -m sheetlens train ...'"
         )
     if size == 1:
-        return Team()
+        return ProcessGroup()
     gpu = device != "cpu" and torch.cuda.is_available()  # torchrun lets each process see one of them
     distributed.init_process_group(BACKEND if gpu else "gloo")
-    team = Team(distributed.get_rank(), size)
+    team = ProcessGroup(distributed.get_rank(), size)
     gpus = int(team.total(torch.tensor(int(gpu))))
     if gpus not in (0, size):
         raise UserError(f"train.gpus is {size}, but the number of GPUs here is {gpus}")
@@ -127,7 +127,7 @@ class _Total(torch.autograd.Function):
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by the statistics of the whole batch, on CPU and GPU (torch's SyncBatchNorm: GPU only)."""
 
-    team: Team
+    team: ProcessGroup
     momentum: float
     running_mean: torch.Tensor
     running_var: torch.Tensor
@@ -152,7 +152,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 class SharedDropout(Dropout):
     """Dropout by this process's share of the mask for the whole batch."""
 
-    team: Team
+    team: ProcessGroup
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Drop features of a share, shape (n, features)."""

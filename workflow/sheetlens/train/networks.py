@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sheetlens.config import Network
+from sheetlens.prepare.resize import SIZE
 from sheetlens.train.backbones import State, build_backbone
 from sheetlens.train.cpu_layers import Dropout, Linear, MaximaOf2x2, NormalisedMaxima
 
@@ -16,9 +17,10 @@ TABLES: dict[str, tuple[tuple[int, int], ...]] = {
     "table1": ((16, 5), (32, 5), (64, 5), (48, 3)),
     "table2": ((10, 5), (40, 5)),
 }
+HIDDEN = 500  # width of the linear layer before the output, Tables 1 and 2
 
 
-def fold(network: nn.Sequential) -> nn.Sequential:
+def fuse_batchnorm(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading alone: each batch normalisation is part of the convolution before it.
 
     Those within a backbone stay as they are.
@@ -35,10 +37,10 @@ def fold(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def quicken(network: nn.Sequential) -> nn.Sequential:
+def for_inference(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading many sheets: folded, and without what only a gradient needs."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, layer in fold(network).named_children():
+    for name, layer in fuse_batchnorm(network).named_children():
         if isinstance(layer, nn.MaxPool2d):
             layers[name] = MaximaOf2x2()
         else:
@@ -46,7 +48,7 @@ def quicken(network: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def lighten(network: nn.Sequential) -> nn.Sequential:
+def for_training(network: nn.Sequential) -> nn.Sequential:
     """The same network for training, with the same layers, without work that brings nothing.
 
     What is pooled after its normalisation is pooled before. The bias of a convolution that is normalised stays what it
@@ -76,13 +78,13 @@ def build_network(
     Raises KeyError for a name that is not in TABLES.
     Source: Tables 1 and 2; dropout 0.5 is the default of Mathematica, which the paper used.
     """
-    definition = Network(groups=TABLES[network]) if isinstance(network, str) else network
+    definition = Network(groups=TABLES[network], hidden=HIDDEN) if isinstance(network, str) else network
     if definition.backbone:
         layers, features = build_backbone(definition, weights)
         layers["dropout"] = Dropout(dropout)
         layers["output"] = nn.Linear(features, classes)
         return nn.Sequential(layers)
-    layers, channels = OrderedDict(), 3
+    layers, channels, side = OrderedDict(), 3, SIZE
     for number, (width, kernel) in enumerate(definition.groups, start=1):
         layers[f"convolution{number}"] = nn.Conv2d(channels, width, kernel)
         layers[f"normalisation{number}"] = nn.BatchNorm2d(width)
@@ -93,10 +95,10 @@ def build_network(
         layers[f"relu{number}"] = nn.ReLU(inplace=True)
         if definition.pooling == "average":
             layers[f"pool{number}"] = nn.AvgPool2d(2)
-        channels = width
+        channels, side = width, (side - kernel + 1) // 2
     layers["flatten"] = nn.Flatten()
     layers["dropout"] = Dropout(dropout)
-    layers["hidden"] = nn.Linear(channels * definition.side**2, definition.hidden)
+    layers["hidden"] = nn.Linear(channels * side**2, definition.hidden)
     layers["relu"] = nn.ReLU(inplace=True)
     layers["output"] = nn.Linear(definition.hidden, classes)
     return nn.Sequential(layers)

@@ -17,14 +17,14 @@ from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Network, Train
-from sheetlens.prepare.image_set import open_pack
+from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import SIZE
 from sheetlens.train.backbones import IMAGENET, read_weights
 from sheetlens.train.batches import DoesNotFitError, Part, batch_images, descend_if_it_fits, place, read_ahead
-from sheetlens.train.checkpoint import Before, Progress, Watch, derived_seed
+from sheetlens.train.checkpoint import Progress, StepSnapshot, StopHandler, derived_seed
 from sheetlens.train.device import Device, choose_device
 from sheetlens.train.distributed import join, leave
-from sheetlens.train.networks import build_network, lighten, quicken
+from sheetlens.train.networks import build_network, for_inference, for_training
 from sheetlens.train.optimisation import make_augmentation, make_average, make_optimiser
 
 DIVERGED = 10  # times the loss of one who guesses
@@ -60,7 +60,7 @@ def train_network(
     table = files.read_table(index)
     parts = files.read_table(split).set_index("image_id")["part"].reindex(table["image_id"])
     classes = sorted(table["label"].unique())
-    pack = open_pack(pixels)
+    pack = open_image_set(pixels)
     weights = read_weights(definition) if definition else None
     mean, std = channel_statistics(pack, np.flatnonzero(parts == "train")) if weights is None else IMAGENET.values()
     images = place(torch.from_numpy(pack), device.name)
@@ -156,7 +156,7 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
 
     Raises UserError where the network is to be compiled and cannot be.
     """
-    with Watch(state) as watch:
+    with StopHandler(state) as watch:
         arguments = (state, at_work(state, settings), training, validation, settings, device, watch)
         try:
             ended = _run_epochs(*arguments)
@@ -172,7 +172,7 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
 
 def at_work(state: Progress, settings: Train) -> torch.nn.Module:
     """The network of a training as it computes."""
-    network = state.team.synchronised(lighten(state.network))
+    network = state.team.synchronised(for_training(state.network))
     return cast(torch.nn.Module, torch.compile(network)) if settings.compile else network
 
 
@@ -183,7 +183,7 @@ def _run_epochs(
     validation: Part,
     settings: Train,
     device: Device,
-    watch: Watch,
+    watch: StopHandler,
 ) -> bool:
     """Go on with the training; whether it ended, or a batch did not fit and the rest is to be read in smaller parts."""
     while not _ended(state, settings):
@@ -227,7 +227,7 @@ def _failure(state: Progress) -> str | None:
 
 
 def _train_epoch(
-    state: Progress, network: torch.nn.Module, part: Part, settings: Train, device: Device, watch: Watch
+    state: Progress, network: torch.nn.Module, part: Part, settings: Train, device: Device, watch: StopHandler
 ) -> None:
     """One pass over the training part, from `state.step` on; the order hangs on seed and epoch alone."""
     seed = 1_000_003 * state.seed + state.epoch
@@ -237,7 +237,7 @@ def _train_epoch(
         torch.manual_seed(seed)  # dropout and augmentation
     network.train()
     augment = make_augmentation(settings.recipe)
-    batches, before = order.split(settings.batch_size), Before(state.network)
+    batches, before = order.split(settings.batch_size), StepSnapshot(state.network)
     left = batches[state.step :]
     pictures = read_ahead(part.pixels, [part.rows[batch] for batch in left], device.name)
     for batch, images in zip(left, pictures, strict=True):
@@ -269,7 +269,7 @@ def predict_logits(
     batch_size: int = TOGETHER,
 ) -> torch.Tensor:
     """Logits of a network for rows of an image set: float32, shape (n, classes)."""
-    reader, device = quicken(net), next(net.parameters()).device.type
+    reader, device = for_inference(net), next(net.parameters()).device.type
     with torch.inference_mode():
         batches = read_ahead(pixels, rows.split(batch_size), device)
         return torch.cat([reader(batch_images(images, normalisation)) for images in batches])

@@ -5,9 +5,11 @@ does not have, so that pulled products are touched once, in the order in which t
 """
 
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
@@ -15,6 +17,8 @@ from pydantic_core import from_json
 from sheetlens.common.errors import UserError
 
 log = logging.getLogger(__name__)
+
+UNDER_WAY = "SHEETLENS_ADOPTS"  # set for the run that takes products as done, which must not look for them itself
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,13 @@ def pull(name: str) -> None:
     study = STUDIES[name]
     _need_remote()
     _dvc("pull", study.stage)
-    differences = _changes(study)
+    differences = _differences(study)
     if differences:
         raise UserError(
             f"the products are here, but the lock beside {study.stage} describes another state ({differences}):"
             f" check out the commit they belong to, or bring them up to date with 'dvc repro {study.stage}'"
         )
-    # All of them, so that each has its settings noted: a change of one is then noticed.
-    _run("snakemake", "--cores", "1", "--touch", "--forceall", "--quiet", "all", *study.snakemake)
+    take_as_done(study)
     log.info("%s is here as published; 'dvc repro %s' has nothing to do", name, study.stage)
 
 
@@ -58,7 +61,7 @@ def push(name: str) -> None:
     """
     study = STUDIES[name]
     _need_remote()
-    differences = _changes(study)
+    differences = _differences(study)
     if differences:
         raise UserError(f"not pushed, the lock is behind ({differences}): run 'dvc repro {study.stage}' first")
     _dvc("push", study.stage)
@@ -72,16 +75,29 @@ def stale(name: str) -> bool:
     return "Running stage" in told
 
 
-def _changes(study: Study) -> str:
+def changes(study: Study, project: Path = Path()) -> dict[str, list[str]]:
+    """What differs between the lock and the files of a project, by kind: changed deps (with params), outs, command."""
+    stages: dict[str, Any] = from_json(_captured("status", "--json", study.stage, cwd=project) or "{}")
+    found: dict[str, list[str]] = {}
+    for change in (change for stage in stages.values() for change in stage):
+        if isinstance(change, str):
+            found[change] = [change]
+            continue
+        for kind, files in change.items():
+            found.setdefault(kind, []).extend(f"{state} {path}" for path, state in _flat(files))
+    return found
+
+
+def take_as_done(study: Study, project: Path = Path()) -> None:
+    """Make Snakemake take all products of a study as made by the code and config of a project."""
+    # All of them, so that each has its settings noted: a change of one is then noticed.
+    words = ["--cores", "1", "--touch", "--forceall", "--quiet", "all", *study.snakemake]
+    _run("snakemake", *words, cwd=project, env=os.environ | {UNDER_WAY: "1"})
+
+
+def _differences(study: Study) -> str:
     """What differs between the lock and the files here, in a few words; empty if nothing does."""
-    stages: dict[str, Any] = from_json(_captured("status", "--json", study.stage) or "{}")
-    found = []
-    for changes in stages.values():
-        for change in changes:
-            if isinstance(change, str):
-                found.append(change)
-                continue
-            found += [f"{state} {path}" for files in change.values() for path, state in _flat(files)]
+    found = [words for kind in changes(study).values() for words in kind]
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
@@ -105,14 +121,15 @@ def _dvc(*words: str) -> None:
     _run("dvc", *words)
 
 
-def _run(program: str, *words: str) -> None:
+def _run(program: str, *words: str, **options: Any) -> None:
     """Run a program whose own messages and progress the user sees."""
-    if subprocess.run([sys.executable, "-m", program, *words], check=False).returncode:  # noqa: S603
+    if subprocess.run([sys.executable, "-m", program, *words], check=False, **options).returncode:  # noqa: S603
         raise UserError(f"'{program} {words[0]}' failed, and says why above; the same command continues from here")
 
 
-def _captured(*words: str, check: bool = True) -> str:
-    result = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)  # noqa: S603
+def _captured(*words: str, check: bool = True, cwd: Path = Path()) -> str:
+    command = [sys.executable, "-m", "dvc", *words]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603
     if check and result.returncode:
         raise UserError(f"'dvc {words[0]}' failed: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 
-DECISIONS = "review/*.jsonl"  # what people decided (sheetlens.review.decisions)
+DECISIONS = "review/decisions.*"  # what people decided (sheetlens.review.decisions)
 NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
 
 
@@ -70,6 +70,13 @@ def changed(results: Path) -> list[str]:
         for name, before in known.items()
         if not (path := results / name).is_file() or files.sha256(path) != before.sha256
     ]
+
+
+def all_noted(results: Path) -> bool:
+    """Whether every product has, by size and time, the note that the last run made of it; reads none."""
+    known = _read(results)
+    found = ((known.get(name), path.stat()) for name, path in _products(results))
+    return all(before and before[:2] == (now.st_size, now.st_mtime_ns) for before, now in found)
 
 
 def remove(results: Path, names: list[str]) -> None:

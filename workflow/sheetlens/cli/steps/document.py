@@ -1,15 +1,12 @@
 """Commands that write the documents beside the report."""
 
-import logging
 from pathlib import Path
 
 import click
 
 from sheetlens.cli.options import FILE, FOLDER, PATH, Section
-from sheetlens.common import files
 from sheetlens.config import Settings
 
-log = logging.getLogger(__name__)
 SETTINGS = click.option("--settings", type=Section(Settings), required=True, help="The config.")
 
 
@@ -19,11 +16,9 @@ SETTINGS = click.option("--settings", type=Section(Settings), required=True, hel
 @click.option("--output", type=PATH, required=True, help="Verdict to write (.json).")
 def judge(source: str, evaluation: Path, output: Path) -> None:
     """Say whether the paper is reproduced."""
-    from sheetlens.evaluate.verdict import judge_reproduction
+    from sheetlens.evaluate.verdict import write_verdict
 
-    verdict = judge_reproduction(files.read_json(evaluation), source)
-    files.write_json(output, verdict)
-    log.info("%s", verdict["sentence"])
+    write_verdict(source, evaluation, output)
 
 
 @click.command()

@@ -1,15 +1,11 @@
 """Commands of the phase evaluate."""
 
-import logging
 from pathlib import Path
 
 import click
 
 from sheetlens.cli.options import FILE, PATH, Section
-from sheetlens.common import files
 from sheetlens.config import Evaluate, Paper
-
-log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -32,13 +28,9 @@ def evaluate(
     predictions: tuple[Path, ...],
 ) -> None:
     """Evaluate PREDICTIONS, one table per seed, on their test parts."""
-    from sheetlens.evaluate.evaluation import evaluate_dataset
+    from sheetlens.evaluate.evaluation import write_evaluation
 
-    by_seed = {files.read_json(path.with_name("model.json"))["seed"]: path for path in predictions}
-    values = evaluate_dataset(dataset, title, network, protocol, by_seed, paper, settings)
-    files.write_json(output, values)
-    shares = [100 * values[measure]["mean"] for measure in ("accuracy", "kept_accuracy")]
-    log.info("%s: accuracy %.1f %%, %.1f %% with the least sure set aside", dataset, *shares)
+    write_evaluation(settings, dataset, title, paper, network, protocol, output, predictions)
 
 
 @click.command()
@@ -47,8 +39,6 @@ def evaluate(
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
 def tabulate(output: Path, metrics: Path, evaluations: tuple[Path, ...]) -> None:
     """Write the results table "paper / here" from EVALUATIONS, one per data set."""
-    from sheetlens.evaluate.evaluation import results_table, summary
+    from sheetlens.evaluate.evaluation import write_results
 
-    values = [files.read_json(path) for path in evaluations]
-    files.write_table(output, results_table(values))
-    files.write_json(metrics, summary(values))
+    write_results(output, metrics, evaluations)

@@ -1,15 +1,11 @@
 """Commands of the phase explore."""
 
-import logging
 from pathlib import Path
 
 import click
 
-from sheetlens import __version__
 from sheetlens.cli.options import FILE, FOLDER, PATH
 from sheetlens.common import files
-
-log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -51,16 +47,9 @@ def rank(
     predictions: tuple[Path, ...],
 ) -> None:
     """Rank networks by PREDICTIONS of their validation parts, one table for each network and seed."""
-    from sheetlens.explore.leaderboard import as_table, rank_networks
+    from sheetlens.explore.leaderboard import write_leaderboard
 
-    rows = rank_networks(predictions, costs, standard, times, confidence)
-    facts = {"dataset": dataset, "title": title, "protocol": protocol, "confidence": confidence}
-    facts |= {"standard": standard, "chosen": rows[0]["network"], "networks": rows, "version": __version__}
-    files.write_table(table, as_table(rows))
-    files.write_json(output, facts)
-    shares = [100 * rows[0][part]["mean"] for part in ("validation", "test")]
-    told = (dataset, rows[0]["network"], len(rows), *shares)
-    log.info("%s: on validation %s is the best of %d networks, %.1f %% right there and %.1f %% on test", *told)
+    write_leaderboard(dataset, title, protocol, standard, confidence, times, costs, table, output, predictions)
 
 
 @explore.command("draw")

@@ -7,11 +7,11 @@ from typing import Any, get_args
 import click
 from pydantic import TypeAdapter
 
-from sheetlens.cli.options import FILE, PATH, Section
+from sheetlens.cli.options import FILE, PATH, Section, limits_option
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
-from sheetlens.config import Dataset, Fetch, Images, Records, read_files
+from sheetlens.config import Dataset, Fetch, Images, Limits, Records, read_files
 
 log = logging.getLogger(__name__)
 NAMES = get_args(Dataset.model_fields["source"].annotation)
@@ -33,6 +33,7 @@ NAMES = get_args(Dataset.model_fields["source"].annotation)
     envvar="SHEETLENS_FETCH",
     help="The config's section `fetch`, as JSON, or in the variable SHEETLENS_FETCH.",
 )
+@limits_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be asked of whom; needs no network.")
 @click.option(
     "--config",
@@ -53,6 +54,7 @@ def fetch(
     images: Images | None,
     shards: Path | None,
     polite: Fetch,
+    limits: Limits,
     dry_run: bool,
     configs: tuple[Path, ...],
 ) -> None:
@@ -67,6 +69,7 @@ def fetch(
         raise UserError("SOURCE, --settings, --originals and --listing are needed, or --dry-run")
     from sheetlens.fetch import remote
     from sheetlens.fetch.sources import demo, folder
+    from sheetlens.fetch.summary import summarise
     from sheetlens.prepare.intake import Intake
 
     section: Any = Dataset.model_fields[source].annotation
@@ -81,13 +84,14 @@ def fetch(
         files.write_table(listing, folder.fetch(chosen, reporter("files listed"), labelled))
     elif images and shards:
         with Intake(shards, images, workers) as intake:
-            remote.fetch(source, chosen, polite, originals, listing, reporter("files"), intake)
+            remote.fetch(source, chosen, polite, originals, listing, reporter("files"), intake, limits)
     else:
-        remote.fetch(source, chosen, polite, originals, listing, reporter("files"))
+        remote.fetch(source, chosen, polite, originals, listing, reporter("files"), limits=limits)
     if records:
         from sheetlens.fetch.records.specimen_records import join_listing
 
         join_listing(listing, records)
+    summarise(listing, folder.count(chosen) if source == "folder" else None)
 
 
 @click.command()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sheetlens.cli.options import FILE, FOLDER, PATH, Section
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section, limits_option
 from sheetlens.common.progress import reporter
-from sheetlens.config import Evaluate, Predict
+from sheetlens.config import Evaluate, Limits, Predict
 
 if TYPE_CHECKING:  # the class needs torch, which takes seconds to import
     from sheetlens.predict.classifier import Classifier
@@ -53,8 +53,11 @@ def export(model: Path, output: Path) -> None:
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
 @click.option("--risk", default=RISK, show_default=True, help="Error rate wanted among the sheets that get a class.")
 @click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
+@limits_option
 @UNGUARANTEED
-def predict(model: Path, source: Path, output: Path, risk: float, workers: int, unguaranteed: bool) -> None:
+def predict(
+    model: Path, source: Path, output: Path, risk: float, workers: int, limits: Limits, unguaranteed: bool
+) -> None:
     """Let MODEL, a model's folder, read the photographs of INPUT, a folder or a table of them.
 
     Writes predictions.parquet, .csv and summary.json. After a kill, the same command continues.
@@ -65,8 +68,8 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int, 
     classifier = _open(model, risk, workers, unguaranteed)
     listing, part = output / "list.parquet", output / "parts/0"
     write_list(source, listing)
-    write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"))
-    _merge(classifier, listing, [part], risk, output)
+    write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"), limits)
+    _merge(classifier, listing, [part], risk, output, limits)
 
 
 @click.command()
@@ -81,7 +84,8 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int, 
     help="How evidence is found; occlusion takes a hundred times as long.",
 )
 @click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
-def explain(model: Path, source: Path, output: Path, method: str, workers: int) -> None:
+@limits_option
+def explain(model: Path, source: Path, output: Path, method: str, workers: int, limits: Limits) -> None:
     """Show where MODEL finds its evidence on the photographs of INPUT, a folder or a table of them.
 
     Writes explanations.csv, a picture of each sheet with the map laid over it (pictures/) and summary.json. Each map
@@ -94,7 +98,9 @@ def explain(model: Path, source: Path, output: Path, method: str, workers: int) 
     explainer = Explainer(model, method)
     log.info("%s: %s", explainer.classifier.facts["title"], explainer.classifier.reason)
     write_list(source, output / "list.parquet")
-    found = write_explanations(explainer, output / "list.parquet", output, workers, reporter("sheets explained"))
+    found = write_explanations(
+        explainer, output / "list.parquet", output, workers, reporter("sheets explained"), limits
+    )
     log.info("%d sheets explained, %d files refused (explanations.csv)", found["explained"], found["refused"])
     if not found["sane"]:
         log.warning(
@@ -121,15 +127,24 @@ def predict_list(source: Path, output: Path) -> None:
 @click.option("--parts", type=click.IntRange(min=1), required=True, help="Of how many.")
 @click.option("--stem", type=PATH, required=True, help="Journal to write, without ending.")
 @click.option("--workers", default=1, show_default=True, help="Processes that decode and resize.")
+@limits_option
 @UNGUARANTEED
 def predict_part(
-    model: Path, listing: Path, risk: float, part: int, parts: int, stem: Path, workers: int, unguaranteed: bool
+    model: Path,
+    listing: Path,
+    risk: float,
+    part: int,
+    parts: int,
+    stem: Path,
+    workers: int,
+    limits: Limits,
+    unguaranteed: bool,
 ) -> None:
     """Read a part of a list with a model; after a kill, the same command continues."""
     from sheetlens.predict.collection_predictions import write_part
 
     classifier = _open(model, risk, workers, unguaranteed)
-    write_part(classifier, listing, part, parts, stem, risk, workers, reporter("sheets read"))
+    write_part(classifier, listing, part, parts, stem, risk, workers, reporter("sheets read"), limits)
 
 
 @click.command()
@@ -139,11 +154,18 @@ def predict_part(
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
 @UNGUARANTEED
 @click.argument("stems", type=PATH, nargs=-1, required=True)
+@limits_option
 def predict_merge(
-    model: Path, listing: Path, risk: float, output: Path, stems: tuple[Path, ...], unguaranteed: bool
+    model: Path,
+    listing: Path,
+    risk: float,
+    output: Path,
+    stems: tuple[Path, ...],
+    limits: Limits,
+    unguaranteed: bool,
 ) -> None:
     """Put STEMS, the parts of a list in their order and without endings, together."""
-    _merge(_open(model, risk, unguaranteed=unguaranteed), listing, list(stems), risk, output)
+    _merge(_open(model, risk, unguaranteed=unguaranteed), listing, list(stems), risk, output, limits)
 
 
 def _open(model: Path, risk: float, workers: int = 1, unguaranteed: bool = False) -> "Classifier":
@@ -161,10 +183,12 @@ def _open(model: Path, risk: float, workers: int = 1, unguaranteed: bool = False
     return classifier
 
 
-def _merge(classifier: "Classifier", listing: Path, stems: list[Path], risk: float, output: Path) -> None:
+def _merge(
+    classifier: "Classifier", listing: Path, stems: list[Path], risk: float, output: Path, limits: Limits
+) -> None:
     from sheetlens.predict.collection_predictions import merge
 
-    found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json")
+    found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json", limits)
     answered = ", ".join(f"{name} {count}" for name, count in found["answered"].items())
     told = (found["rows"], answered, found["unsure"], found["unlike"], found["refused"])
     log.info("%d files: %s; for review %d unsure and %d unlike the training's; %d refused", *told)

@@ -1,6 +1,5 @@
-"""Commands of the phase prepare."""
+"""Commands of the phases prepare and duplicates."""
 
-import logging
 from pathlib import Path
 
 import click
@@ -8,8 +7,6 @@ import click
 from sheetlens.cli.options import FILE, PATH, Section
 from sheetlens.common.progress import reporter
 from sheetlens.config import Corrections, Images
-
-log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -43,12 +40,17 @@ def prepare_pack(
     shards: tuple[Path, ...],
 ) -> None:
     """Put SHARDS (without their endings, or a folder of them) together to the image set."""
-    from sheetlens.prepare.assemble import assemble
-    from sheetlens.prepare.corrections import Corrector
-    from sheetlens.prepare.shards import finished_shards
+    from sheetlens.prepare.assemble import write_image_set
 
-    corrector = Corrector(Path(corrections.path), corrections.leave_out_unsure) if corrections else None
-    stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
-    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"), corrector)
-    for reason, count in reasons.most_common(20):
-        log.info("refused %d: %s", count, reason)
+    write_image_set(settings, listing, pixels, index, manifest, corrections, shards)
+
+
+@click.command()
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option("--output", type=PATH, required=True, help="Table of pairs to write.")
+def find_duplicates(pixels: Path, index: Path, output: Path) -> None:
+    """Find sheets that are there twice, exactly or nearly."""
+    from sheetlens.duplicates.search import write_duplicates
+
+    write_duplicates(pixels, index, output)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, PATH, figures_option
+from sheetlens.cli.options import FILE, PATH, figures_option, limits_option
+from sheetlens.config import Limits
 
 EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
 
@@ -14,21 +15,26 @@ EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, figure-1.svg and so on.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
-def draw(figures: tuple[str, ...], folder: Path, dots_per_inch: int, evaluations: tuple[Path, ...]) -> None:
+@limits_option
+def draw(
+    figures: tuple[str, ...], folder: Path, dots_per_inch: int, evaluations: tuple[Path, ...], limits: Limits
+) -> None:
     """Draw figures from EVALUATIONS as SVG, PNG and PDF with their CSV.
 
     Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
     """
-    from sheetlens.figure import uncertainty as evidence_figures
+    from sheetlens.figure import uncertainty
     from sheetlens.figure.paper import draw_evaluation, draw_history, draw_sheets, save_figure
 
     for figure in figures:
         if figure in EVIDENCE:
-            drawn, table = getattr(evidence_figures, f"draw_{figure}")(evaluations)
+            drawn, table = getattr(uncertainty, f"draw_{figure}")(evaluations)
         elif figure == "history":
             drawn, table = draw_history(evaluations[0])
+        elif figure == "1":
+            drawn, table = draw_sheets(evaluations, limits=limits)
         else:
-            drawn, table = {"1": draw_sheets, "2": draw_evaluation}[figure](evaluations)
+            drawn, table = draw_evaluation(evaluations)
         save_figure(drawn, table, folder / f"figure-{figure}", dots_per_inch)
 
 
@@ -36,11 +42,12 @@ def draw(figures: tuple[str, ...], folder: Path, dots_per_inch: int, evaluations
 @click.option("--study", required=True, help="What the page is headed with: paper, demo or own.")
 @click.option("--output", type=PATH, required=True, help="Page to write (.html).")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
-def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
+@limits_option
+def report(study: str, output: Path, evaluations: tuple[Path, ...], limits: Limits) -> None:
     """Write the report from EVALUATIONS, one per data set, and the products they name."""
     from sheetlens.report.report import write_report
 
-    write_report(list(evaluations), output, study)
+    write_report(list(evaluations), output, study, limits=limits)
 
 
 @click.command()
@@ -49,11 +56,12 @@ def report(study: str, output: Path, evaluations: tuple[Path, ...]) -> None:
 @click.option("--index", type=FILE, required=True, help="Its table.")
 @click.option("--manifest", type=FILE, required=True, help="Manifest of the data set.")
 @click.option("--output", type=PATH, required=True, help="Page to write (.html).")
-def quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path) -> None:
+@limits_option
+def quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path, limits: Limits) -> None:
     """Write the page on what came in and what was refused."""
     from sheetlens.report.quality import write_quality
 
-    write_quality(title, pixels, index, manifest, output)
+    write_quality(title, pixels, index, manifest, output, limits=limits)
 
 
 @click.command()

@@ -1,16 +1,12 @@
 """Commands of the phase split."""
 
-import logging
 from pathlib import Path
 
 import click
 
 from sheetlens.cli.options import FILE, PATH, Section
-from sheetlens.common import files
-from sheetlens.common.errors import UserError
 from sheetlens.config import Split
 
-log = logging.getLogger(__name__)
 INDEX = click.option("--index", type=FILE, required=True, help="Table of the image set.")
 MANIFEST = click.option("--manifest", type=FILE, required=True, help="Manifest, which knows more of each sheet.")
 DUPLICATES = click.option("--duplicates", type=FILE, required=True, help="Pairs of duplicates.")
@@ -24,9 +20,9 @@ SETTINGS = click.option("--settings", type=Section(Split), required=True, help="
 @click.option("--output", type=PATH, required=True, help="Split to write (.tsv).")
 def split(settings: Split, index: Path, seed: int, output: Path) -> None:
     """Divide the sheets at random into training, validation and test parts, as the paper did."""
-    from sheetlens.split.parts import split_random
+    from sheetlens.split.parts import write_random_split
 
-    files.write_table(output, split_random(files.read_table(index), settings.shares, seed))
+    write_random_split(settings, index, seed, output)
 
 
 @click.command()
@@ -41,20 +37,9 @@ def split_groups(
     settings: Split, index: Path, manifest: Path, duplicates: Path, protocol: str, seed: int, output: Path
 ) -> None:
     """Divide the sheets so that what belongs together stays in one part."""
-    from sheetlens.split.groups import group_sheets, read_sheets
-    from sheetlens.split.parts import split_grouped, split_held_out
+    from sheetlens.split.grouped import write_grouped_split
 
-    sheets = read_sheets(index, manifest)
-    groups = group_sheets(sheets, files.read_table(duplicates), settings)
-    if protocol == "grouped":
-        table = split_grouped(sheets, groups, settings.shares, seed)
-    elif settings.held_out in sheets:
-        source = sheets[settings.held_out].fillna("").astype(str)
-        table = split_held_out(sheets, groups, source, settings.shares, seed)
-    else:
-        raise UserError(f"split.held_out names the column '{settings.held_out}'; there are {', '.join(sheets.columns)}")
-    files.write_table(output, table)
-    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
+    write_grouped_split(settings, index, manifest, duplicates, protocol, seed, output)
 
 
 @click.command()
@@ -65,12 +50,9 @@ def split_groups(
 @click.option("--output", type=PATH, required=True, help="Table to write (.tsv).")
 def relate_sheets(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
     """Say which sheets belong together, and so are no independent cases."""
-    from sheetlens.split.groups import group_sheets, name_groups, read_sheets
+    from sheetlens.split.groups import write_groups
 
-    sheets = read_sheets(index, manifest)
-    groups = group_sheets(sheets, files.read_table(duplicates), settings)
-    files.write_table(output, name_groups(sheets, groups))
-    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
+    write_groups(settings, index, manifest, duplicates, output)
 
 
 @click.command()
@@ -93,14 +75,6 @@ def measure_leakage(
     output: Path,
 ) -> None:
     """Count what straddles the parts of a split."""
-    from sheetlens.split import leakage
-    from sheetlens.split.groups import comparable, read_sheets, relate
+    from sheetlens.split.leakage import write_leakage
 
-    sheets = read_sheets(index, manifest)
-    part = files.read_table(split_file).set_index("image_id")["part"]
-    sheets["part"] = part.reindex(sheets["image_id"]).to_numpy()
-    related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
-    counts = leakage.measure_leakage(sheets, related, comparable(sheets, settings.barcode_run))
-    files.write_json(output, {"protocol": protocol, "seed": seed} | counts)
-    share = 100 * counts["any"]["test_share"]
-    log.info("%.1f %% of the test part have a close relative in another part", share)
+    write_leakage(settings, index, manifest, duplicates, protocol, seed, split_file, output)

@@ -9,23 +9,41 @@ from typing import Any
 
 from yarl import URL
 
+from sheetlens.common.refusals import Reason
 from sheetlens.fetch.errors import RefusedError
 
-NOT_PUBLIC = "not a public address"
+LONGEST_LABEL = 63  # characters between two dots of a host name (RFC 1035)
+SHOWN = 200  # characters of an address that a sentence repeats
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 LONGEST_NAME, LONGEST_PATH = 200, 900  # bytes; file systems allow 255 and about 1,000
+
+
+class PrivateAddressError(OSError):
+    """A socket that is not opened, because its address is private.
+
+    The addresses of a host all say the same, so that the connector raises one of them and no list.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        """Take the reason."""
+        super().__init__("not a public address")
+        self.reason = reason
 
 
 def check_url(url: str) -> URL:
     """Parse an address; raise RefusedError for anything but http or https with a host."""
     try:
         parsed = URL(url)
+        host = parsed.raw_host or ""
+        labels = host.removesuffix(".").split(".")
+        if parsed.port is None or (host and not all(0 < len(label) <= LONGEST_LABEL for label in labels)):
+            raise ValueError
     except ValueError:
-        raise RefusedError(f"not a web address: {url[:200]!r}") from None
+        raise RefusedError(Reason("not_an_address", what=repr(url[:SHOWN]))) from None
     if parsed.scheme not in ("http", "https"):
-        raise RefusedError(f"only http and https are fetched, not '{parsed.scheme or url[:50]}'")
-    if not parsed.host:
-        raise RefusedError(f"the address names no host: {url[:200]!r}")
+        raise RefusedError(Reason("scheme", what=parsed.scheme or url[:50]))
+    if not host:
+        raise RefusedError(Reason("no_host", what=repr(url[:SHOWN])))
     return parsed
 
 
@@ -42,7 +60,7 @@ def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
         address = _innermost(ipaddress.ip_address(place[0].split("%")[0]))
         public = address.is_global and not address.is_multicast
         if not public and not any(address in network for network in networks):
-            raise OSError(f"{place[0]} is {NOT_PUBLIC}: allow its network in the config (fetch.allow) if it is meant")
+            raise PrivateAddressError(Reason("private", what=place[0]))
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make
@@ -66,13 +84,13 @@ def check_name(name: str) -> None:
         size = len(os.fsencode(name))
         name.encode()
     except UnicodeEncodeError:
-        raise RefusedError("the name is not UTF-8") from None
+        raise RefusedError(Reason("name_not_utf8")) from None
     if not parts or name != "/".join(parts) or parts[0][0] == "/" or ".." in parts or "\\" in name:
-        raise RefusedError("the name would lead out of the data set's folder, or is none")
+        raise RefusedError(Reason("name_leads_out"))
     if not name.isprintable() or any(part[0] in ".~" for part in parts):
-        raise RefusedError("the name has characters or parts that are not for file names")
+        raise RefusedError(Reason("name_characters"))
     if size > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):
-        raise RefusedError("the name is too long")
+        raise RefusedError(Reason("name_long"))
 
 
 def place(folder: Path, name: str) -> Path:
@@ -80,7 +98,7 @@ def place(folder: Path, name: str) -> Path:
     check_name(name)
     path = folder / name
     if not path.parent.resolve().is_relative_to(folder.resolve()):
-        raise RefusedError("the name leads out of the data set's folder through a link")
+        raise RefusedError(Reason("name_link"))
     return path
 
 

@@ -4,6 +4,7 @@ import asyncio
 import email.utils
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ from yarl import URL
 
 from sheetlens import __version__
 from sheetlens.common.errors import UserError
+from sheetlens.common.refusals import Reason
 from sheetlens.config import Fetch
 from sheetlens.fetch.errors import LaterError, RefusedError
-from sheetlens.fetch.http.addresses import NOT_PUBLIC, check_url, guard
+from sheetlens.fetch.http.addresses import SHOWN, PrivateAddressError, check_url, guard
 from sheetlens.fetch.http.rate_limits import Limit, Politeness
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -26,6 +28,13 @@ WAF = "x-amzn-waf-action"
 LONGEST_PAUSE = 3600.0  # seconds; a server that asks for more is left alone in this run
 METADATA = 256 * 2**20  # most bytes of an answer that is held in memory
 PIECE = 2**16
+BEGINNING = 2000  # bytes that are enough to tell a web page by
+# How web pages begin, after comments and the like. What a server says they are counts for nothing.
+PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?>(?:<!--.*?-->\s*|<\?.*?\?>\s*)*)"
+    rb"<(?:!doctype\s+html|html|head|body|meta|title|script|div|p|h1)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 T = TypeVar("T")
 
 
@@ -70,23 +79,28 @@ class Session:
         """Ask once, follow redirects, and give the answer if its status is one of `accept`.
 
         Each hop waits for the turn of its own host and may only lead to a public address; credentials stay
-        with the first host. `options` go to aiohttp (headers, params, json, auth). The host's seat is held
+        with the first host; cookies that a redirect sets are shown to the host that set them, until the file has
+        come. `options` go to aiohttp (headers, params, json, auth). The host's seat is held
         until the block ends: read the body inside it.
         Raises LaterError or RefusedError, also for what happens to the connection inside the block.
         """
         target = check_url(url)
+        cookies: dict[URL, dict[str, str]] = {}  # by origin
         try:
             for _ in range(HOPS):
                 turn = self.politeness.at(target).turn()
-                async with turn, self._seats, await self._ask(method, target, options) as response:
+                shown = {"cookies": known} if (known := cookies.get(target.origin())) else {}
+                async with turn, self._seats, await self._ask(method, target, options | shown) as response:
                     if response.status not in REDIRECTS:
                         self._judge(response, target, accept)
                         yield response
                         return
+                    found = {name: one.value for name, one in response.cookies.items()}
+                    cookies.setdefault(target.origin(), {}).update(found)
                     target, method, options = _redirected(response, target, method, options)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _translated(error, self.settings.patience) from error
-        raise RefusedError(f"redirected more than {HOPS} times")
+        raise RefusedError(Reason("redirects", hops=HOPS))
 
     async def read(
         self,
@@ -114,9 +128,10 @@ class Session:
         def take(response: aiohttp.ClientResponse, body: bytes) -> Any:
             try:
                 return json.loads(body)
-            except ValueError:
-                kind = "an HTML page" if is_html(response, body) else "something that is no JSON"
-                raise LaterError(f"{response.url.host} answered with {kind} in place of data") from None
+            except (ValueError, RecursionError):  # also brackets within brackets without end
+                host = response.url.host
+                page = Reason("html", host=host, what="data")
+                raise LaterError(page if is_html(body) else Reason("not_json", host=host)) from None
 
         return await self.read(url, take=take, **options)
 
@@ -127,7 +142,8 @@ class Session:
                 return await ask()
             except LaterError as error:
                 if attempt == self.settings.attempts or (error.seconds or 0) > LONGEST_PAUSE:
-                    raise LaterError(f"{url}: {error} ({attempt} attempts)", error.seconds) from error
+                    said = Reason("after_attempts", what=f"{url}: {error}", attempts=attempt)
+                    raise LaterError(said, error.seconds, error.of_host) from error
                 await asyncio.sleep(self.back_off(attempt, error))
         raise AssertionError("there is at least one attempt")
 
@@ -146,36 +162,40 @@ class Session:
         async for piece in response.content.iter_chunked(PIECE):
             received += len(piece)
             if received > limit:
-                raise RefusedError(f"larger than the limit of {limit:,} bytes")
+                raise RefusedError(Reason("too_many_bytes", limit=limit))
             self.received += len(piece)
             yield piece
             window += len(piece)
             if (passed := time.monotonic() - since) > self.settings.patience:
                 if window < self.settings.slowest * passed:
-                    raise LaterError(f"slower than {self.settings.slowest:,} bytes a second")
+                    raise LaterError(Reason("too_slow", slowest=self.settings.slowest))
                 window, since = 0, time.monotonic()
 
     async def _ask(self, method: str, target: URL, options: Mapping[str, Any]) -> aiohttp.ClientResponse:
         wire = target
         if base := self._mirrors.get(target.host or ""):
             wire = URL(f"{base}{target.raw_path_qs}", encoded=True)
-        async with asyncio.timeout(self.settings.patience * 2):  # headers that drip
-            return await self._client.request(method, wire, allow_redirects=False, **options)
+        try:
+            async with asyncio.timeout(self.settings.patience * 2):  # headers that drip
+                return await self._client.request(method, wire, allow_redirects=False, **options)
+        except ValueError as error:  # an address that only the library finds out to be none
+            raise RefusedError(Reason("not_an_address", what=f"{str(target)[:SHOWN]} ({error})")) from None
 
     def _judge(self, response: aiohttp.ClientResponse, target: URL, accept: tuple[int, ...]) -> None:
         status, host = response.status, target.host
         if WAF in response.headers:
-            raise LaterError(f"{host} answered with a challenge for browsers (firewall, status {status}), not the file")
+            raise LaterError(Reason("firewall", host=host, status=status))
         if status in accept:
             return
+        said = Reason("status", host=host, status=f"{status} {response.reason or ''}".rstrip())
         if status in LATER:
             seconds = retry_after(response.headers.get("Retry-After", ""))
             if seconds and seconds <= LONGEST_PAUSE:
                 self.politeness.at(target).pause(seconds)
-            raise LaterError(f"{host} answered {status} {response.reason or ''}".rstrip(), seconds)
+            raise LaterError(said, seconds, status=status)
         if 200 <= status < 300:
-            raise LaterError(f"{host} answered {status} without the file")
-        raise RefusedError(f"{host} answered {status} {response.reason or ''}".rstrip(), stop=status in (401, 403))
+            raise LaterError(Reason("no_file", host=host, status=status))
+        raise RefusedError(said, stop=status in (401, 403))
 
 
 def _redirected(
@@ -186,9 +206,9 @@ def _redirected(
     try:
         reached = check_url(str(target.join(URL(place, encoded=True))))
     except ValueError:
-        raise RefusedError(f"redirected to what is no address: {place[:200]!r}") from None
+        raise RefusedError(Reason("redirect", what=f"to what is no address: {place[:SHOWN]!r}")) from None
     except RefusedError as error:
-        raise RefusedError(f"redirected, and {error}") from None
+        raise RefusedError(Reason("redirect", what=str(error))) from None
     options = {key: value for key, value in options.items() if key != "params"}
     if response.status == 303 or (method == "POST" and response.status in (301, 302)):
         method = "GET"
@@ -202,14 +222,14 @@ def _redirected(
 
 def _translated(error: Exception, patience: float) -> UserError:
     """A fault of the connection in words."""
-    text = str(error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error)
-    if NOT_PUBLIC in text:
-        return RefusedError(text)
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, PrivateAddressError):
+        return RefusedError(cause.reason)
     if isinstance(error, TimeoutError):
-        return LaterError(f"no answer for {patience:.0f} seconds")
+        return LaterError(Reason("no_answer", seconds=patience))
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return RefusedError(f"not a web address: {text[:200]}")
-    return LaterError(f"the connection failed: {text or type(error).__name__}")
+        return RefusedError(Reason("not_an_address", what=str(cause)[:SHOWN]))
+    return LaterError(Reason("connection", what=str(cause) or type(error).__name__))
 
 
 def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
@@ -218,10 +238,10 @@ def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, LookupError):  # such as a year of eleven digits
         return None
 
 
-def is_html(response: aiohttp.ClientResponse, body: bytes) -> bool:
+def is_html(body: bytes) -> bool:
     """Whether a body is a page for people, whatever the server calls it."""
-    return "html" in response.content_type or body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+    return PAGE.match(body[:BEGINNING]) is not None

@@ -1,63 +1,47 @@
 """Darwin Core Archives, read only through their meta.xml and row by row.
 
 Own code, because python-dwca-reader 0.17 reads one file of a core, keeps an index of all ids in memory,
-unpacks without limits and parses XML that may hold entity bombs. The rules are those of the Darwin Core
-text guide and its schema (tdwg_dwc_text.xsd), whose defaults are used here.
+unpacks without limits, parses XML that may hold entity bombs, and loses rows to stray quotes.
 """
 
-import codecs
-import csv
 import io
-import posixpath
+import itertools
+import re
+import tarfile
+import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from defusedxml import DefusedXmlException, ElementTree
-
 from sheetlens.common import files
+from sheetlens.common.delimited import Notes, Rows, read_lines
 from sheetlens.common.errors import UserError
+from sheetlens.common.file_kinds import is_office, listed, unreadable
+from sheetlens.fetch.records.descriptor import Table, read_descriptor
 
 MEDIA = {"Multimedia", "Image"}  # last words of the rowTypes of Audubon Core, GBIF's Simple Multimedia and Image
-DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml
+DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml, and of the metadata
 TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
-LINE_LIMIT = 2**20  # characters read at once: a longer line falls into rows of their own
-ESCAPES = {r"\t": "\t", r"\n": "\n", r"\r": "\r", r"\r\n": "\r\n", r"\\t": "\t", r"\\n": "\n"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """One core or extension: where its rows are, how they are written, what the columns mean.
-
-    `terms` maps the last word of a term (`catalogNumber`) to the columns that hold it, in order; `defaults`
-    holds what an empty or missing column means. `key` is the column of the record's id (None: there is none).
-    """
-
-    row_type: str
-    locations: tuple[str, ...]
-    encoding: str
-    delimiter: str
-    quote: str
-    line_end: str
-    header_lines: int
-    key: int | None
-    terms: dict[str, tuple[int, ...]]
-    defaults: dict[str, str]
+UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
+DEPTH = 4  # folders below which an archive may hold its tables
+DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
+NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
+HEADER = "skipped as a header that ignoreHeaderLines does not mention"
 
 
 @dataclass
 class Archive:
-    """An open archive. `skipped` counts rows that could not be read, by reason."""
+    """An open archive. `notes` says of each file of a table that was read what became of its lines."""
 
     name: str
     core: Table
     extensions: list[Table]
     folder: zipfile.Path | Path
-    skipped: Counter[str] = field(default_factory=Counter)
+    metadata: str = ""
+    notes: dict[str, Notes] = field(default_factory=dict)
 
     @property
     def media(self) -> list[Table]:
@@ -67,42 +51,67 @@ class Archive:
     def rows(self, table: Table, wanted: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the id and the wanted terms of every row, in order; memory does not grow with their number.
 
-        A row with too few or too many columns gives what it has. A row that cannot be told apart (a quote
-        that never ends) is left out and counted.
+        A row with too few or too many columns gives what it has; what is odd is noted.
         """
         plan = [(term, table.terms.get(term, ()), table.defaults.get(term, "")) for term in wanted]
-        columns = 1 + max([table.key or 0, *(column for _, places, _ in plan for column in places)])
         for location in table.locations:
             for values in self._lines(table, location):
-                if len(values) < columns:
-                    values += [""] * (columns - len(values))
+                if len(values) < table.columns:
+                    values += [""] * (table.columns - len(values))
                 key = values[table.key].strip() if table.key is not None else ""
                 yield key, {term: _value(values, places) or default for term, places, default in plan}
 
+    def sentences(self) -> Iterator[str]:
+        """What was odd in the tables read so far."""
+        for location, notes in self.notes.items():
+            yield from (f"{location} of {self.name}: {sentence}" for sentence in notes.sentences())
+
+    def citation(self) -> dict[str, str]:
+        """What the archive says of itself: its DOI and how to cite it, as far as it does."""
+        metadata, citations = self._read(self.metadata), self._read("citations.txt")
+        title = re.search(r"<title[^>]*>([^<]*)", metadata)
+        licence = re.search(r"<intellectualRights>.*?(creativecommons\.org/[\w/.-]+)", metadata, re.DOTALL)
+        own = re.findall(r"<alternateIdentifier>[^<]*?(10\.\d{4,9}/[^<\s]+)", metadata)
+        facts = {
+            "doi": next(iter([*DOWNLOAD.findall(metadata + citations), *own]), ""),
+            "title": " ".join(title[1].split()) if title else "",
+            "licence": licence[1] if licence else "",
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def _read(self, name: str) -> str:
+        if not (member := self._member(name)):
+            return ""
+        with member.open("rb") as file:
+            return file.read(DESCRIPTOR_LIMIT).decode("utf-8", "replace")
+
+    def _member(self, location: str) -> Any:
+        """The file of this name, in whatever case; None where there is none."""
+        member: Any = self.folder / location
+        if member.is_file():
+            return member
+        beside = member.parent.iterdir() if member.parent.is_dir() else ()
+        return next((one for one in beside if one.name.lower() == member.name.lower() and one.is_file()), None)
+
     def _lines(self, table: Table, location: str) -> Iterator[list[str]]:
+        notes = self.notes[location] = Notes()
         with self._open(location) as raw:
-            # Quoted fields may hold any line end; elsewhere only the declared one counts, not a stray U+0085.
-            newline = "" if table.quote else table.line_end
-            text = io.TextIOWrapper(raw, encoding=table.encoding, errors="replace", newline=newline)
-            lines = iter(lambda: text.readline(LINE_LIMIT).replace("\0", ""), "")
-            rows = iter(_quoted(lines, table) if table.quote else _plain(lines, table))
-            number = 0
-            while True:
-                try:
-                    values = next(rows)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    self.skipped[f"{location}: {error}"] += 1
-                    continue
-                number += 1
-                if number > table.header_lines and any(values):
+            lines = read_lines(raw, table.encoding, table.line_end, notes)
+            columns = 0 if table.header_lines else table.columns
+            rows = iter(Rows(lines, table.delimiter, table.quote, columns, notes))
+            header = list(itertools.islice(rows, table.header_lines))
+            if header and _is_record(header[-1], table):
+                notes.add(NO_HEADER, len(header))
+            for values in rows:
+                if notes.rows == 1 and _is_header(values, table):
+                    notes.add(HEADER, 1)
+                elif any(values):
                     yield values
 
     @contextmanager
     def _open(self, location: str) -> Iterator[IO[bytes]]:
-        member = self.folder / location
-        if not member.is_file():
+        member = self._member(location)
+        if member is None:
             raise UserError(f"the archive {self.name} names a table '{location}' that it does not hold: get it again")
         try:
             with member.open("rb") as raw:
@@ -115,120 +124,101 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a Darwin Core Archive: a zip file, or a folder that holds one unpacked.
+    """Open a Darwin Core Archive: a zip or tar file, or a folder that holds one unpacked.
 
-    Nothing is unpacked to disk. Raises UserError when there is no meta.xml or it cannot be used.
+    A zip is not unpacked to disk, a tar (compressed or not) into a folder that is removed. Raises UserError when
+    there is no meta.xml or it cannot be used.
     """
-    if path.is_dir():
-        yield _describe(path.name, path)
-        return
     with ExitStack() as stack:
         try:
-            archive = _describe(path.name, zipfile.Path(stack.enter_context(zipfile.ZipFile(path))))
-        except (OSError, *files.BROKEN_ZIP) as error:
+            yield _describe(path.name, _root(path, stack))
+        except (OSError, EOFError, tarfile.TarError, *files.BROKEN_ZIP) as error:
             raise UserError(
                 f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {error}"
             ) from None
-        yield archive
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is a folder with a meta.xml, or a zip or tar file that is no office document."""
+    if path.is_dir():
+        return any(_descriptors(path, DEPTH))
+    return path.is_file() and ((zipfile.is_zipfile(path) and not is_office(path)) or tarfile.is_tarfile(path))
+
+
+def _root(path: Path, stack: ExitStack) -> Any:
+    """The folder, or what a zip or tar file holds, as a path."""
+    if path.is_dir():
+        return path
+    if zipfile.is_zipfile(path):
+        return zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
+    if tarfile.is_tarfile(path):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        _untar(path, folder)
+        return folder
+    said = unreadable(path)
+    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or 'it is text'}")
+
+
+def _untar(path: Path, folder: Path) -> None:
+    """Unpack the files of a tar archive (compressed or not) that lie below it and are not too much together."""
+    total = 0
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if not member.isfile():
+                continue
+            total += member.size
+            if total > UNPACKED_LIMIT:
+                raise UserError(f"{path} unpacks to more than {UNPACKED_LIMIT // 2**30} GB: it is no archive of tables")
+            try:
+                archive.extract(member, folder, filter="data")
+            except tarfile.FilterError as error:
+                raise UserError(f"{path} has a file that would lie outside of it ({error}): get it again") from None
 
 
 def _describe(name: str, root: Any) -> Archive:
-    folder = next((place for place in (root, *_folders(root)) if (place / "meta.xml").is_file()), None)
-    if folder is None:
-        raise UserError(f"the archive {name} has no meta.xml, without which its tables cannot be read: get it again")
-    with (folder / "meta.xml").open("rb") as file:
-        text = file.read(DESCRIPTOR_LIMIT)
-    try:
-        tree = ElementTree.fromstring(text, forbid_dtd=True)
-        core = [element for element in tree if _tag(element) == "core"]
-        extensions = [element for element in tree if _tag(element) == "extension"]
-        tables = [_table(element) for element in (*core[:1], *extensions)]
-    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise UserError(f"the meta.xml of the archive {name} cannot be used ({error}): get the archive again") from None
-    if not core:
-        raise UserError(f"the meta.xml of the archive {name} names no core: get the archive again")
-    return Archive(name, tables[0], tables[1:], folder)
+    found = list(_descriptors(root, DEPTH))
+    if not found:
+        held = listed(sorted(child.name for child in root.iterdir()))
+        raise UserError(
+            f"the archive {name} has no meta.xml, without which its tables cannot be read: it holds {held}. Get it"
+            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures)"
+        )
+    depth = min(level for level, _ in found)
+    nearest = [folder for level, folder in found if level == depth]
+    if len(nearest) > 1:
+        places = listed([str(folder.name) for folder in nearest])
+        raise UserError(f"{name} holds {len(nearest)} archives ({places}): unpack it, and give the one that is meant")
+    with next(child for child in nearest[0].iterdir() if child.name.lower() == "meta.xml").open("rb") as file:
+        core, extensions, metadata = read_descriptor(file.read(DESCRIPTOR_LIMIT), name)
+    return Archive(name, core, extensions, nearest[0], metadata or "metadata.xml")
 
 
-def _folders(root: Any) -> list[Any]:
-    """The folders at the top: some archives hold one folder with everything in it."""
-    return sorted((child for child in root.iterdir() if child.is_dir()), key=lambda child: child.name)
+def _descriptors(folder: Any, below: int) -> Iterator[tuple[int, Any]]:
+    """How deep a folder with a meta.xml lies (0: at the top), and the folder: some archives wrap one another."""
+    children = sorted(folder.iterdir(), key=lambda child: str(child.name))
+    if any(child.name.lower() == "meta.xml" and child.is_file() for child in children):
+        yield 0, folder
+    elif below:
+        for child in children:
+            if child.is_dir() and not child.name.startswith((".", "__")):
+                yield from ((level + 1, found) for level, found in _descriptors(child, below - 1))
 
 
-def _table(element: Any) -> Table:
-    encoding = codecs.lookup(element.get("encoding") or "UTF-8").name
-    " ".encode(encoding)  # a LookupError for what is no encoding of text, such as hex
-    line_end = _character(element, "linesTerminatedBy", "\n")
-    if line_end not in ("\n", "\r", "\r\n"):
-        if line_end.strip():
-            raise ValueError(f"linesTerminatedBy {line_end!r} is not supported")
-        line_end = "\n"  # an XML parser turns a literal line end in an attribute into a space
-    delimiter, quote = _character(element, "fieldsTerminatedBy", ","), _character(element, "fieldsEnclosedBy", '"')
-    unclear = quote and (len(delimiter) > 1 or delimiter == quote or not {delimiter, quote}.isdisjoint("\r\n"))
-    if not delimiter or len(quote) > 1 or unclear:
-        raise ValueError(f"fieldsTerminatedBy {delimiter!r} with fieldsEnclosedBy {quote!r} is not supported")
-    terms: dict[str, tuple[int, ...]] = {}
-    defaults: dict[str, str] = {}
-    for child in element:
-        if _tag(child) == "field" and (term := _word(child.get("term"))):
-            if (index := child.get("index")) is not None:
-                terms[term] = (*terms.get(term, ()), _column(index))
-            if child.get("default"):
-                defaults[term] = child.get("default")
-    keys = [child.get("index") for child in element if _tag(child) in ("id", "coreid")]
-    return Table(
-        row_type=_word(element.get("rowType")),
-        locations=tuple(_inside(child.text) for child in element.iter() if _tag(child) == "location"),
-        encoding="utf-8-sig" if encoding == "utf-8" else encoding,
-        delimiter=delimiter,
-        quote=quote,
-        line_end=line_end,
-        header_lines=int(element.get("ignoreHeaderLines") or 0),
-        key=_column(keys[0]) if keys and keys[0] is not None else None,
-        terms=terms,
-        defaults=defaults,
-    )
+def _is_header(values: list[str], table: Table) -> bool:
+    """Whether a row only names the columns, as the description does."""
+    named = [(term, values[place]) for term, places in table.terms.items() for place in places if place < len(values)]
+    return len(named) > 1 and all(term.casefold() == value.strip().casefold() for term, value in named)
 
 
-def _tag(element: Any) -> str:
-    return str(element.tag).rsplit("}", 1)[-1]
-
-
-def _word(term: str | None) -> str:
-    """The last word of a term or rowType: portals disagree about what stands before it."""
-    return (term or "").strip().rstrip("/#").replace("#", "/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-
-
-def _character(element: Any, name: str, default: str) -> str:
-    value = element.get(name)
-    return default if value is None else ESCAPES.get(value, str(value))
-
-
-def _column(index: str) -> int:
-    if not 0 <= int(index) < 10_000:
-        raise ValueError(f"a column cannot have the index {index}")
-    return int(index)
-
-
-def _inside(location: str | None) -> str:
-    """The location of a table, which must lie inside the archive."""
-    place = posixpath.normpath((location or "").strip().replace("\\", "/"))
-    if place.startswith(("/", "..")) or ":" in place:
-        raise ValueError(f"the location '{location}' is outside the archive")
-    return place
+def _is_record(values: list[str], table: Table) -> bool:
+    """Whether a header line is none: it names no column and has a number in it."""
+    words = {value.strip().casefold().rsplit(":", 1)[-1] for value in values}
+    named = words & {term.casefold() for term in table.terms}
+    return not named and any(value.strip().isdigit() for value in values)
 
 
 def _value(values: list[str], places: tuple[int, ...]) -> str:
     return next((value for column in places if (value := values[column].strip())), "")
-
-
-def _plain(lines: Iterator[str], table: Table) -> Iterator[list[str]]:
-    return (line.rstrip("\r\n").split(table.delimiter) for line in lines)
-
-
-def _quoted(lines: Iterator[str], table: Table) -> Any:
-    # A field of more than csv.field_size_limit() (131,072) characters is an error: a quote that never ends.
-    return csv.reader(lines, delimiter=table.delimiter, quotechar=table.quote)
 
 
 class _Limited(io.RawIOBase):

@@ -1,5 +1,7 @@
 """From Darwin Core and Audiovisual Core terms to the columns of a listing."""
 
+import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 SAME = (
@@ -8,30 +10,82 @@ SAME = (
     "storageLocation",
 )  # fmt: skip
 PLACE = ("locality", "decimalLatitude", "decimalLongitude", "stateProvince")
-RECORD = (*SAME, "occurrenceID", "license", "rightsHolder", "informationWithheld", "recordSecurity", "associatedMedia")
-MEDIA = (
-    "identifier", "accessURI", "goodQualityAccessURI", "format", "type", "rights", "license", "UsageTerms",
-    "WebStatement", "rightsHolder", "Owner", "creator",
+# What says that a place is protected: Darwin Core's term, Symbiota's of today and before, other portals'.
+PROTECTED = (
+    "informationWithheld", "recordSecurity", "localitySecurity", "securityReason", "localitySecurityReason",
+    "geoprivacy", "coordinatesObscured", "sensitive", "isSensitive",
 )  # fmt: skip
+OPEN = ("", "0", "0.0", "false", "no", "n", "none", "null", "open", "\\n")  # values by which nothing is protected
+RECORD = (*SAME, *PROTECTED, "occurrenceID", "license", "rightsHolder", "associatedMedia")
+MEDIA = (
+    "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
+    "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
+)  # fmt: skip
+BETWEEN = re.compile(r"\s+\|\s*|\s*\|\s+|[\s|;,]+(?=https?://)", re.IGNORECASE)  # what stands between addresses
+LINK = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)[^>]*>.*?(?:</a>|$)", re.IGNORECASE | re.DOTALL)
+OTHER_KINDS = ("sound", "audio", "moving", "video")
+PAGES = ("html", "pdf", "text", "csv", "xml", "json", "zip", "msword", "model")
+PICTURES = ("image", "jpeg", "jpg", "png", "tif", "jp2", "photo", "picture", "webp")
+
+
+def is_protected(record: Mapping[str, str]) -> bool:
+    """Whether a collection protects the place of a specimen."""
+    return any((record.get(term) or "").strip().casefold() not in OPEN for term in PROTECTED)
+
+
+def withhold(record: Mapping[str, str]) -> dict[str, str]:
+    """The terms of a record, without the place if that is protected."""
+    return {term: value for term, value in record.items() if term not in PLACE or not is_protected(record)}
 
 
 def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
-    """Columns of a listing from a specimen record; a place that the collection withholds stays out.
+    """Columns of a listing from a specimen record; a place that the collection protects stays out.
 
     The specimen_id is the catalogue number, which is the barcode in herbaria, else what identifies the record.
     """
-    fields = {term: value for term in SAME if (value := record.get(term) or "")}
-    if record.get("informationWithheld") or (record.get("recordSecurity") or "0") != "0":
-        fields = {term: value for term, value in fields.items() if term not in PLACE}
+    known = withhold(record)
+    fields = {term: value for term in SAME if (value := known.get(term) or "")}
     return fields | {"specimen_id": fields.get("catalogNumber") or record.get("occurrenceID") or key}
 
 
-def is_picture(media: Mapping[str, str]) -> bool:
-    """Whether a media row is about a still picture, as far as it says."""
+def why_no_picture(media: Mapping[str, str]) -> str:
+    """Why a media row is not about a still picture of the sheet, as far as it says; "" where it may be.
+
+    Portals mix up format and type, and misspell both: only what surely means something else is left out.
+    """
     kind, form = (media.get("type") or "").lower(), (media.get("format") or "").lower()
-    if "/" in form and not form.startswith("image/"):
-        return False
-    return not any(word in kind for word in ("sound", "moving", "video", "audio", "text", "dataset", "interactive"))
+    said = f"by type or format ({', '.join(filter(None, (kind, form)))[:60]})"
+    if any(word in kind + form for word in OTHER_KINDS):
+        return f"no still picture {said}"
+    if not any(word in form for word in PICTURES):
+        if any(word in form for word in PAGES):
+            return f"no still picture {said}"
+        if not any(word in kind for word in PICTURES) and any(w in kind for w in (*PAGES, "dataset", "interactive")):
+            return f"no still picture {said}"
+    return "a thumbnail" if quality(media) == "thumbnail" else ""
+
+
+def quality(media: Mapping[str, str]) -> str:
+    """What a media row says of its size, by Audiovisual Core's terms: "thumbnail", "best", ..., "" for nothing."""
+    said = (media.get("variant") or media.get("variantLiteral") or "").lower()
+    return next((name for name, words in QUALITIES.items() if any(word in said for word in words)), "")
+
+
+QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary of variants
+    "thumbnail": ("thumb", "v001", "trailer", "v002", "preview", "icon"),
+    "lower": ("lower", "v003"),
+    "medium": ("medium", "v004"),
+    "good": ("good", "v005"),
+    "best": ("best", "v006", "original"),
+}
+
+
+def addresses(text: str) -> list[str]:
+    """The addresses in one field: between pipes, semicolons, commas or blanks, or in a link of HTML."""
+    if links := LINK.findall(text):
+        return [html.unescape(link) for link in links]
+    found = (part.strip(" \t\r\n<>\"'").rstrip("|;, ") for part in BETWEEN.split(text.strip()))
+    return list(dict.fromkeys(part.replace("&amp;", "&") for part in found if part))
 
 
 def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:

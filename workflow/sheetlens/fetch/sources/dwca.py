@@ -3,82 +3,156 @@
 The core goes into SQLite and the media stream past it: memory does not grow with the number of rows.
 """
 
+import difflib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from yarl import URL
 
+from sheetlens.common.file_kinds import listed
 from sheetlens.common.licences import resolve
 from sheetlens.config import DwcaSource
 from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.download import bring
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
-from sheetlens.fetch.records import terms
-from sheetlens.fetch.records.darwin_core import Archive, open_archive
+from sheetlens.fetch.records import pictures, terms
+from sheetlens.fetch.records.darwin_core import Archive, is_archive, open_archive
 
-SIZES = {  # the terms that hold addresses: the size asked for first, then what there is
-    "web": ("goodQualityAccessURI", "accessURI", "identifier"),
-    "original": ("accessURI", "identifier", "goodQualityAccessURI"),
+SIZES = {  # sizes in the order to ask for them, by what the config wants
+    "web": ("web", "medium", "original", "lower"),
+    "original": ("original", "web", "medium", "lower"),
 }
 WEB = "goodQualityAccessURI"
+SPECIMENS = (
+    "Occurrence",
+    "SimpleDarwinRecord",
+    "DarwinCore",
+    "PreservedSpecimen",
+    "MaterialEntity",
+    "MaterialSample",
+    "",
+)
 Classes = Mapping[str, Mapping[str, Sequence[str]]]  # label -> term -> values (see terms.class_of)
 Ways = Callable[[str, Mapping[str, str]], list[tuple[str, str]]]  # id and media row -> addresses, sizes
 log = logging.getLogger(__name__)
 
 
-def collect(path: Path, candidates: Candidates, classes: Classes, ways: Ways) -> None:
-    """Add every picture of an archive whose record belongs to a class (see `terms.class_of`)."""
+def collect(path: Path, candidates: Candidates, classes: Classes, ways: Ways) -> dict[str, Any]:
+    """Add every picture of an archive whose record belongs to a class (see `terms.class_of`).
+
+    Returns what the archive held and how to cite it; the log says it, too.
+    """
     with open_archive(path) as archive:
-        duplicates = _know_records(archive, candidates, classes)
-        for key, media in _media(archive):
-            if (found := candidates.known(key)) and terms.is_picture(media):
-                add_picture(candidates, found[0], key, found[1], media, ways)
-        for reason, count in archive.skipped.items():
-            log.warning("%s: %d rows could not be read: %s", path.name, count, reason)
-        if duplicates:
-            log.warning("%s: %d records have the id of an earlier one and are left out", path.name, duplicates)
+        counts = Counter(dict.fromkeys(("records", "records of the classes", "media rows"), 0))
+        _know_records(archive, candidates, classes, counts)
+        for key, media in _media(archive, candidates, counts):
+            if found := candidates.known(key):
+                add_media(candidates, found[0], key, found[1], media, ways, archive.name)
+            else:
+                counts["media rows of other records"] += 1
+        candidates.explain(*_why_nothing(archive, classes, counts))
+        for sentence in archive.sentences():
+            log.warning("%s", sentence)
+        log.info("%s: %s", path.name, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
+        return archive.citation() | {what.replace(" ", "_"): number for what, number in counts.items()}
 
 
-def add_picture(
-    candidates: Candidates, label: str, key: str, record: Mapping[str, str], media: Mapping[str, str], ways: Ways
+def add_media(
+    candidates: Candidates,
+    label: str,
+    key: str,
+    record: Mapping[str, str],
+    media: Mapping[str, str],
+    ways: Ways,
+    archive: str = "",
 ) -> None:
-    """Add one picture of one record, both in Darwin Core's terms."""
+    """Add the pictures that one media row of one record names, both in Darwin Core's terms, or say why not."""
+    if reason := terms.why_no_picture(media):
+        candidates.leave_out(label, reason)
+        return
+    candidates.pictured(key)
     fields = terms.record_fields(record, key) | terms.media_fields(media, record)
-    candidates.add(label, ways(key, media), fields, _licence(media, record))
+    for one in pictures.named(media):
+        asked = ways(key, one)
+        if asked and all(pictures.size_of(url, size) == "thumbnail" for url, size in asked):
+            candidates.leave_out(label, "a thumbnail")
+            continue
+        same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
+        candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)])
 
 
-def _know_records(archive: Archive, candidates: Candidates, classes: Classes) -> int:
-    """Keep the records of all classes; return how many had the id of an earlier one."""
+def _wanted(candidates: Candidates) -> str:
+    size = getattr(candidates.settings, "size", "web")
+    return size if size in SIZES else "web"
+
+
+def _know_records(archive: Archive, candidates: Candidates, classes: Classes, counts: Counter[str]) -> None:
+    """Keep the records of all classes."""
     candidates.base.execute("delete from record")  # ids are those of one archive
-    duplicates = 0
+    twice = "records have the id of an earlier one and are left out"
     for key, record in archive.rows(archive.core, terms.terms_of(classes.values())):
+        counts["records"] += 1
         if label := terms.class_of(record, classes):
             new = candidates.know(key or record["occurrenceID"] or record["catalogNumber"], label, record)
-            duplicates += not new
-    return duplicates
+            counts["records of the classes" if new else twice] += 1
+    if counts[twice]:
+        log.warning("%s: %d %s", archive.name, counts[twice], twice)
+    else:
+        del counts[twice]
 
 
-def _media(archive: Archive) -> Iterable[tuple[str, Mapping[str, str]]]:
-    """The media rows with the id of their record: of the extensions, else of a term of the core."""
+def _media(archive: Archive, candidates: Candidates, counts: Counter[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The media rows with the id of their record; of records without one, what a term of the core names."""
     for table in archive.media:
-        yield from archive.rows(table, terms.MEDIA)
-    if not archive.media:
-        for key, record in archive.rows(archive.core, terms.RECORD):
-            for address in record["associatedMedia"].split("|"):
-                if address.strip():
-                    yield key, {"identifier": address.strip()}
+        for row in archive.rows(table, terms.MEDIA):
+            counts["media rows"] += 1
+            yield row
+    for key, _, record in candidates.unpictured():
+        if addresses := record.get("associatedMedia"):
+            counts["records with associatedMedia only"] += 1
+            yield key, {"identifier": addresses}
+
+
+def _why_nothing(archive: Archive, classes: Classes, counts: Counter[str]) -> Iterator[str]:
+    """Sentences on why an archive may give no pictures."""
+    core = archive.core
+    if core.row_type not in SPECIMENS:
+        yield (
+            f"the core of {archive.name} is {core.row_type} and not Occurrence, so that its pictures belong to no"
+            " specimen: export it with occurrences as its core"
+        )
+    for term in sorted({term for where in classes.values() for term in where if not core.has(term)}):
+        known = {name.casefold(): name for name in (*core.terms, *core.defaults)}
+        near = [known[name] for name in difflib.get_close_matches(term.casefold(), known, 1)]
+        yield (
+            f"the records of {archive.name} have no term '{term}'"
+            + (f", but '{near[0]}'" if near else f"; their terms are {listed(sorted(known.values()), 20)}")
+        )
+    if not counts["records"]:
+        yield f"{archive.name} has no records"
+    elif not counts["records of the classes"]:
+        yield f"none of the {counts['records']:,} records of {archive.name} is of a class"
+    if not archive.media and not core.has("associatedMedia"):
+        yield f"{archive.name} names no pictures: it has no table of media, and its records no term associatedMedia"
+    elif archive.media and not counts["media rows"]:
+        yield f"the table of media of {archive.name} is empty"
 
 
 def ways(size: str) -> Ways:
     """How the addresses of a picture follow from its media row: the size asked for first, then what there is."""
 
     def of(key: str, media: Mapping[str, str]) -> list[tuple[str, str]]:
-        places = {
-            media[term]: "web" if term == WEB else "original" for term in reversed(SIZES[size]) if media.get(term)
-        }
-        return list(reversed(places.items()))
+        stated = pictures.SIZES.get(terms.quality(media), "")
+        found = {}
+        for term in ("accessURI", "identifier", WEB):
+            if address := media.get(term):
+                found[address] = "web" if term == WEB else stated or pictures.size_of(address, "original")
+        order = SIZES[size]
+        return sorted(found.items(), key=lambda way: order.index(way[1]) if way[1] in order else len(order))
 
     return of
 
@@ -116,8 +190,9 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
     for number, place in enumerate(settings.archives):
         with candidates.step(place) as due:
             if due:
-                path = await bring(place, session, folder / f"archive-{number}.zip")
-                collect(path, candidates, classes, ways(settings.size))
-    candidates.cite("Darwin Core Archives", archives=settings.archives)
+                path = await bring(place, session, folder / f"archive-{number}.zip", is_archive)
+                held = collect(path, candidates, classes, ways(settings.size))
+                candidates.note("held", [*(candidates.recall("held") or ()), {"archive": place, **held}])
+    candidates.cite("Darwin Core Archives", archives=candidates.recall("held"))
     for request in candidates.sample():
         yield request

@@ -18,7 +18,9 @@ from typing import Any
 from sheetlens.common.errors import UserError
 from sheetlens.common.licences import resolve
 from sheetlens.common.progress import reporter
+from sheetlens.common.refusals import refused
 from sheetlens.config import FigshareFile
+from sheetlens.fetch.content_checks import check_image
 from sheetlens.fetch.engine import Engine
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import place
@@ -53,6 +55,7 @@ async def fetch(
     session: Session,
     originals: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[Path], None] = check_image,
 ) -> list[dict[str, Any]]:
     """Bring and unpack the archives; return the rows of the listing, one per member.
 
@@ -67,7 +70,7 @@ async def fetch(
     for one in found:
         before = len(rows)
         report = lambda done, before=before: progress(before + done, max(total, before + done + 1))  # noqa: E731
-        rows += _unpack(one, places[one.file], originals, session.settings.largest, report)
+        rows += _unpack(one, places[one.file], originals, session.settings.largest, report, check)
     for label, wanted in settings.items():
         _count(label, wanted, rows, next(places[one.file] for one in found if one.label == label))
     return sorted(rows, key=lambda row: row["image_id"])
@@ -186,7 +189,12 @@ async def _watch(session: Session, total: int, progress: Callable[[int, int], No
 
 
 def _unpack(
-    one: Found, path: Path, originals: Path, largest: int, progress: Callable[[int], None]
+    one: Found,
+    path: Path,
+    originals: Path,
+    largest: int,
+    progress: Callable[[int], None],
+    check: Callable[[Path], None],
 ) -> Iterator[dict[str, Any]]:
     """Rows of the listing for the members of an archive, which is unpacked on the way."""
     shared = {
@@ -195,10 +203,10 @@ def _unpack(
         "route": "figshare archive",
         **one.fields,
     }
-    for member in unpack(path, place(originals, one.label), largest, progress):
+    for member in unpack(path, place(originals, one.label), largest, progress, check):
         row = LISTING | shared | {"image_id": f"{one.label}/{member.name}"}
         if member.path is None:
-            yield row | {"status": "refused", "reason": member.refused}
+            yield row | refused(member.refused)
             continue
         yield row | {
             "specimen_id": member.path.stem,

@@ -1,9 +1,11 @@
 """Source `folder`: photographs in a folder of yours, one sub-folder per class, at any depth below it."""
 
 import hashlib
+import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ import pandas as pd
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.folders import Found, walk
+from sheetlens.common.refusals import Reason, refused
 from sheetlens.config import FolderSource
 from sheetlens.fetch.listing import listing
 
+log = logging.getLogger(__name__)
 PARTS = 3  # training, validation, test: a class needs a sheet for each
 
 
@@ -28,12 +33,18 @@ def fetch(
     Raises UserError when the folder cannot serve (see `check`).
     """
     folder = check(settings, labelled)
-    found = list(_walk(folder))
+    found = [one for one in walk(folder) if not one.hidden]
     records = []
-    for number, path in enumerate(found, start=1):
-        records.append(_record(folder, path, labelled))
+    for number, one in enumerate(found, start=1):
+        records.append(_record(folder, one, labelled))
         progress(number, len(found))
     return listing(records)
+
+
+def count(settings: FolderSource) -> tuple[int, int]:
+    """Files on disk, counted by themselves, and hidden files and folders that are left alone."""
+    found = Counter(one.hidden for one in walk(Path(settings.path).expanduser()))
+    return found[False], found[True]
 
 
 def check(settings: FolderSource, labelled: bool = True) -> Path:
@@ -49,7 +60,10 @@ def check(settings: FolderSource, labelled: bool = True) -> Path:
         )
     if not labelled:
         return folder
-    classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    try:
+        classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"the folder '{folder}' cannot be listed: {error.strerror}") from None
     if len(classes) < 2:
         have = f"only one, '{classes[0].name}'" if classes else "none"
         raise UserError(
@@ -57,10 +71,12 @@ def check(settings: FolderSource, labelled: bool = True) -> Path:
             " sort the photographs into one sub-folder per class"
         )
     for child in classes:
-        count = sum(1 for _ in _walk(child))
-        if count < PARTS:
+        inside = [one for one in walk(child) if not one.hidden]
+        if unlisted := next((one for one in inside if one.refused), None):
+            log.warning("%s: %s", unlisted.path, unlisted.refused)
+        if (files_in := sum(not one.refused for one in inside)) < PARTS:
             raise UserError(
-                f"class '{child.name}' in '{folder}' has {count} file{'s' * (count != 1)}, fewer than the"
+                f"class '{child.name}' in '{folder}' has {files_in} file{'s' * (files_in != 1)}, fewer than the"
                 f" {PARTS} parts (training, validation, test): add photographs or take the folder out"
             )
     return folder
@@ -74,19 +90,19 @@ def fingerprint(settings: FolderSource) -> str:
 def digest(folder: Path) -> str:
     """The same of any folder; a link that leads nowhere counts as itself."""
     found = hashlib.sha256()
-    for path in _walk(folder):
-        status = path.stat() if path.exists() else path.lstat()
-        found.update(os.fsencode(path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    for one in walk(folder):
+        try:
+            status = one.path.stat() if one.path.exists() else one.path.lstat()
+        except OSError:  # gone meanwhile, or in a folder that can be listed and not entered
+            found.update(os.fsencode(one.path))
+            continue
+        if not one.hidden:
+            found.update(os.fsencode(one.path) + f"|{status.st_size}|{status.st_mtime_ns}\n".encode())
     return found.hexdigest()[:16]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _record(folder: Path, path: Path, labelled: bool) -> dict[str, Any]:
+def _record(folder: Path, one: Found, labelled: bool) -> dict[str, Any]:
+    path = one.path
     inside = path.relative_to(folder)
     label = inside.parts[0] if labelled and len(inside.parts) > 1 else ""
     record = {
@@ -100,12 +116,14 @@ def _record(folder: Path, path: Path, labelled: bool) -> dict[str, Any]:
         os.fsencode(path).decode("utf-8")
     except UnicodeDecodeError:
         shown = {key: value.encode("utf-8", "backslashreplace").decode() for key, value in record.items()}
-        return shown | {"status": "refused", "reason": "the file name is not UTF-8: rename it"}
+        return shown | refused(Reason("name_not_utf8"))
+    if one.refused:
+        return record | refused(one.refused)
     if labelled and not label:
-        return record | {"status": "refused", "reason": "not in a class folder"}
+        return record | refused(Reason("no_class"))
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
-            return record | {"status": "refused", "reason": "not a file but a pipe or device"}
+            return record | refused(Reason("not_a_file"))
         return record | {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
     except OSError as error:
-        return record | {"status": "refused", "reason": f"cannot be read: {error.strerror}"}
+        return record | refused(Reason("unreadable", why=error.strerror))

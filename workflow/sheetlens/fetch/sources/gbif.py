@@ -23,7 +23,6 @@ from sheetlens.fetch.download import bring
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
-from sheetlens.fetch.records import terms
 from sheetlens.fetch.sources import dwca
 
 API = "https://api.gbif.org"
@@ -167,8 +166,7 @@ def _add(settings: GbifSource, candidates: Candidates, label: str, record: Mappi
         known = (
             {term: value for term, value in entry.items() if isinstance(value, str)} if isinstance(entry, dict) else {}
         )
-        if terms.is_picture(known):
-            dwca.add_picture(candidates, label, text.get("key", ""), text, known, ways(settings))
+        dwca.add_media(candidates, label, text.get("key", ""), text, known, ways(settings))
 
 
 def ways(settings: GbifSource) -> dwca.Ways:

@@ -110,9 +110,9 @@ def _take_media(settings: IdigbioSource, candidates: Candidates, label: str, ite
     media, specimens = _terms(item, terms.MEDIA), (item.get("indexTerms") or {}).get("records") or []
     for key in specimens if isinstance(specimens, list) else [specimens]:
         found = candidates.known(str(key))
-        if found and found[0] == label and terms.is_picture(media):
+        if found and found[0] == label:
             address = f"{MEDIA}/{item['uuid']}?size={settings.size}"
-            dwca.add_picture(candidates, label, str(key), found[1], media, lambda *_: [(address, settings.size)])  # noqa: B023
+            dwca.add_media(candidates, label, str(key), found[1], media, lambda *_: [(address, settings.size)])  # noqa: B023
             return
 
 

@@ -23,7 +23,7 @@ from sheetlens.fetch.sources import dwca
 API = "https://api.si.edu/openaccess/api/v1.0/search"
 IMAGES = "https://ids.si.edu/ids"
 KEY = "SI_API_KEY"
-ROWS = 1000  # most rows of a page
+PAGE_ROWS = 1000  # most rows of a page
 SHARDS = [f"{number:02x}" for number in range(256)]
 SEARCHED = {"family": "tax_family", "scientificName": "scientific_name"}  # terms that the API's index has
 
@@ -66,7 +66,7 @@ async def _search(settings: SmithsonianSource, session: Session, candidates: Can
     while not candidates.recall(f"end {label}"):
         start = candidates.recall(f"start {label}") or 0
         with candidates.step(f"page {label} {start}"):
-            parameters = {"q": words, "start": str(start), "rows": str(ROWS)}
+            parameters = {"q": words, "start": str(start), "rows": str(PAGE_ROWS)}
             # The key as a header, so that no message that names the address can name it.
             answer = await session.json(API, params=parameters, headers={"X-Api-Key": api_key()})
             response = answer.get("response") or {}

@@ -10,16 +10,22 @@ from typing import Any
 from yarl import URL
 
 from sheetlens.common.errors import UserError
-from sheetlens.common.licences import allows, resolve
+from sheetlens.common.licences import allows, own
 from sheetlens.common.tables import read_rows
 from sheetlens.config import UrlsSource
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import LISTING, Plan, Request
+from sheetlens.fetch.records import terms
 from sheetlens.fetch.unpack import SUFFIXES
 
 OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
-NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused")
-UNSAFE = re.compile(r"[^\w.-]+")
+NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused", *terms.PROTECTED)
+ALSO = {  # our columns -> what other tables call them; of licences all count, of the others the first
+    "licence": ("license", "UsageTerms", "WebStatement", "rights"),
+    "rights_holder": ("rightsHolder", "Owner"),
+    "specimen_id": ("barcode",),
+}
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
 async def requests(settings: UrlsSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -36,8 +42,14 @@ def rows(settings: UrlsSource) -> Iterator[dict[str, str]]:
     """
     if unknown := sorted(set(settings.columns) - set(OWN)):
         raise UserError(f"the table {settings.table} cannot give '{unknown[0]}': `columns` knows {', '.join(OWN)}")
-    columns = {name: settings.columns.get(name, name) for name in OWN}
-    return read_rows(Path(settings.table), columns, ("url", "label", *settings.columns))
+    columns = {name: settings.columns.get(name, name) for name in OWN} | {term: term for term in terms.PROTECTED}
+    others = {name: names for name, names in ALSO.items() if name not in settings.columns}
+    columns |= {name: name for names in others.values() for name in names}
+    for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns)):
+        for ours, names in others.items():
+            stated = [value for name in (ours, *names) if (value := row.pop(name, ""))]
+            row[ours] = "; ".join(stated) if ours == "licence" else next(iter(stated), "")
+        yield terms.withhold(row)
 
 
 def request(settings: UrlsSource, row: dict[str, str], url: str, route: str) -> Request:
@@ -50,7 +62,7 @@ def request(settings: UrlsSource, row: dict[str, str], url: str, route: str) -> 
     image_id = row.get("image_id") or _name(row)
     fields: dict[str, Any] = {key: value for key, value in row.items() if key not in NOT_FIELDS and value}
     fields.setdefault("specimen_id", PurePosixPath(image_id).stem)
-    fields["licence"], asserted = resolve(fields.get("licence", ""))
+    fields["licence"], asserted = own(fields.get("licence", ""))
     asserted = str(fields.get("licence_asserted", asserted)).lower() in ("true", "1", "yes")
     fields["licence_asserted"] = asserted
     if not allows(settings.licences, fields["licence"] if asserted else ""):
@@ -115,4 +127,4 @@ def _name(row: dict[str, str]) -> str:
 
 def _file_name(text: str) -> str:
     """Text made fit to be part of a file's name."""
-    return UNSAFE.sub("_", text).lstrip(".")[:80]
+    return NOT_IN_NAMES.sub("_", text).lstrip(".")[:80]

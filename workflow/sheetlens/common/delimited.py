@@ -1,0 +1,213 @@
+"""Delimited text as people and portals write it: every line becomes a row, a part of one, or is counted.
+
+Own code, because a CSV reader believes every quote: one that nobody closed swallows all rows up to the next. Here a
+quoted field may go on over lines (RFC 4180), but never over lines that are rows themselves.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import IO
+
+HEAD = 2**16  # bytes of a table by which its encoding and its line ends are told
+LINE_LIMIT = 2**20  # characters of a line that are kept
+MANY = 6  # columns from which a line with as many cells is a row, whatever stands in them
+LONGEST = 1000  # lines that one quoted field may go on over
+ESCAPED = re.compile("[\udc80-\udcff]+")  # bytes that were not of the encoding
+WESTERN = ("iso8859-1", "iso8859-15", "cp1252")  # encodings in which every byte is a letter, so that nothing fails
+ANOTHER = "not in the encoding {}, read as {} (if letters look wrong, save the table as UTF-8)"
+LONG = "longer than {:,} characters, the rest left out"
+STRAY = "with a quotation mark that nothing closes, or with text behind a closing one, which were read as letters"
+WIDE = "with more cells than the table has columns"
+NARROW = "with fewer cells than the table has columns, the rest left empty"
+
+
+class Notes:
+    """What became of the lines of one table: how many there were, rows and the like, and oddities by kind."""
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self.lines = self.rows = self.continued = self.empty = 0
+        self.odd: dict[str, list[int]] = {}  # what is odd -> number of lines, the first of them
+
+    def add(self, what: str, line: int) -> None:
+        """Count a line, or a row that begins there, as odd."""
+        self.odd.setdefault(what, [0, line])[0] += 1
+
+    def sentences(self) -> list[str]:
+        """The oddities in words, each with the number of lines and the first of them."""
+        return [
+            f"{number:,} line{'s' * (number > 1)} {what}; the first is line {first:,}"
+            for what, (number, first) in self.odd.items()
+        ]
+
+
+def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> Iterator[str]:
+    """Yield the lines of a table with their ends; `encoding` and `line_end` are what its description says.
+
+    A mark at the beginning, and zero bytes, tell UTF-16 whatever was said. A line that is not in the encoding is
+    taken for Windows-1252, one that is UTF-8 where Latin-1 was said is UTF-8; both are noted.
+    """
+    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw, HEAD)  # type: ignore[type-var]
+    head = buffered.peek(HEAD)[:HEAD]
+    codec = encoding_of(head, encoding)
+    plain = head.replace(b"\0", b"")
+    newline = "\r" if b"\r" in plain and (b"\n" not in plain or line_end == "\r") else "\n"
+    errors = "replace" if codec.startswith("utf-16") else "surrogateescape"
+    text = io.TextIOWrapper(buffered, encoding=codec, errors=errors, newline=newline)
+    while line := text.readline(LINE_LIMIT):
+        notes.lines += 1
+        if len(line) == LINE_LIMIT and not line.endswith(newline):
+            notes.add(LONG.format(LINE_LIMIT), notes.lines)
+            while (rest := text.readline(LINE_LIMIT)) and not rest.endswith(newline):
+                pass
+            line += newline
+        if not line.isascii():
+            line = _mended(line, codec, notes)
+        yield line.replace("\0", "")
+
+
+def encoding_of(head: bytes, said: str) -> str:
+    """The encoding of a text that begins so; `said` is what its description says."""
+    name = codecs.lookup(said).name
+    if head.startswith(codecs.BOM_UTF8) or name in ("utf-8", "ascii"):
+        name = "utf-8-sig"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if name.startswith("utf-16") or head.count(0) > len(head) // 4:
+        return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+    return name
+
+
+def _mended(line: str, codec: str, notes: Notes) -> str:
+    if ESCAPED.search(line):
+        notes.add(ANOTHER.format("UTF-8" if codec.startswith("utf-8") else codec, "Windows-1252"), notes.lines)
+        return ESCAPED.sub(_western, line)
+    if codec in WESTERN:
+        try:
+            better = line.encode(codec).decode("utf-8")
+        except UnicodeError:
+            return line
+        notes.add(ANOTHER.format(codec, "UTF-8"), notes.lines)
+        return better
+    return line
+
+
+def _western(found: re.Match[str]) -> str:
+    """Letters of bytes that were kept as half characters; Latin-1 where Windows-1252 has none."""
+    data = found[0].encode("utf-8", "surrogateescape")
+    return "".join(bytes([one]).decode("cp1252" if one not in b"\x81\x8d\x8f\x90\x9d" else "latin-1") for one in data)
+
+
+class Rows:
+    """The rows of a table as lists of cells, blank lines left out; `begun` is the line where the last one began.
+
+    `columns` is how many there should be; 0: as many as the first row has.
+    """
+
+    def __init__(self, lines: Iterator[str], delimiter: str, quote: str, columns: int, notes: Notes) -> None:
+        """Read from lines with their ends."""
+        self.delimiter, self.quote, self.columns, self.notes = delimiter, quote, columns, notes
+        self.begun, self._number = 0, 0
+        self._lines, self._back = lines, deque[str]()
+        mark, end = re.escape(quote), re.escape(delimiter)
+        self._cell = re.compile(f"{mark}((?:[^{mark}]|{mark}{mark})*+){mark}(?={end}|$)|([^{end}]*)") if quote else None
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Yield the rows."""
+        while (line := self._next()) is not None:
+            self._number, text = self._number + 1, line.rstrip("\r\n")
+            if not text.strip():
+                self.notes.empty += 1
+                continue
+            self.begun = self._number
+            further, row = self._cells(line, text)
+            self._number += further
+            self.columns = self.columns or len(row)
+            self.notes.rows, self.notes.continued = self.notes.rows + 1, self.notes.continued + further
+            if any(row[self.columns :]):
+                self.notes.add(WIDE, self.begun)
+            elif len(row) < self.columns:
+                self.notes.add(NARROW, self.begun)
+            yield row
+
+    def _next(self) -> str | None:
+        return self._back.popleft() if self._back else next(self._lines, None)
+
+    def _cells(self, line: str, text: str) -> tuple[int, list[str]]:
+        """The cells of the row that begins with a line, and over how many further lines it goes on."""
+        if not self.quote or self.quote not in text:
+            return 0, text.split(self.delimiter)
+        taken: list[str] = []
+        cells = self._strictly(line, taken)
+        literal = text.split(self.delimiter)
+        if cells and (not self.columns or len(cells) == self.columns or len(literal) != self.columns):
+            return len(taken), cells
+        self._back.extendleft(reversed(taken))
+        self.notes.add(STRAY, self.begun)
+        return 0, self._tolerantly(text, literal)
+
+    def _strictly(self, line: str, taken: list[str]) -> list[str]:
+        """The cells by the book, over as many lines as are `taken`; none where quotes are not as they should be."""
+
+        def feed() -> Iterator[str]:
+            yield line
+            while len(taken) < LONGEST and (further := self._next()) is not None:
+                if self._is_row(further, line):
+                    self._back.appendleft(further)
+                    return
+                taken.append(further)
+                yield further
+
+        try:
+            return next(csv.reader(feed(), delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
+        except csv.Error:  # also for a field of more than csv.field_size_limit() characters
+            return []
+
+    def _is_row(self, line: str, begun: str) -> bool:
+        """Whether a line within a quoted field is a row of its own: as many cells, and a first cell of the same kind.
+
+        The line that closes a field of the first column has as many by nature; what it adds up to is checked anyway.
+        """
+        text, closes = line.rstrip("\r\n"), line.count(self.quote) % 2
+        cells = self._tolerantly(text, text.split(self.delimiter))
+        if len(cells) != self.columns or self.columns < 2 or (closes and self._opens_first(begun)):
+            return False
+        return (self.columns >= MANY and not closes) or _kind(cells[0]) == _kind(begun.split(self.delimiter, 1)[0])
+
+    def _opens_first(self, line: str) -> bool:
+        """Whether the first cell of a line begins with a quote that is not closed there."""
+        found = self._cell.match(line) if self._cell else None
+        return bool(line.startswith(self.quote) and found and found[1] is None)
+
+    def _tolerantly(self, text: str, literal: list[str]) -> list[str]:
+        """The cells of one line: what is quoted by the book without its quotes, all else as it stands."""
+        if not self._cell or self.quote not in text:
+            return literal
+        cells, at = [], 0
+        while at <= len(text):
+            found = self._cell.match(text, at)
+            assert found  # noqa: S101 - the second form matches anything
+            cells.append(found[2] if found[1] is None else found[1].replace(self.quote * 2, self.quote))
+            at = found.end() + len(self.delimiter)
+        if len(cells) == self.columns or "\\" + self.quote not in text:
+            return literal if len(cells) != self.columns == len(literal) else cells
+        return self._escaped(text) or cells
+
+    def _escaped(self, text: str) -> list[str]:
+        """The cells of a line with quotes behind backslashes, as databases write them; none if there are too many."""
+        form = {"delimiter": self.delimiter, "quotechar": self.quote, "escapechar": "\\", "strict": True}
+        try:
+            cells = next(csv.reader([text], doublequote=False, **form), [])  # type: ignore[arg-type]
+        except csv.Error:
+            return []
+        return cells if len(cells) == self.columns else []
+
+
+def _kind(cell: str) -> tuple[bool, ...]:
+    """What a cell is made of, as far as it tells a number or an address from a word."""
+    cell = cell.strip(" \"'")
+    return ("://" in cell, any(map(str.isdigit, cell)), any(map(str.isalpha, cell)), " " in cell)

@@ -1,0 +1,111 @@
+"""Who may ask the review's server for what: names, tokens and origins of requests, and the headers of all answers."""
+
+import hmac
+import ipaddress
+import logging
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from sheetlens.review import static_page
+
+log = logging.getLogger(__name__)
+POLICY = f"{static_page.POLICY}; connect-src 'self'; frame-ancestors 'none'"
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
+ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not served on
+ELSEWHERE = ("192.0.2.1", "2001:db8::1")  # RFC 5737, RFC 3849: addresses of documentation, to which nothing is sent
+
+
+def guard(token: str, host: str, run: str) -> Any:
+    """The middleware that lets in who names this server, holds its token if any, and writes from our page.
+
+    `host` is what the server was told to serve on, `run` the identity of its run: cookies know no ports, so that each
+    server needs a name of its own for its cookie. Every answer gets the HEADERS, those to faults included.
+    """
+    cookie = f"{COOKIE}-{run}"
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            _check(request, token, host, cookie)
+            answer: web.StreamResponse = await handler(request)
+        except web.HTTPException as error:
+            answer = web.Response(status=error.status, text=error.text, headers=_allowed(error))
+        except Exception:
+            log.exception("fault at %s", request.path)
+            answer = web.Response(status=500, text="a fault of the server's, which its terminal shows")
+        answer.headers.update(HEADERS)
+        if token and request.query.get("token") and answer.status < 400:
+            answer.set_cookie(cookie, token, httponly=True, samesite="Strict")
+        return answer
+
+    return middleware
+
+
+def _check(request: web.Request, token: str, host: str, cookie: str) -> None:
+    """Raise HTTPForbidden for a request that is none of ours."""
+    if not _host_is_ours(request, token, host):
+        raise web.HTTPForbidden(text="open the address that the server printed")
+    asked = (request.query.get("token", ""), request.cookies.get(cookie, ""))
+    if token and not any(hmac.compare_digest(given.encode(), token.encode()) for given in asked):
+        raise web.HTTPForbidden(text="open the address that the server printed, with its token")
+    # Another site's page can send a form, but neither this header nor this type without asking us first.
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    if request.method == "POST" and (
+        foreign or MARK not in request.headers or request.content_type != "application/json"
+    ):
+        raise web.HTTPForbidden(text="decisions are taken from this server's own page only")
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+def is_local(host: str) -> bool:
+    """Whether an address is served to this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def to_open(host: str) -> str:
+    """The name to open a server by, as it stands in an address; where it serves everywhere, this machine's address."""
+    if host in ANYWHERE:
+        host = _own_address(socket.AF_INET6 if host == "::" else socket.AF_INET)
+    return f"[{host}]" if ":" in host else host
+
+
+def _own_address(family: socket.AddressFamily) -> str:
+    """The address by which other machines reach this one; the machine's own where it has no network."""
+    with socket.socket(family, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect((ELSEWHERE[family == socket.AF_INET6], 9))
+            return str(way.getsockname()[0])
+        except OSError:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+
+
+def _host_is_ours(request: web.Request, token: str, host: str) -> bool:
+    """Whether a request names us: by the name that we serve on, or by address.
+
+    Any other name was made to point here (DNS rebinding). Without a token it must be an address of this machine alone.
+    """
+    named = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+    if not token:
+        return is_local(named)
+    try:
+        return bool(ipaddress.ip_address(named))
+    except ValueError:
+        return named in ("localhost", host.lower().rstrip("."))
