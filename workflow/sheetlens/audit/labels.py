@@ -94,6 +94,28 @@ def surprises(predictions: Sequence[pd.DataFrame], level: float) -> Surprise:
     sheets are alike; p is the upper tail of a Poisson distribution. The power is tried out: labels drawn at random are
     made wrong, in the validation part, too, where they raise the temperature, so that some of them hide.
     """
+    tables = _as_arrays(predictions)
+    images = max(int(table.image.max()) for table in tables) + 1
+    found, expected, p = _count(tables, np.zeros(images, int))
+    random = np.random.default_rng(0)
+    classes = tables[0].probabilities.shape[1]
+    noticed = {}
+    for share in WRONG:
+        values = []
+        for _ in range(TRIALS):
+            moved = (random.random(images) < share) * random.integers(1, classes, images)
+            values.append(_count(tables, moved)[2] < level)
+        noticed[share] = float(np.mean(values))
+    return Surprise(found, expected, p, noticed)
+
+
+def count_surprises(predictions: Sequence[pd.DataFrame]) -> tuple[int, float, float]:
+    """The first three of `surprises`, without trying what they could notice."""
+    tables = _as_arrays(predictions)
+    return _count(tables, np.zeros(max(int(table.image.max()) for table in tables) + 1, int))
+
+
+def _as_arrays(predictions: Sequence[pd.DataFrame]) -> list[_Table]:
     ordered = [table.sort_values("image_id") for table in predictions]
     together = pd.concat(ordered, ignore_index=True)
     image = pd.factorize(together["image_id"])[0]
@@ -105,17 +127,7 @@ def surprises(predictions: Sequence[pd.DataFrame], level: float) -> Surprise:
         probabilities, own = read_scores(rows)
         part = rows["part"].to_numpy(str)
         tables.append(_Table(probabilities, own, image[here], group[here], part == "validation", part != "train"))
-    found, expected, p = _count(tables, np.zeros(image.max() + 1, int))
-    random = np.random.default_rng(0)
-    classes = tables[0].probabilities.shape[1]
-    noticed = {}
-    for share in WRONG:
-        values = []
-        for _ in range(TRIALS):
-            moved = (random.random(image.max() + 1) < share) * random.integers(1, classes, image.max() + 1)
-            values.append(_count(tables, moved)[2] < level)
-        noticed[share] = float(np.mean(values))
-    return Surprise(found, expected, p, noticed)
+    return tables
 
 
 def _count(tables: Sequence[_Table], moved: NDArray[np.int_]) -> tuple[int, float, float]:
