@@ -208,42 +208,6 @@ rule audit_saliency:
         " 2>&1 | tee -i {log:q}"
 
 
-rule audit_figures:
-    """Shortcut bars, saliency by position, the surest mistakes, and the sheets nearest 0.5."""
-    input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
-        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
-        findings=[
-            f"results/{{dataset}}/audits/{finding}.json"
-            for finding in ("setup", "saliency", f"shortcuts-{PROTOCOLS[0]}")
-        ],
-        maps="results/{dataset}/audits/maps.parquet",
-        table="results/{dataset}/audits/saliency.csv",
-        pixels="results/{dataset}/images/pixels.npy",
-        index="results/{dataset}/images/index.parquet",
-        modules=modules("figure.audits"),
-    output:
-        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=AUDIT_FIGURES, ending=ENDINGS),
-    log:
-        "logs/audit_figures/{dataset}.log",
-    benchmark:
-        "logs/audit_figures/{dataset}.tsv"
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        figures=[word for figure in AUDIT_FIGURES for word in ("--figure", figure)],
-        dots_per_inch=settings.figures.dots_per_inch,
-    message:
-        "Drawing the audits of {wildcards.dataset}"
-    shell:
-        "python -m sheetlens audit draw"
-        " {params.figures}"
-        " --folder results/{wildcards.dataset}"
-        " --evaluation {input.evaluation:q}"
-        " --dots-per-inch {params.dots_per_inch}"
-        " 2>&1 | tee -i {log:q}"
-
-
 rule audit_duplicates:
     """Twins, and twins under two classes."""
     input:

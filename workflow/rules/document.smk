@@ -40,7 +40,7 @@ rule document_pages:
         labels="results/{dataset}/audits/labels.csv",
         figures=expand(
             "results/{{dataset}}/figures/figure-{figure}.{ending}",
-            figure=AUDIT_FIGURES,
+            figure=catalogue.names("audits"),
             ending=["svg", "png"],
         ),
         modules=modules("document.pages"),
@@ -54,7 +54,7 @@ rule document_pages:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=DOCUMENTED,
+        settings=fixed(DOCUMENTED),
         folder=subpath(output[0], parent=True),
     message:
         "Documenting {wildcards.dataset}"
@@ -102,8 +102,8 @@ rule document_crate:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=settings.model_dump_json(exclude={"fetch"}),  # how servers were asked is nobody's business
-        source=os.path.relpath(workflow.basedir),
+        settings=fixed(settings.model_dump_json(exclude={"fetch"})),  # how servers were asked is nobody's business
+        source=fixed(os.path.relpath(PROJECT)),
     message:
         "Describing the run as a research object"
     shell:

@@ -48,8 +48,8 @@ rule predict_part:
         model=subpath(input.package, parent=True),
         stem=subpath(output.journal, strip_suffix=".jsonl"),
         risk=settings.predict.risk,
-        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         limits=settings.images.limits.model_dump_json(exclude={"megabytes_together"}),
+        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         parts=settings.predict.jobs,
     message:
         f"Reading the sheets of {{wildcards.collection}}, part {{wildcards.shard}} of {settings.predict.jobs}"
@@ -58,8 +58,8 @@ rule predict_part:
         " --model {params.model:q}"
         " --list {input.listing:q}"
         " --risk {params.risk}"
-        " {params.unguaranteed:q}"
         " --limits {params.limits:q}"
+        " {params.unguaranteed:q}"
         " --part {wildcards.shard}"
         " --parts {params.parts}"
         " --stem {params.stem:q}"
@@ -90,8 +90,8 @@ rule predict_merge:
     params:
         model=subpath(input.package, parent=True),
         risk=settings.predict.risk,
-        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         limits=settings.images.limits.model_dump_json(exclude={"megabytes_together"}),
+        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         folder=subpath(output.table, parent=True),
         stems=lambda wildcards, input: [path.removesuffix(".jsonl") for path in input.journals],
     message:
@@ -101,8 +101,8 @@ rule predict_merge:
         " --model {params.model:q}"
         " --list {input.listing:q}"
         " --risk {params.risk}"
-        " {params.unguaranteed:q}"
         " --limits {params.limits:q}"
+        " {params.unguaranteed:q}"
         " --output {params.folder:q}"
         " {params.stems:q}"
         " 2>&1 | tee -i {log:q}"

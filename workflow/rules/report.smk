@@ -76,7 +76,7 @@ rule report_write:
         curves=expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["history", *EVIDENCE_FIGURES],
+            figure=["history", *catalogue.names("uncertainty")],
             ending=ENDINGS,
         ),
         modules=modules("report.report"),
@@ -90,7 +90,7 @@ rule report_write:
     conda:
         "../../envs/figures.yaml"
     params:
-        study=settings.study,
+        study=fixed(settings.study),
     message:
         "Writing the report"
     shell:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sheetlens.figure.paper import draw_sheets
+from sheetlens.figure.figure_1 import draw_sheets
 from sheetlens.pages.render import interval, percent, probability
 from sheetlens.report.report import REFUSED, write_report
 from tests.unit.finished_study import MadeUp, make_study

@@ -37,7 +37,8 @@ def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], s
 
     `features` is what `measure_sheets` says of `sheets`, which also have a group (the same for those that belong
     together); `split` has image_id and part. Returns baseline, image_id, specimen_id, group, part, label and
-    `probability_{class}` (float32). No setting is tuned, so validation and test sheets are both unseen.
+    `probability_{class}` (float32). No setting is tuned, so validation and
+    test sheets are both unseen.
     """
     part = split.set_index("image_id")["part"].reindex(sheets["image_id"]).to_numpy()
     train = part == "train"

@@ -9,7 +9,6 @@ from sheetlens.statistics.clusters import Size
 from sheetlens.statistics.intervals import clustered_interval
 
 log = logging.getLogger(__name__)
-
 REPRODUCED, NOT_REPRODUCED, TOO_FEW = "reproduced", "not reproduced", "too few sheets to tell"
 NOT_COMPARABLE = "not comparable"
 PAPERS = ("table1", "table2")  # its networks

@@ -13,6 +13,7 @@ from sheetlens.common.files import read_json, read_table
 from sheetlens.common.refusals import Tally, tally
 from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
+from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.report.credits import compare_routes, count_licences
@@ -21,6 +22,8 @@ from sheetlens.report.uncertainty import PROTOCOLS, describe_evidence, promise
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
 CURVES = ("seeds", "risk", "reliability")  # figures of when to trust an answer
+PLACED = {"1", "2", "history", *CURVES, *names("audits")}  # figures that have their place on a page
+FURTHER = [name for name in FIGURES if name not in PLACED]
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
 DOCUMENTS = (  # pages beside this one, for each data set
     ("what may be wrong: audits and verdict", "audits.html"),
@@ -49,8 +52,8 @@ def write_report(
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
-    each data set's `figures/figure-history` and those of CURVES; raises FileNotFoundError where one is missing. The
-    page loads nothing and runs nothing, and the same inputs give the same bytes.
+    each data set's `figures/figure-history`, those of CURVES and FURTHER; raises FileNotFoundError where one is
+    missing. The page loads nothing and runs nothing, and the same inputs give the same bytes.
     """
     outcomes: dict[Path, list[Outcome]] = {}  # by data set, the headline's protocol first
     for path in evaluations:
@@ -111,6 +114,10 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
         "trust": describe_evidence(outcomes),
         "curves": {name: embed_figure(outcome.folder / "figures" / f"figure-{name}") for name in CURVES},
+        "further": {
+            name: (FIGURES[name].caption, embed_figure(outcome.folder / "figures" / f"figure-{name}"))
+            for name in FURTHER
+        },
         "files": list_files(outcome),
         "documents": [(what, f"{evaluation['dataset']}/{file}") for what, file in DOCUMENTS],
     }

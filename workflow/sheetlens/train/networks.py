@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sheetlens.config import Network
 from sheetlens.prepare.resize import SIZE
-from sheetlens.train.backbones import State, build_backbone
+from sheetlens.train.backbones import Features, State, build_backbone
 from sheetlens.train.cpu_layers import Dropout, Linear, MaximaOf2x2, NormalisedMaxima
 
 # One pair for each group "convolution, batch normalisation, ReLU, 2x2 pooling": output channels and
@@ -23,7 +23,7 @@ HIDDEN = 500  # width of the linear layer before the output, Tables 1 and 2
 def fuse_batchnorm(network: nn.Sequential) -> nn.Sequential:
     """The same network for reading alone: each batch normalisation is part of the convolution before it.
 
-    Those within a backbone stay as they are.
+    Those within a backbone of torchvision or timm stay as they are.
     The layers that are left are shared with `network`, and are in evaluation mode from here on.
     """
     network.eval()
@@ -32,6 +32,8 @@ def fuse_batchnorm(network: nn.Sequential) -> nn.Sequential:
         if isinstance(layer, nn.BatchNorm2d):
             before = next(reversed(layers))
             layers[before] = fuse_conv_bn_eval(layers[before], layer)  # type: ignore[type-var]
+        elif isinstance(layer, Features):
+            layers[name] = layer.fused()
         else:
             layers[name] = layer
     return nn.Sequential(layers)

@@ -19,7 +19,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Network, Train
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import SIZE
-from sheetlens.train.backbones import IMAGENET, read_weights
+from sheetlens.train.backbones import pixel_statistics, read_weights
 from sheetlens.train.batches import DoesNotFitError, Part, batch_images, descend_if_it_fits, place, read_ahead
 from sheetlens.train.checkpoint import Progress, StepSnapshot, StopHandler, derived_seed
 from sheetlens.train.device import Device, choose_device
@@ -62,7 +62,10 @@ def train_network(
     classes = sorted(table["label"].unique())
     pack = open_image_set(pixels)
     weights = read_weights(definition) if definition else None
-    mean, std = channel_statistics(pack, np.flatnonzero(parts == "train")) if weights is None else IMAGENET.values()
+    if definition and weights is not None:
+        mean, std = pixel_statistics(definition).values()
+    else:
+        mean, std = channel_statistics(pack, np.flatnonzero(parts == "train"))
     images = place(torch.from_numpy(pack), device.name)
     training, validation = (_part(images, table, parts, name, classes, device.name) for name in ("train", "validation"))
     rate = settings.rate(network)

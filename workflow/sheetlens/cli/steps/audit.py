@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, FOLDER, PATH, Section, figures_option
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
 from sheetlens.config import Audit
 
 SETTINGS = click.option("--settings", type=Section(Audit), required=True, help="The config's section `audit`.")
@@ -105,18 +105,6 @@ def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, tab
     from sheetlens.audit.saliency import write_saliency
 
     write_saliency(maps, pixels, index, confidence, table, output)
-
-
-@audit.command("draw")
-@figures_option("shortcuts", "saliency", "mistakes", "unsure")
-@click.option("--folder", type=FOLDER, required=True, help="Products of the data set: results/{dataset}.")
-@click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
-@click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
-def draw_findings(figures: tuple[str, ...], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
-    """Draw what the audits found into figures/ of the folder, as SVG, PNG and PDF with the CSV of each."""
-    from sheetlens.figure.audits import write_audit_figures
-
-    write_audit_figures(figures, folder, evaluation, dots_per_inch)
 
 
 @audit.command("duplicates")

@@ -156,13 +156,7 @@ def predict_part(
 @click.argument("stems", type=PATH, nargs=-1, required=True)
 @limits_option
 def predict_merge(
-    model: Path,
-    listing: Path,
-    risk: float,
-    output: Path,
-    stems: tuple[Path, ...],
-    limits: Limits,
-    unguaranteed: bool,
+    model: Path, listing: Path, risk: float, output: Path, stems: tuple[Path, ...], limits: Limits, unguaranteed: bool
 ) -> None:
     """Put STEMS, the parts of a list in their order and without endings, together."""
     _merge(_open(model, risk, unguaranteed=unguaranteed), listing, list(stems), risk, output, limits)
