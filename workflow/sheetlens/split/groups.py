@@ -144,11 +144,3 @@ def _number(number: str) -> str:
 def _run(barcode: str, length: int) -> str:
     found = NUMBERED.fullmatch(barcode)
     return f"{found[1]}{int(found[2]) // length}" if found else ""
-
-
-def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
-    """Write which group each sheet is in, as a table."""
-    sheets = read_sheets(index, manifest)
-    groups = group_sheets(sheets, files.read_table(duplicates), settings)
-    files.write_table(output, name_groups(sheets, groups))
-    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
