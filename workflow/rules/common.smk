@@ -153,14 +153,9 @@ def definition_option(wildcards):
 
 def weights_file(wildcards):
     """Input: the file here that a network's weights start from, if there is one."""
-<<<<<<< HEAD
-    definition = settings.networks.get(wildcards.network)
+    definition = settings.definition(wildcards.network)
     named = definition and definition.weights and definition.weights.path
     return trackable([named]) if named else []
-=======
-    definition = settings.definition(wildcards.network)
-    return [definition.weights.path] if definition and definition.weights and definition.weights.path else []
->>>>>>> features
 
 
 def backbone_option(wildcards):
@@ -171,7 +166,7 @@ def backbone_option(wildcards):
 def backbone_weights_file(wildcards):
     """Input: the file here with the weights of a backbone, if there is one."""
     definition = settings.definition(BACKBONES[wildcards.features])
-    return [definition.weights.path] if definition.weights.path else []
+    return trackable([definition.weights.path]) if definition.weights.path else []
 
 
 def features_of_network(wildcards):

@@ -56,11 +56,8 @@ rule train_predict:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
-<<<<<<< HEAD
         groups="results/{dataset}/splits/groups.tsv",
-=======
         features=features_of_network,
->>>>>>> features
         modules=modules("predict.inference"),
     output:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
@@ -86,11 +83,8 @@ rule train_predict:
         " --pixels {input.pixels:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"
-<<<<<<< HEAD
         " --groups {input.groups:q}"
-=======
         " {params.features:q}"
->>>>>>> features
         " --output {output.predictions:q}"
         " --typical {output.typical:q}"
         " 2>&1 | tee -i {log:q}"

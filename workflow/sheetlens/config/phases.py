@@ -54,7 +54,8 @@ class Split(Closed):
     protocols: tuple[Literal["random", "grouped", "held_out_source"], ...] = Field(
         default=("random",),
         min_length=1,
-        description="Split protocols. The headline is the first that is not random, if there is one. random: the paper's, over images; grouped: what"
+        description="Split protocols. The headline is the first that is not random, if there is one. random: the"
+        " paper's, over images; grouped: what"
         " belongs together stays in one part; held_out_source: the test part is one source.",
     )
     seeds: tuple[int, ...] = Field(
@@ -243,7 +244,7 @@ class Predict(Closed):
     )
     unguaranteed: bool = Field(
         default=False,
-        description="Where no threshold has a guarantee: take one that held on the validation part (false: review all).",
+        description="Where no threshold has a guarantee: take one that held on validation (false: review all).",
     )
     unlike: Share = Field(
         default=0.01,

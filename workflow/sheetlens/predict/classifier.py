@@ -38,19 +38,18 @@ class Answers:
 class Classifier:
     """A network with its temperature, its thresholds and what it knows of its training part."""
 
-<<<<<<< HEAD
     def __init__(
-        self, folder: Path, device: str = "auto", threads: int | None = None, unguaranteed: bool = False
+        self,
+        folder: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        unguaranteed: bool = False,
+        precision: str = "auto",
     ) -> None:
         """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
 
-        `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee.
-=======
-    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None, precision: str = "auto") -> None:
-        """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
-
-        `precision` is "auto", that of its features where the hardware has it, or "float32".
->>>>>>> features
+        `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee; `precision`
+        is "auto", that of its features where the hardware has it, or "float32".
 
         Raises UserError with one sentence where the folder is not whole or does not fit.
         """
@@ -89,7 +88,7 @@ class Classifier:
         return self._where.reason
 
     def threshold(self, risk: float) -> dict[str, Any]:
-        """The threshold for an error rate among the answered sheets, as log-odds: risk, threshold, guaranteed, coverage.
+        """The threshold for an error rate among the answered sheets, as log-odds, with its coverage.
 
         Without a guarantee there is none, unless one that merely held on the validation part was asked for by name.
         Raises UserError for a risk that the model was not packaged for.

@@ -53,15 +53,6 @@ def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Te
     return images, torch.cat(features, dim=1)
 
 
-<<<<<<< HEAD
-def predict_sheets(
-    model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path, groups: Path | None = None
-) -> None:
-    """Predict every sheet of an image set and write a table with a row for each.
-
-    Its columns: image_id, specimen_id, group (the same for sheets that belong together, from the table `groups`; each
-    by itself without it), part, label, probability_{class} and distance.
-=======
 def reading_device(facts: dict[str, Any], device: str, threads: int) -> Device:
     """Where a model of `model.json` reads sheets: in float32, or, where its features were computed so, in bfloat16."""
     features = facts.get("features", {}).get("precision", "float32")
@@ -69,10 +60,19 @@ def reading_device(facts: dict[str, Any], device: str, threads: int) -> Device:
 
 
 def predict_sheets(
-    model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path, features: Path | None = None
+    model: Path,
+    pixels: Path,
+    index: Path,
+    split: Path,
+    output: Path,
+    typical: Path,
+    groups: Path | None = None,
+    features: Path | None = None,
 ) -> None:
-    """Predict every sheet of an image set and write image_id, part, label, probability_{class} and distance.
->>>>>>> features
+    """Predict every sheet of an image set and write a table with a row for each.
+
+    Its columns: image_id, specimen_id, group (the same for sheets that belong together, from the table `groups`; each
+    by itself without it), part, label, probability_{class} and distance.
 
     Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
     `out_of_distribution` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
@@ -97,18 +97,13 @@ def predict_sheets(
     table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
-<<<<<<< HEAD
-    known = out_of_distribution.fit(features[(table["part"] == "train").to_numpy()])
+    known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()])
     if groups:
         related = files.read_table(groups)[["image_id", "group"]]
         table = table.merge(related, on="image_id", how="left", validate="one_to_one")
     else:
         table["group"] = table["image_id"]
     table = table[["image_id", "specimen_id", "group", "part", "label"]]
-=======
-    known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()])
-    table = table[["image_id", "part", "label"]]
->>>>>>> features
     for number, label in enumerate(facts["classes"]):
         table[f"probability_{label}"] = probabilities[:, number]
     table["distance"] = out_of_distribution.distance(seen, known).astype(np.float32)
