@@ -1,6 +1,6 @@
 """Time and memory of training each backbone whole, at its best batch.
 
-Larger and larger batches until one does not fit, with sheets drawn at random on the device and the engine's own step,
+Larger and larger batches until one does not fit or is slower, with sheets drawn at random on the device and the engine's own step,
 median of the steps after one to warm up. Beside them Table 1 of the paper. Memory is what torch had allocated on the
 GPU at most.
 """
@@ -36,6 +36,8 @@ def measure(scale: Scale) -> Iterator[Facts]:
             if one is None:
                 break
             tried.append({"network": name, "batch": batch} | one)
+            if one["sheets_per_second"] < max(some["sheets_per_second"] for some in tried):
+                break
         if not tried:
             raise SystemExit(f"{name} does not fit into memory with {scale.batches[0]} sheets")
         yield max(tried, key=lambda one: one["sheets_per_second"])

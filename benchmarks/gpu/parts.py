@@ -30,7 +30,7 @@ PARTS = (
     Part("train-any-order", "whole", 45, {"compile": False, "deterministic": False}),
     Part("reference", "reference", 45),
     Part("train-compiled-any-order", "whole", 100, {"compile": True, "deterministic": False}),
-    Part("accuracy", "accuracy", 75),
+    Part("accuracy", "accuracy", 90),
     Part("features", "features", 30),
     Part("backbones", "backbones", 75),
     Part("two-processes", "two_processes", 45),

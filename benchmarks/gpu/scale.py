@@ -8,8 +8,9 @@ class Scale:
     """Amounts of work.
 
     `sheets` to train on and to validate with, by network, for `epochs` in steps of `batch`; `compiled` are the networks
-    that are compiled, too; `peer_sheets` for the reference loop; `drawn` sheets for the accuracy over `seeds`, `accuracy_epochs` each; `read` sheets for features;
-    `batches` that are tried with each backbone, `steps` of each; `shared` sheets to train on for two processes.
+    that are compiled, too; `peer_sheets` for the reference loop; `drawn` sheets for the accuracy over `seeds`,
+    `accuracy_epochs` each; `read` sheets for features; `batches` that are tried with each backbone, `steps` of each;
+    `shared` sheets to train on for two processes.
     """
 
     sheets: dict[str, tuple[int, int]]
@@ -32,7 +33,7 @@ FULL = Scale(
     epochs=20,
     batch=256,
     peer_sheets=1024,
-    drawn=800,
+    drawn=640,
     seeds=(1, 2, 3, 4, 5),
     accuracy_epochs=8,
     read=8192,

@@ -31,6 +31,7 @@ def measure(scale: Scale) -> Iterator[Facts]:
     """How many tests passed, failed and were skipped, and which failed; ends with an error if any did."""
     if scale is REHEARSAL:
         os.environ["SHEETLENS_GPU_REHEARSAL"] = "1"
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # others' plugins need not go with the kit's pytest
     outcomes = Outcomes()
     code = pytest.main(["-q", "-rs", "-p", "no:cacheprovider", TESTS], plugins=[outcomes])
     yield {name: outcomes.counts[name] for name in ("passed", "failed", "skipped")} | {"failures": outcomes.failed}
