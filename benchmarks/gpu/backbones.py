@@ -1,8 +1,8 @@
 """Time and memory of training each backbone whole, at its best batch.
 
-Larger and larger batches until one does not fit or is slower, with sheets drawn at random on the device and the engine's own step,
-median of the steps after one to warm up. Beside them Table 1 of the paper. Memory is what torch had allocated on the
-GPU at most.
+Larger and larger batches until one does not fit or is slower, with sheets drawn at random on the device and the
+engine's own step, median of the steps after one to warm up. Beside them Table 1 of the paper. Memory is what torch had
+allocated on the GPU at most.
 """
 
 import statistics

@@ -182,15 +182,9 @@ def test_the_kit_for_a_machine_with_torch(tmp_path, monkeypatch):
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 def test_the_rehearsal_covers_every_part_and_the_kit_has_what_it_imports(tmp_path):
     words = [sys.executable, "-m", "benchmarks.gpu", "--rehearse", "--lines", tmp_path / "lines"]
+    environment = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}
     with (tmp_path / "errors").open("w") as errors:  # a file: the imports of all processes are many lines
-        told = subprocess.run(
-            words,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+        told = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
     ends = {line["part"]: line["failed"] for line in lines if "part_seconds" in line}
     assert ends == {part.name: None for part in PARTS}

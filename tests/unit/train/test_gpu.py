@@ -12,7 +12,7 @@ from sheetlens.config import Train
 from sheetlens.predict.inference import load_network
 from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.training import predict_logits
-from tests.unit.train.test_training import train
+from tests.unit.train.trainings import train
 
 GPU, REHEARSAL = torch.cuda.is_available(), "SHEETLENS_GPU_REHEARSAL" in os.environ
 pytestmark = pytest.mark.skipif(not (GPU or REHEARSAL), reason="no GPU here")
