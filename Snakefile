@@ -3,7 +3,7 @@
 #   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -75,7 +75,7 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=[*DATASET_FIGURES, *EVIDENCE_FIGURES, *AUDIT_FIGURES],
+            figure=catalogue.FIGURES,
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
@@ -103,17 +103,14 @@ rule explore:
 
 
 onstart:
-    hold_results()
+    begin_run()
 
 
 onsuccess:
-    note_hashes()
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 
 
 onerror:
-    print(
-        "Stopped: a line that begins with 'sheetlens' says why. The same command continues from here.",
-        file=sys.stderr,
-    )
+    print(f"Stopped: {schedulers.why_stopped(BEGAN, Path())}. The same command continues from here.", file=sys.stderr)

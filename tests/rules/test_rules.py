@@ -13,8 +13,8 @@ from PIL import Image
 
 from sheetlens.common import files
 from sheetlens.config import Settings
+from sheetlens.review.access import MARK
 from sheetlens.review.queue import open_run
-from sheetlens.review.server import MARK
 from tests.conftest import ROOT, digests, sheetlens, snakemake
 from tests.unit.hotspots.test_ranking import RECORDS, write_collection
 from tests.unit.review.test_review import ask
@@ -53,8 +53,8 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "train_predict": 20,
         "train_package": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 2, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
-        "audit_maps": 2, "audit_saliency": 2, "audit_figures": 2, "audit_duplicates": 2, "audit_leakage": 4,
-        "figure_dataset": 2, "figure_study": 1, "figure_evidence": 2, "report_credits": 2, "report_quality": 2,
+        "audit_maps": 2, "audit_saliency": 2, "figure_audits": 2, "audit_duplicates": 2, "audit_leakage": 4,
+        "figure_dataset": 2, "figure_study": 1, "figure_uncertainty": 2, "report_credits": 2, "report_quality": 2,
         "report_write": 1, "document_verdict": 2, "document_pages": 2, "document_crate": 1, "all": 1,
     }  # fmt: skip
     for fact in ("figshare", "5423083", "9355303", "gbif", "Selaginellaceae"):

@@ -54,6 +54,7 @@ rule train_predict:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        groups="results/{dataset}/splits/groups.tsv",
         modules=modules("predict.inference"),
     output:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
@@ -78,6 +79,7 @@ rule train_predict:
         " --pixels {input.pixels:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"
+        " --groups {input.groups:q}"
         " --output {output.predictions:q}"
         " --typical {output.typical:q}"
         " 2>&1 | tee -i {log:q}"
@@ -101,7 +103,7 @@ rule train_package:
         "../../envs/evidence.yaml"
     params:
         title=lambda wildcards: settings.datasets[wildcards.dataset].title,
-        evaluate=settings.evaluate.model_dump_json(include={"risks", "guarantee"}),
+        evaluate=settings.evaluate.model_dump_json(include={"risks", "guarantee", "missed"}),
         settings=settings.predict.model_dump_json(include={"unlike"}),
         folder=subpath(output.package, parent=True),
     message:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from sheetlens.common.errors import UserError
-from sheetlens.config import Settings, read_files, read_settings, schema
+from sheetlens.config import Settings, lay_over_environment, read_files, read_settings, schema
 from tests.conftest import ROOT
 
 PAPER = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -112,3 +112,12 @@ def test_a_file_that_is_no_config_is_said_to_be_none(tmp_path, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
         read_files([tmp_path / "config.yaml"])
+
+
+def test_what_make_hands_over_is_laid_over_the_config():
+    values = {"datasets": {"own": {"folder": {"path": "sheets"}, "title": "Mine"}}}
+    name = 'ferns "{x}" $HOME; rm'
+    lay_over_environment(values, {"SHEETLENS_SHEETS": name, "SHEETLENS_CONTACT": "", "OTHER": "x"})
+    assert values == {"datasets": {"own": {"folder": {"path": name}, "title": "Mine"}}}
+    lay_over_environment(values, {"SHEETLENS_CONTACT": name})
+    assert values["fetch"] == {"contact": name}

@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -27,6 +28,7 @@ from sheetlens.predict.inference import BATCH
 from sheetlens.predict.input_list import write_list
 from sheetlens.predict.model_package import PARTS
 from sheetlens.predict.packaging import write_package
+from sheetlens.statistics.calibration import log_odds
 from tests.conftest import sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
 
@@ -59,9 +61,9 @@ def photographs(tmp_path_factory):
 PRODUCTS = ("predictions.parquet", "predictions.csv", "summary.json")
 
 
-def run(model, source, folder, parts=1, risk=RISK):
-    """All that `sheetlens predict` does, here; the digests of the products."""
-    classifier, listing = Classifier(model), folder / "list.parquet"
+def run(model, source, folder, parts=1, risk=RISK, unguaranteed=True):
+    """All that `sheetlens predict` does, here; the digests of the products. So few sheets allow no guarantee."""
+    classifier, listing = Classifier(model, unguaranteed=unguaranteed), folder / "list.parquet"
     stems = [folder / f"parts/{part}" for part in range(parts)]
     write_list(source, listing)
     for part in reversed(range(parts)):
@@ -97,7 +99,8 @@ def test_answers_are_the_networks_calibrated_as_stored_with_the_model(model, pho
     assert len(shares) > 50
     assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
     threshold = next(known for known in package["thresholds"] if known["risk"] == RISK)
-    sure = shares.max(axis=1) > threshold["threshold"]
+    assert threshold["threshold"] is None  # a guarantee
+    sure = pd.Series(log_odds(shares.to_numpy()), shares.index) > threshold["unguaranteed"]
     decided = table.loc[shares.index, "decision"]
     assert (decided[sure] == shares[sure].idxmax(axis=1).str.removeprefix("probability_")).all()
     assert (decided[~sure] == "review").all()
@@ -113,6 +116,30 @@ def test_answers_are_the_networks_calibrated_as_stored_with_the_model(model, pho
     pixels[:16] = 120
     surest = [reader.read(pixels).probabilities.max(axis=1).mean() for reader in (hotter, classifier)]
     assert surest[0] < surest[1]
+
+
+def test_without_a_guarantee_every_sheet_goes_to_review_unless_one_asks_by_name(model, photographs, whole, tmp_path):
+    result = sheetlens("predict", model, photographs, "--output", tmp_path, "--risk", RISK)
+    assert result.returncode == 0 and "all sheets go to review" in result.stderr
+    table = files.read_table(tmp_path / "predictions.parquet")
+    assert set(table["decision"]) == {"review", ""}
+    assert files.read_json(tmp_path / "summary.json")["asked"]["threshold"] is None
+    assert set(files.read_table(whole[0] / "predictions.parquet")["decision"]) > {"review", ""}
+    assert files.read_json(whole[0] / "summary.json")["asked"]["guaranteed"] is False
+    again = sheetlens("predict", model, photographs, "--output", tmp_path, "--risk", RISK, "--unguaranteed")
+    assert "no guarantee" in again.stderr
+    assert files.sha256(tmp_path / "predictions.parquet") == whole[1][0]
+
+
+def test_predict_says_when_its_sheets_are_not_like_the_validation_part(whole, model, photographs, tmp_path):
+    found = files.read_json(whole[0] / "summary.json")["comparison"]
+    assert set(found) == {"distance", "p", "differs"}
+    folder = tmp_path / "dull"
+    for number in range(60):  # between two classes: the network is less sure of them
+        jpeg(photograph(110, 300 + number), folder / f"{number}.jpg")
+    result = sheetlens("predict", model, folder, "--output", tmp_path / "run", "--risk", RISK)
+    assert "no guarantee applies" in result.stderr
+    assert files.read_json(tmp_path / "run/summary.json")["comparison"]["differs"]
 
 
 def test_what_is_no_sheet_is_flagged_and_not_classified(whole):
@@ -200,7 +227,7 @@ def test_what_another_run_left_is_begun_anew(model, photographs, whole, tmp_path
 
 def test_a_killed_command_goes_on_to_the_same_bytes(model, photographs, whole, tmp_path):
     command = [sys.executable, "-m", "sheetlens", "predict", model, photographs, "--output", tmp_path]
-    command += ["--risk", str(RISK), "--workers", "1"]
+    command += ["--risk", str(RISK), "--unguaranteed", "--workers", "1"]
     growing = tmp_path / "parts/0.jsonl.part"
     for batches in (1, 2):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

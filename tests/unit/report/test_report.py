@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sheetlens.figure.paper import draw_sheets
+from sheetlens.figure.figure_1 import draw_sheets
 from sheetlens.pages.render import interval, percent, probability
 from sheetlens.report.report import REFUSED, write_report
 from tests.unit.finished_study import MadeUp, make_study
@@ -195,10 +195,11 @@ def test_each_study_is_told_for_what_it_is(study, hostile):
         words(make_report(*made, name)) for made, name in ((study, "demo"), (study, "paper"), (hostile, "own"))
     )
     assert "drawn by a program" in demo
-    assert "Do not compare the two columns" in demo
+    assert "Do not compare the paper's column" in demo
     assert "drawn by a program" not in paper + own
-    assert "overlap" in paper
-    assert "overlap" not in demo + own
+    verdict = json.loads((study[0] / "results/mercury/verdict.json").read_text())["sentence"]
+    assert verdict in paper and "Too few sheets to tell" in verdict
+    assert "Too few sheets to tell" not in demo and "agrees with it" not in paper + demo + own
     assert "never “safe”" in demo
     assert "never “safe”" in paper
     assert "never “safe”" not in own

@@ -25,7 +25,7 @@ from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
 from sheetlens.cli.steps.report import credit, draw, quality, report
-from sheetlens.cli.steps.split import measure_leakage, split, split_groups
+from sheetlens.cli.steps.split import measure_leakage, relate_sheets, split, split_groups
 from sheetlens.cli.steps.train import train, train_predict
 from sheetlens.common.errors import UserError, sentence_for
 
@@ -44,6 +44,7 @@ COMMANDS = (
     find_duplicates,
     split,
     split_groups,
+    relate_sheets,
     measure_leakage,
     train,
     train_predict,

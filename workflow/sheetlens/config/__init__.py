@@ -6,7 +6,7 @@ This package holds values only; what is done with them stands in the modules of 
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -74,6 +74,7 @@ __all__ = [
     "UrlsSource",
     "Weights",
     "read_files",
+    "read_over",
     "read_settings",
     "schema",
 ]
@@ -217,6 +218,23 @@ def read_settings(values: dict[str, Any]) -> Settings:
         raise UserError("config: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
 
 
+# What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
+FROM_ENVIRONMENT = {
+    "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_CONTACT": ("fetch", "contact"),
+}
+
+
+def lay_over_environment(values: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Lay the variables of FROM_ENVIRONMENT over a config, in place; one that is empty or not there changes nothing."""
+    for name, (*sections, key) in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            section = values
+            for step in sections:
+                section = section.setdefault(step, {})
+            section[key] = environment[name]
+
+
 def read_files(paths: Sequence[Path]) -> Settings:
     """Lay config files over one another as Snakemake does, and check the result.
 
@@ -224,14 +242,25 @@ def read_files(paths: Sequence[Path]) -> Settings:
     """
     values: dict[str, Any] = {}
     for path in paths:
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"the config {path} cannot be read: {error}") from None
-        if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
-            raise UserError(f"the config {path} cannot be read: it holds no keys with values")
-        _lay_over(values, changes)
+        _lay_over(values, _read_file(path))
     return read_settings(values)
+
+
+def read_over(path: Path, changes: dict[str, Any]) -> Settings:
+    """Lay changes over a config file, as Snakemake lays files over one another; errors are those of `read_files`."""
+    values = _read_file(path)
+    _lay_over(values, changes)
+    return read_settings(values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"the config {path} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"the config {path} cannot be read: it holds no keys with values")
+    return values
 
 
 def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -11,13 +11,14 @@ import pandas as pd
 from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.evaluate.evaluation import over_seeds
+from sheetlens.statistics.clusters import effective_size, smallest
 from sheetlens.statistics.comparisons import mcnemar
 from sheetlens.statistics.significance import combine_p, holm, paired_gain
 
 log = logging.getLogger(__name__)
 
 COSTS = ("gpu_memory", "parameters", "trained", "flops", "device", "precision")
-Answers = dict[str, dict[int, pd.Series]]  # by network and seed: whether each sheet was named rightly, by image_id
+Answers = dict[str, dict[int, pd.DataFrame]]  # by network and seed: image_id, whether named rightly, group
 
 
 def rank_networks(
@@ -64,20 +65,23 @@ def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> An
         sheets = table[table["part"] == part].set_index("image_id").sort_index()
         names = [f"probability_{name}" for name in facts["classes"]]
         guess = np.array(names)[sheets[names].to_numpy().argmax(axis=1)]
-        found.setdefault(facts["network"], {})[facts["seed"]] = "probability_" + sheets["label"] == guess
+        right = ("probability_" + sheets["label"] == guess).rename("right")
+        groups = sheets["group"] if "group" in sheets else pd.Series(sheets.index, sheets.index)
+        found.setdefault(facts["network"], {})[facts["seed"]] = right.to_frame().assign(group=groups)
     return found
 
 
-def _accuracy(right: dict[int, pd.Series], confidence: float) -> dict[str, float | None]:
-    sheets = min(map(len, right.values()))
-    return over_seeds([float(one.mean()) for one in right.values()], sheets, confidence)
+def _accuracy(right: dict[int, pd.DataFrame], confidence: float) -> dict[str, float | None]:
+    sizes = [effective_size(one["right"].to_numpy(), pd.factorize(one["group"])[0]) for one in right.values()]
+    return over_seeds([float(one["right"].mean()) for one in right.values()], smallest(sizes), confidence)
 
 
-def _gain(first: dict[int, pd.Series], second: dict[int, pd.Series], confidence: float) -> dict[str, Any]:
+def _gain(first: dict[int, pd.DataFrame], second: dict[int, pd.DataFrame], confidence: float) -> dict[str, Any]:
     """How much better the first is than the second on the same sheets."""
-    seeds = {seed: mcnemar(first[seed].to_numpy(), second[seed].to_numpy()) for seed in first}
-    gains = [first[seed].astype(float) - second[seed].astype(float) for seed in first]
-    tests = pd.concat(gains).rename("gain").reset_index()
+    pairs = {seed: (first[seed]["right"].to_numpy(), second[seed]["right"].to_numpy()) for seed in first}
+    seeds = {seed: mcnemar(*pair, pd.factorize(first[seed]["group"])[0]) for seed, pair in pairs.items()}
+    gains = [first[seed].assign(gain=one.astype(float) - other) for seed, (one, other) in pairs.items()]
+    tests = pd.concat(gains).reset_index()
     tested = {"mcnemar": [{"seed": seed} | test for seed, test in seeds.items()]}
     return paired_gain(tests, confidence) | tested | {"p": combine_p([test["p"] for test in seeds.values()])}
 

@@ -14,7 +14,8 @@ from sheetlens.prepare.resize import OVERSAMPLING, POLICY, SIZE
 
 PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
 NEEDED = (  # in package.json
-    "classes", "confusion", "files", "fit", "image_size", "limit", "policy", "shares", "temperature", "thresholds",
+    "classes", "confusion", "errors", "files", "fit", "floors", "group_size", "image_size", "independent", "limit",
+    "policy", "reference", "shares", "temperature", "thresholds",
 )  # fmt: skip
 REVIEW = "review"  # the decision that a person must look
 AGAIN = "make the model's products again with this version"
@@ -33,6 +34,10 @@ def read_facts(folder: Path) -> dict[str, Any]:
             raise TypeError("its files are no object")
         if not all(isinstance(known["risk"], float) and "threshold" in known for known in facts["thresholds"]):
             raise ValueError("a threshold lacks its risk, or a risk its threshold")
+        if not all("unguaranteed" in known for known in facts["thresholds"]):
+            raise ValueError("its thresholds are those of an earlier version")
+        if not (facts["group_size"] >= 1 and isinstance(facts["reference"], list)):
+            raise ValueError("its validation part cannot be compared with")
     except (ValueError, RecursionError, KeyError, TypeError) as error:  # no JSON or no UTF-8 is a ValueError
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     return dict(facts)

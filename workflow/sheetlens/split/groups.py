@@ -1,5 +1,6 @@
 """Which sheets belong together: relations between them, and the groups they form."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import specimen, without_suffix
 from sheetlens.config import Split
 
+log = logging.getLogger(__name__)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
 NOBODY = re.compile(r"(anon(ym(ous|us))?|unknown|not (stated|recorded)|s\.? ?(coll|leg|n)|sine .*)?\W*")
 NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -93,6 +95,12 @@ def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split
     return find_groups(len(sheets), [related[name] for name in names])
 
 
+def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
+    """A table of image_id, specimen_id and group: the first image_id of those that belong together names them all."""
+    first = sheets.groupby(groups)["image_id"].transform("min")
+    return sheets[["image_id", "specimen_id"]].assign(group=first)
+
+
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:
     """Number of the group of each of `size` sheets: the connected components of all pairs."""
     rows, columns = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T
@@ -128,3 +136,11 @@ def _number(number: str) -> str:
 def _run(barcode: str, length: int) -> str:
     found = NUMBERED.fullmatch(barcode)
     return f"{found[1]}{int(found[2]) // length}" if found else ""
+
+
+def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Write which group each sheet is in, as a table."""
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)

@@ -28,6 +28,7 @@ TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
 DEPTH = 4  # folders below which an archive may hold its tables
 DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
+OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of specimen records to `records`"
 NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
 HEADER = "skipped as a header that ignoreHeaderLines does not mention"
 
@@ -53,13 +54,14 @@ class Archive:
 
         A row with too few or too many columns gives what it has; what is odd is noted.
         """
-        plan = [(term, table.terms.get(term, ()), table.defaults.get(term, "")) for term in wanted]
+        silent = {term: table.defaults.get(term, "") for term in wanted}
+        plan = [(term, table.terms[term], default) for term, default in silent.items() if term in table.terms]
         for location in table.locations:
             for values in self._lines(table, location):
                 if len(values) < table.columns:
                     values += [""] * (table.columns - len(values))
                 key = values[table.key].strip() if table.key is not None else ""
-                yield key, {term: _value(values, places) or default for term, places, default in plan}
+                yield key, silent | {term: _value(values, places) or default for term, places, default in plan}
 
     def sentences(self) -> Iterator[str]:
         """What was odd in the tables read so far."""
@@ -156,7 +158,7 @@ def _root(path: Path, stack: ExitStack) -> Any:
         _untar(path, folder)
         return folder
     said = unreadable(path)
-    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or 'it is text'}")
+    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or OF_TEXT}")
 
 
 def _untar(path: Path, folder: Path) -> None:

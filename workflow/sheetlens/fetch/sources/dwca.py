@@ -78,7 +78,7 @@ def add_media(
     fields = terms.record_fields(record, key) | terms.media_fields(media, record)
     for one in pictures.named(media):
         asked = ways(key, one)
-        if asked and all(pictures.size_of(url, size) == "thumbnail" for url, size in asked):
+        if asked and all(size == "thumbnail" for _, size in asked):
             candidates.leave_out(label, "a thumbnail")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""

@@ -1,0 +1,66 @@
+"""The workflow as a module of a study that brings nothing but what is its own."""
+
+import subprocess
+import sys
+
+import yaml
+
+from tests.conftest import ROOT, digests, snakemake
+from tests.rules.test_rules import own_config, photographs  # noqa: F401
+
+STUDY = """
+configfile: "study.yaml"
+
+
+module sheetlens:
+    snakefile:
+        "{root}/Snakefile"
+    config:
+        config
+
+
+use rule * from sheetlens as sheetlens_*
+
+
+rule all:
+    input:
+        "counted.txt",
+    default_target: True
+
+
+rule count:
+    input:
+        "results/own/manifest.parquet",
+        "results/own/splits/random-1.tsv",
+    output:
+        "counted.txt",
+    shell:
+        "wc -l < {{input[1]}} > {{output}}"
+
+
+onstart:
+    sheetlens.begin_run()
+
+
+onsuccess:
+    sheetlens.end_run()
+"""
+
+
+def test_a_study_uses_the_workflow_with_nothing_but_its_overlay(tmp_path, photographs):  # noqa: F811
+    values = yaml.safe_load(own_config(tmp_path).read_text())
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "Snakefile").write_text(STUDY.format(root=ROOT))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--workflow-profile", ROOT / "profiles/default"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert int((tmp_path / "counted.txt").read_text()) == 25
+    assert (tmp_path / "logs/hashes.tsv").exists()
+
+    # The same as without the module.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    target = "results/own/splits/random-1.tsv"
+    result = snakemake(alone, target, "--cores", 2, "--configfile", tmp_path / "study.yaml")
+    assert result.returncode == 0, result.stderr
+    assert digests(alone / "results/own/splits") == digests(tmp_path / "results/own/splits")
