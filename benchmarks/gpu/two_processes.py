@@ -30,7 +30,7 @@ LOSSES = ["train_loss", "validation_loss"]
 
 def measure(scale: Scale) -> Iterator[Facts]:
     """Seconds of both, start-up included, and how far their losses are apart, as a share of the largest."""
-    alone = Train(epochs=3, batch_size=scale.shared // 4 - 1, precision="float32")  # two cannot share it evenly
+    alone = Train(epochs=2, batch_size=scale.shared // 4 - 1, precision="float32")  # two cannot share it evenly
     together = alone.model_copy(update={"gpus": PROCESSES})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
