@@ -109,7 +109,7 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
     async def thumbnail(request: web.Request) -> web.Response:
         row = _row(sheets, request)
         small = sheets.store.picture(sheets.table["image_id"].iloc[row])
-        return _jpeg(small or await asyncio.to_thread(_show, sheets, row, 256, limits))
+        return _jpeg(small if small else await asyncio.to_thread(_show, sheets, row, 256, limits))
 
     async def numbers(request: web.Request) -> web.Response:
         return web.json_response(await asyncio.to_thread(describe, session))
