@@ -81,7 +81,7 @@ def test_the_random_sample_depends_on_no_label(session):
 
 
 def test_every_fourth_sheet_is_random_and_the_others_follow_the_head(session):
-    for _ in range(8):
+    for _ in range(16):
         (given,) = session.next_sheets("Ada", "random", 1, set())
         decide(session, given)
     fitted(session)

@@ -9,9 +9,8 @@ def units():
     """Three tight clusters of 30, 20 and 10 sheets."""
     random = np.random.default_rng(0)
     middles = random.standard_normal((3, 16)) * 5
-    values = np.concatenate(
-        [middle + random.standard_normal((count, 16)) * 0.1 for middle, count in zip(middles, (30, 20, 10))]
-    )
+    counts = (30, 20, 10)
+    values = np.repeat(middles, counts, axis=0) + random.standard_normal((60, 16)) * 0.1
     return active_learning.directions(values)
 
 
@@ -24,7 +23,7 @@ def test_unsure_sheets_are_not_all_alike(units):
     probabilities = np.full((60, 2), 0.5)
     probabilities[:, 0] += np.linspace(0, 0.01, 60)
     probabilities[:, 1] -= np.linspace(0, 0.01, 60)
-    found = active_learning.unsure(units, probabilities, np.arange(60), 3)
+    found = active_learning.unsure(units, probabilities, np.arange(60), 10)
     assert found[0] == 0  # the least sure
     assert len({int(np.searchsorted([30, 50, 60], row, side="right")) for row in found}) >= 2
 

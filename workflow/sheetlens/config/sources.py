@@ -36,7 +36,7 @@ class FolderSource(Closed):
     labels: str | None = Field(
         default=None,
         min_length=1,
-        description="Table of labels (image_id, label), as `sheetlens label` writes it; sub-folders are no classes then.",
+        description="Table of labels (image_id, label), such as labels.csv of `sheetlens label`; no sub-folders then.",
     )
 
     @property
