@@ -58,10 +58,13 @@ lock: .venv/installed
 	python envs/licences.py
 	python -m sheetlens.config
 
-vulnerabilities:
+vulnerabilities: .audit/installed
+	@.audit/bin/python envs/audit.py
+
+.audit/installed:
 	@"$$SHEETLENS_PYTHON" -m venv .audit
 	@.audit/bin/pip install --quiet pip-audit
-	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
+	@touch $@
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
 	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }
