@@ -62,10 +62,13 @@ lock: .venv/installed
 schema: .venv/installed
 	python -m sheetlens.config
 
-vulnerabilities:
+vulnerabilities: .audit/installed
+	@.audit/bin/python envs/audit.py
+
+.audit/installed:
 	@"$$SHEETLENS_PYTHON" -m venv .audit
 	@.audit/bin/pip install --quiet pip-audit
-	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
+	@touch $@
 
 gpu-kit: .venv/installed
 	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
