@@ -18,7 +18,7 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -56,6 +56,8 @@ lock: .venv/installed
 	python envs/lock.py
 	"$$SHEETLENS_PYTHON" envs/install.py
 	python envs/licences.py
+
+schema: .venv/installed
 	python -m sheetlens.config
 
 vulnerabilities:
@@ -68,4 +70,4 @@ vulnerabilities:
 	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities

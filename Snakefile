@@ -36,7 +36,7 @@ rule all:
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand(
             "results/{dataset}/citation.json",
-            dataset=[name for name in DATASETS if settings.datasets[name].source in SEARCHED],
+            dataset=of_kind("specimens"),
         ),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
@@ -107,8 +107,7 @@ onstart:
 
 
 onsuccess:
-    for sentence in runs.note_products():
-        print(sentence, file=sys.stderr)
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.config.portals import Records
+from sheetlens.config.records import Records
 
 RATE = 1e-4  # step size, noted by a replication at another museum
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -122,8 +122,8 @@ class Train(Closed):
     )
     recipe: Recipe = Field(default=Recipe(), description="Schedule, weight decay, averaging, augmentation.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: the GPU where there is one, else the CPU."
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto: the GPU where there is one, else the CPU. mps: that of a Mac."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic in training. auto: bfloat16 where the hardware has it."
@@ -159,6 +159,14 @@ class Train(Closed):
     def rate(self, network: str) -> float:
         """The learning rate of one network."""
         return self.learning_rate.get(network, RATE)
+
+
+class Paper(Closed):
+    """What the paper printed, as reference marks beside our own figures."""
+
+    accuracy: float = Field(gt=0, le=1, description="Accuracy on the test part (0 to 1).")
+    kept_accuracy: float = Field(gt=0, le=1, description="Accuracy of what is kept after setting aside (0 to 1).")
+    test_sheets: int = Field(ge=1, description="Sheets in the paper's test part.")
 
 
 class Evaluate(Closed):
