@@ -140,7 +140,7 @@ class Candidates:
             return
         image_id, before, kept = found[0], [tuple(way) for way in json.loads(found[1])], json.loads(found[2])
         new = [way for way in ways if way[0] not in {url for url, *_ in before}]
-        self.leave_out(label, "which are another size of one that is kept" if new else "named twice")
+        self.leave_out(label, "that are another size of one that is kept" if new else "named twice")
         if new and fields["licence"] == kept["licence"]:
             both = sorted([*before, *new], key=lambda way: (way[2], way[0]))
             self.base.execute("delete from picture where image_id = ?", (image_id,))
