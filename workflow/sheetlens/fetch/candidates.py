@@ -6,7 +6,6 @@ note that it is done, so that a killed run goes on with the next step; memory ho
 
 import hashlib
 import json
-import logging
 import re
 import sqlite3
 import unicodedata
@@ -35,7 +34,6 @@ create table if not exists left_out (label text, reason text, number integer, pr
 create table if not exists record (id text primary key, label text, terms text, pictured integer default 0);
 create table if not exists note (name text primary key, value text);
 """
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -222,7 +220,6 @@ class Candidates:
         wanted = {label: chosen.images for label, chosen in self.settings.classes.items()}
         for label, number in wanted.items():
             have = self.count(label)
-            log.info("class '%s': %s", label, self._account(label, have))
             if have < (number or 1):
                 why = "; ".join(self.recall("why") or ())
                 raise UserError(
