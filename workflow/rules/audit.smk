@@ -162,6 +162,7 @@ rule audit_maps:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         settings=settings.audit.model_dump_json(include={"saliency_sheets"}),
         folder=subpath(input.weights, parent=True),
