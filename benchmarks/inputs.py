@@ -1,10 +1,11 @@
-"""Hostile input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
+"""Hostile and odd input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
 
 Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
 through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
-`crashed` (any other exception, a process that died) or `hung`; the last two must be zero. Which files are tried
-depends on the seed only (`benchmarks/broken.py` makes them). Run in the project's folder:
-`python -m benchmarks.inputs`. The last line is a JSON object.
+`crashed` (any other exception, a process that died) or `hung`. Of odd pictures and servers (`benchmarks/odd.py`) it is
+known what is right, so that they can also be `lost` (refused, though fit) or `wrong` (in, and not what it should be).
+All but the first two must be zero. Which files are tried depends on the seed only (`benchmarks/broken.py` makes them).
+Run in the project's folder: `python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from benchmarks.broken import (
     write_model,
     write_table,
 )
+from benchmarks.odd import try_odd_pictures, try_odd_servers
 
 from sheetlens.common import tables
 from sheetlens.common.errors import UserError
@@ -48,7 +50,8 @@ from sheetlens.prepare.resize import SIZE
 PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind
 LIMITS = Limits(megabytes=500, seconds=10)
 SECONDS, MEMORY = 30, 4 * 2**30  # for a file that is no picture
-OUTCOMES = ("read", "refused", "crashed", "hung")
+OUTCOMES = ("read", "refused", "crashed", "hung", "lost", "wrong")
+ODD = 30  # of each kind of odd picture, and of each kind of server
 
 
 def try_pictures(number: int, seed: int) -> tuple[dict[str, Counter[str]], list[str], float]:
@@ -179,6 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--others", type=int, default=OTHERS, help="files of each other kind")
+    parser.add_argument("--odd", type=int, default=ODD, help="odd pictures and servers of each kind")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
@@ -186,10 +190,13 @@ def main() -> None:
     outcomes, faults, longest = try_pictures(chosen.pictures, chosen.seed)
     more, others = try_others(chosen.others, chosen.seed, chosen.kinds)
     outcomes, faults = outcomes | more, faults + others
+    for attempt_odd in (try_odd_pictures, try_odd_servers):
+        more, others = attempt_odd(chosen.odd, chosen.seed)
+        outcomes, faults = outcomes | more, faults + others
     total: Counter[str] = sum(outcomes.values(), Counter())
-    print(f"{'':28}{'tried':>8}" + "".join(f"{name:>10}" for name in OUTCOMES))
+    print(f"{'':36}{'tried':>8}" + "".join(f"{name:>10}" for name in OUTCOMES))
     for what, counts in (*outcomes.items(), ("all", total)):
-        print(f"{what:28}{counts.total():8,}" + "".join(f"{counts[name]:10,}" for name in OUTCOMES))
+        print(f"{what:36}{counts.total():8,}" + "".join(f"{counts[name]:10,}" for name in OUTCOMES))
     print("\n".join(faults))
     facts = {"benchmark": "inputs", "tried": total.total()} | {name: total[name] for name in OUTCOMES}
     gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
