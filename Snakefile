@@ -104,11 +104,10 @@ rule explore:
 
 onstart:
     begin_run()
-    watch_jobs()
 
 
 onsuccess:
-    note_hashes()
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 

@@ -39,11 +39,11 @@ rule count:
 
 
 onstart:
-    sheetlens.hold_results()
+    sheetlens.begin_run()
 
 
 onsuccess:
-    sheetlens.note_hashes()
+    sheetlens.end_run()
 """
 
 

@@ -1,7 +1,4 @@
 # Shared by all rules: the checked config, the names it gives, the surroundings of the commands.
-import ast
-import fcntl
-import functools
 import os
 import sys
 import time
@@ -15,8 +12,9 @@ PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this
 SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, product_hashes, schedulers, sigterm
+from sheetlens.workflow import adoption, runs, schedulers, sigterm
 from sheetlens.workflow.naming import fixed, quoted, trackable
+from sheetlens.workflow.sources import modules, package_files
 from sheetlens.config import lay_over_environment, read_over
 from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.fetch.sources import folder
@@ -25,18 +23,16 @@ from sheetlens.figure import catalogue
 ENDINGS = ["svg", "png", "pdf", "csv"]
 STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
-# Values arrive as params, and wording is no result. Changes there make nothing out of date.
-UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}
 
 BEGAN = time.time()
 try:
     lay_over_environment(config, os.environ)
     # As a module of another workflow the config is only what that brings: what it leaves out is the paper's.
     settings = read_over(PROJECT / "config/config.yaml", config)
-    for dataset in settings.chosen.values():
-        if dataset.kind == "here":
-            folder.check(dataset.folder, dataset.labelled)
-    if workflow.is_main_process:
+    if workflow.is_main_process:  # jobs read these rules, too
+        for dataset in settings.chosen.values():
+            if dataset.kind == "here":
+                folder.check(dataset.folder, dataset.labelled)
         adoption.adopt(PROJECT.resolve(), Path.cwd())
 except (UserError, OSError) as error:
     raise WorkflowError(sentence_for(error) or str(error)) from None
@@ -199,34 +195,6 @@ def more_each_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def package_file(name):
-    """A file of the package, as seen from the folder the workflow runs in."""
-    return os.path.relpath(SOURCE / "sheetlens" / name)
-
-
-def package_files(pattern):
-    """Files of the package that are no modules, such as templates."""
-    return [package_file(path) for path in sorted((SOURCE / "sheetlens").glob(pattern))]
-
-
-@functools.cache
-def modules(*names):
-    """Source files of modules and of all modules of the package that they import."""
-    found, waiting = {}, list(names)
-    while waiting:
-        name = waiting.pop()
-        place = SOURCE / "sheetlens" / name.replace(".", "/")
-        path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
-        if path is None or name in found or name in UNTRACKED or name.split(".")[0] in UNTRACKED:
-            continue
-        found[name] = package_file(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sheetlens."):
-                inside = node.module.removeprefix("sheetlens").lstrip(".")
-                waiting += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
-    return sorted(found.values())
-
-
 def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
     """A file of every model: of each data set, protocol and seed."""
     return [
@@ -320,41 +288,10 @@ def hotspots_options(wildcards):
 
 
 def begin_run():
-    """Keep others from writing into these results, and say in one sentence why they cannot be written."""
+    """Keep others from writing into these results, and see to it that jobs on a cluster are seen to end."""
+    global results_lock  # held for as long as this process lives
     try:
-        hold_results()
-    except OSError as error:
-        raise WorkflowError(sentence_for(error) or str(error)) from None
-
-
-def hold_results():
-    """Keep a second run, or another study, from writing into these results."""
-    global results_lock  # held for as long as this process lives; a kill lets go by itself
-    Path(".snakemake").mkdir(exist_ok=True)
-    results_lock = open(".snakemake/sheetlens.lock", "w")
-    try:
-        fcntl.flock(results_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError("another run is at work in this folder: wait for it or stop it first") from None
-    for name, dataset in settings.chosen.items():
-        listing, note = Path(f"results/{name}/listing.parquet"), Path(f"results/{name}/.source")
-        source = dataset.source
-        if source == "folder":
-            source = f"folder {os.path.normpath(dataset.folder.path)}"
-        if listing.exists() and note.exists() and note.read_text() != source:
-            raise WorkflowError(
-                f"results/{name} holds sheets and models from the source '{note.read_text()}', and this run would"
-                f" put those from '{source}' in their place: move results/ away or delete it first, or, if these are"
-                f" the same sheets, delete {note}"
-            )
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(source)
-    product_hashes.begin(Path("results"))
-
-
-def watch_jobs():
-    """See to it that jobs on a cluster are seen to end."""
-    try:
+        results_lock = runs.hold_results(settings)
         said = schedulers.watch_through_squeue(workflow.executor_settings)
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -362,15 +299,7 @@ def watch_jobs():
         print(said, file=sys.stderr)
 
 
-def note_hashes():
+def end_run():
     """Note what was made, and name what somebody else changed since the last run."""
-    try:
-        strange = product_hashes.note(Path("results"))
-    except (UserError, OSError) as error:
-        print(sentence_for(error) or error, file=sys.stderr)
-    else:
-        for name in strange:
-            print(
-                f"results/{name} changed since the last run, and not by one: 'sheetlens check' says more",
-                file=sys.stderr,
-            )
+    for sentence in runs.note_products():
+        print(sentence, file=sys.stderr)
