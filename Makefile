@@ -59,6 +59,7 @@ lock: .venv/installed
 
 schema: .venv/installed
 	python -m sheetlens.config
+	python docs/rooms.py
 
 vulnerabilities:
 	@"$$SHEETLENS_PYTHON" -m venv .audit
