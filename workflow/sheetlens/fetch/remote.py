@@ -42,7 +42,7 @@ def fetch(
     that name single files are prepared as they arrive and not kept.
 
     After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
-    than the config allows, and then writes neither.
+    than the config allows; the listing then says which, and why.
     """
     check = functools.partial(check_image, limits=limits)
     asyncio.run(_fetch(find_source(name), settings, polite, originals, listing, progress, intake, check))
@@ -79,11 +79,11 @@ async def _fetch(
         if intake:
             _catch_up(engine, intake)
         await engine.bring(source.requests(settings, session, state))
+        write_sums(originals, engine.journal.rows())
+        write_listing(listing, engine.journal.rows())  # also for whoever wants to see what is missing
         check_missing(engine, polite.missing)
         if intake:
             intake.finish()
-        write_sums(originals, engine.journal.rows())
-        write_listing(listing, engine.journal.rows())
         if (citation := state / CITATION).exists():
             files.write_json(listing.with_name(CITATION), files.read_json(citation))
         engine.finish()

@@ -11,7 +11,8 @@ from sheetlens.cli.options import FILE, PATH, Section, limits_option
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
-from sheetlens.config import SOURCES, Dataset, Fetch, Images, Limits, Records, read_files
+from sheetlens.common.secrets import without_secrets
+from sheetlens.config import SOURCES, Dataset, Fetch, Images, Limits, Records
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +111,7 @@ def extract_records(path: Path, barcode: str, wanted: Path | None, output: Path)
 
 
 def _explain(configs: tuple[Path, ...]) -> None:
-    from sheetlens.fetch.dry_run import explain
+    from sheetlens.fetch.dry_run import explain_study
 
-    study = read_files(configs)
-    for name, dataset in study.chosen.items():
-        click.echo("\n".join(explain(name, dataset, study.fetch)))
+    for line in explain_study(configs):
+        click.echo(without_secrets(line))
