@@ -6,10 +6,12 @@ import pytest
 
 from sheetlens.audit.baseline_features import neighbour_shares
 from sheetlens.audit.baselines import BASELINES, measure_sheets, predict_baselines
+from sheetlens.audit.duplicates import audit_duplicates
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.audit.labels import audit_labels, rank_labels, surprises
-from sheetlens.audit.leakage import audit_duplicates, audit_leakage
-from sheetlens.audit.shortcuts import audit_setup, audit_shortcuts
+from sheetlens.audit.leakage import audit_leakage
+from sheetlens.audit.setup import audit_setup
+from sheetlens.audit.shortcuts import audit_shortcuts
 from sheetlens.audit.training import audit_training
 from sheetlens.common.files import read_table
 from sheetlens.common.tables import plain_cell

@@ -1,7 +1,7 @@
 """Audits: what may be wrong with a data set or a model, each with a number and what to do about it."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,9 @@ from sheetlens.common.tables import class_names
 
 Severity = Literal["ok", "note", "alarm"]
 log = logging.getLogger(__name__)
+
+
+Inputs = Mapping[str, Sequence[Path]]  # what an audit reads, by the names of its rule's inputs
 
 
 @dataclass(frozen=True)
