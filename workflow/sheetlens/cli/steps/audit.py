@@ -31,15 +31,12 @@ def audit() -> None:
 @click.option("--output", type=PATH, required=True, help="Finding to write (.json); its table is named alike (.csv).")
 def find(name: str, settings: Audit, inputs: tuple[tuple[str, Path], ...], output: Path) -> None:
     """Make the finding of the audit NAME from products of the study."""
-    import_module(f"sheetlens.audit.{name}").write(by_name(inputs), settings, output)
+    from sheetlens.audit.finding import Inputs
 
-
-def by_name(inputs: tuple[tuple[str, Path], ...]) -> dict[str, list[Path]]:
-    """The files of each input."""
-    found: dict[str, list[Path]] = {}
-    for name, path in inputs:
-        found.setdefault(name, []).append(path)
-    return found
+    read = Inputs()
+    for part, path in inputs:
+        read.add(part, path)
+    import_module(f"sheetlens.audit.{name}").write(read, settings, output)
 
 
 @audit.command("baselines")
