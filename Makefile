@@ -61,6 +61,7 @@ lock: .venv/installed
 
 schema: .venv/installed
 	python -m sheetlens.config
+	python docs/rooms.py
 
 vulnerabilities: .audit/installed
 	@.audit/bin/python envs/audit.py
