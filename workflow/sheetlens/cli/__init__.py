@@ -15,6 +15,7 @@ import click
 from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
+from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
@@ -56,6 +57,8 @@ COMMANDS = (
     predict_part,
     predict_merge,
     explain,
+    embed,
+    similar,
     evaluate,
     tabulate,
     explore,

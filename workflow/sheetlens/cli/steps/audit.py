@@ -55,6 +55,22 @@ def check_shortcuts(settings: Audit, baselines: tuple[Path, ...], evaluation: Pa
     write_shortcuts(settings, baselines, evaluation, output)
 
 
+@audit.command("regions")
+@click.option("--model", type=FOLDER, required=True, help="Packaged model folder.")
+@click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--index", type=FILE, required=True, help="Its table.")
+@click.option(
+    "--predictions", type=FILE, required=True, help="The model's predictions, which say what the test part is."
+)
+@click.option("--confidence", type=float, required=True, help="Level of the intervals.")
+@OUTPUT
+def check_regions(model: Path, pixels: Path, index: Path, predictions: Path, confidence: float, output: Path) -> None:
+    """Let a network read its test sheets with a region covered, and with that region alone."""
+    from sheetlens.audit.regions import audit_regions
+
+    audit_regions(model, pixels, index, predictions, confidence).write(output, [predictions])
+
+
 @audit.command("labels")
 @SETTINGS
 @click.option("--table", type=PATH, required=True, help="Review list to write (.csv).")
