@@ -2,9 +2,16 @@
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
+GPU_PYTHON ?= 3.12
 SNAKEMAKE = snakemake --cores all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
+# What people give travels by the environment, as it is: in a command line its quotes and dollars would be the shell's.
+export SHEETLENS_PYTHON := $(value PYTHON)
+export SHEETLENS_CONTACT := $(value CONTACT)
+export SHEETLENS_STUDY := $(value STUDY)
+unexport PYTHON SHEETS CONTACT STUDY
+own: export SHEETLENS_SHEETS := $(value SHEETS)
 
 help:
 	@echo "make demo               the whole study on sheets the package draws itself"
@@ -12,19 +19,19 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities, gpu-kit   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
 
 own: .venv/installed
-	$(SNAKEMAKE) --configfile config/own.yaml --config 'datasets={"own": {"folder": {"path": "$(SHEETS)"}}}'
+	$(SNAKEMAKE) --configfile config/own.yaml
 
 paper: .venv/installed
-	$(SNAKEMAKE) $(if $(CONTACT),--config 'fetch={"contact": "$(CONTACT)"}')
+	$(SNAKEMAKE)
 
 pull push stale: .venv/installed
-	@sheetlens $@ $(STUDY)
+	@sheetlens $@ "$$SHEETLENS_STUDY"
 
 test: .venv/installed
 	pytest
@@ -48,18 +55,23 @@ format: .venv/installed
 
 lock: .venv/installed
 	python envs/lock.py
-	"$(PYTHON)" envs/install.py
+	"$$SHEETLENS_PYTHON" envs/install.py
 	python envs/licences.py
+
+schema: .venv/installed
 	python -m sheetlens.config
 
 vulnerabilities:
-	@"$(PYTHON)" -m venv .audit
+	@"$$SHEETLENS_PYTHON" -m venv .audit
 	@.audit/bin/pip install --quiet pip-audit
 	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
+gpu-kit: .venv/installed
+	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
+
 .venv/installed: requirements.lock pyproject.toml envs/install.py
-	@command -v "$(PYTHON)" > /dev/null || { echo "sheetlens: there is no $(PYTHON) here: install Python 3.11 to 3.14."; exit 1; }
-	@"$(PYTHON)" envs/install.py
+	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }
+	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities gpu-kit

@@ -3,7 +3,7 @@
 #   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -37,7 +37,7 @@ rule all:
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand(
             "results/{dataset}/citation.json",
-            dataset=[name for name in DATASETS if settings.datasets[name].source in SEARCHED],
+            dataset=of_kind("specimens"),
         ),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
@@ -77,7 +77,7 @@ rule all:
         expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=[*DATASET_FIGURES, *EVIDENCE_FIGURES, *AUDIT_FIGURES],
+            figure=catalogue.FIGURES,
             ending=ENDINGS,
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
@@ -105,17 +105,14 @@ rule explore:
 
 
 onstart:
-    hold_results()
+    begin_run()
 
 
 onsuccess:
-    note_hashes()
+    end_run()
     if Path("results/report.html").exists():
         print("Done. The report is results/report.html, the figures are in results/figures/.", file=sys.stderr)
 
 
 onerror:
-    print(
-        "Stopped: a line that begins with 'sheetlens' says why. The same command continues from here.",
-        file=sys.stderr,
-    )
+    print(f"Stopped: {schedulers.why_stopped(BEGAN, Path())}. The same command continues from here.", file=sys.stderr)

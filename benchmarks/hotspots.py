@@ -8,9 +8,9 @@ that one cabinet in ten has fewer than 13. The shares of treated sheets are draw
   rest uniform in 0 to 0.03.
 
 The model's own distribution is neither. The network's sensitivity is uniform in 0.80 to 0.97, its specificity in 0.85
-to 0.98; both are known only from a test part of 150 to 800 sheets of each class. An interval covers when the cabinet's
-true share lies in it. A test finds a treated cabinet when its share is at least `TREATED`; the budget is one test for
-ten cabinets. The last line is a JSON object; `coverage` and `ratio_found` are those of `beta`.
+to 0.98; both are known only from a test part of 150 to 800 sheets of each class. An interval covers when the number
+of treated sheets in the cabinet lies in it. A test finds a treated cabinet when its share is at least `TREATED`; the
+budget is one test for ten cabinets. The last line is a JSON object; `coverage` and `ratio_found` are those of `beta`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import time
 
 import numpy as np
 
-from sheetlens.hotspots.ranking import TREATED, choose_tests
+from sheetlens.hotspots.estimates import TREATED, choose_tests
 from sheetlens.statistics.hierarchical_prevalence import fit_shares
 
 CONFIDENCE = 0.9
@@ -49,13 +49,13 @@ def simulate(kind: str, seed: int) -> dict[str, np.ndarray]:
     found = fit_shares(sheets, named, *known)
     low, high = found.interval(CONFIDENCE)
     budget = max(1, len(shares) // 10)
-    hit = shares >= TREATED
+    hit = treated >= TREATED * sheets
     return {
         "sheets": sheets,
-        "covered": (low <= shares) & (shares <= high),
-        "width": high - low,
-        "error": np.abs(found.mean() - shares),
-        "naive": np.abs(named / sheets - shares),
+        "covered": (low <= treated) & (treated <= high),
+        "width": (high - low) / sheets,
+        "error": np.abs(found.mean() - treated / sheets),
+        "naive": np.abs(named / sheets - treated / sheets),
         "plan": hit[choose_tests(found.at_least(TREATED), budget)].sum(),
         "random": budget * hit.mean(),
         "best": min(budget, hit.sum()),

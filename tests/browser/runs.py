@@ -43,7 +43,7 @@ def write_run(
     write_table(folder / "list.parquet", pd.DataFrame({"image_id": named, "path": paths}))
     write_json(folder / "summary.json", {
         "model": {"title": "Mercury-stained or unstained", "classes": CLASSES},
-        "asked": {"risk": 0.05, "threshold": 0.75, "guaranteed": False},
+        "asked": {"risk": 0.05, "threshold": 1.1, "guaranteed": True},
     })  # fmt: skip
     return folder
 
@@ -67,7 +67,8 @@ def write_model(folder: Path, classes: list[str] = CLASSES) -> Path:
     write_json(folder / "package.json", {
         "dataset": "mercury", "title": "Mercury-stained or unstained", "classes": classes, "image_size": SIZE,
         "policy": POLICY, "fit": "squash", "temperature": 1.0, "limit": 100.0, "thresholds": [],
-        "confusion": [], "shares": {},
+        "confusion": [], "shares": {}, "errors": {}, "floors": [], "reference": [], "independent": 0, "group_size": 1.0,
+        "trained_on": 1, "unlike": 0.01,
         "files": {name: sha256(folder / name) for name in PARTS},
     })  # fmt: skip
     return folder

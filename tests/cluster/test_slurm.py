@@ -9,9 +9,9 @@ from tests.cluster import slurm
 from tests.conftest import ROOT, digests, snakemake, tiny_demo
 
 MODEL = "results/mercury/models/table1/random-1"
-# A real site has an accounting database, and nodes that take every rule's threads.
+# What a test cannot wait for, and a node with two slots. There is no accounting database, as on many small sites.
 TEST_CLUSTER = [
-    "--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", 2,
+    "--slurm-no-account", "--slurm-init-seconds-before-status-checks", 2,
     "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
 ]  # fmt: skip
 
@@ -43,6 +43,8 @@ def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     (log,) = (tmp_path / ".snakemake/slurm_logs").glob("rule_train_network/*/*.log")
     assert str(log) in failed.stderr
     assert "Exceeded job memory limit" in log.read_text()
+    assert f"says so in its log ({log.relative_to(tmp_path)})" in failed.stderr
+    assert "jobs are watched through squeue" in failed.stderr
     assert (tmp_path / "results/mercury/images/pixels.npy").exists()
     assert not (tmp_path / MODEL / "weights.safetensors").exists()
 
@@ -64,6 +66,18 @@ def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
     assert here["weights.safetensors"] == there["weights.safetensors"]
     assert here["predictions.parquet"] == there["predictions.parquet"]
+
+
+@pytest.mark.long
+def test_a_cluster_that_forgets_at_once_is_refused(cluster, tmp_path):
+    """Without accounting, and with jobs that squeue forgets before Snakemake looks, a run would wait for ever."""
+    waits = ["--slurm-init-seconds-before-status-checks", 3600]
+    arguments = ["results/mercury/listing.parquet", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
+    before = len(jobs(cluster))
+    refused = snakemake(tmp_path, *arguments, *TEST_CLUSTER, *waits, env=cluster)
+    assert refused.returncode != 0
+    assert "squeue forgets finished jobs after 3600 s (MinJobAge)" in refused.stderr
+    assert len(jobs(cluster)) == before
 
 
 @pytest.mark.open  # minutes of waiting: Slurm counts time limits in whole minutes

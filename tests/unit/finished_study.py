@@ -11,8 +11,8 @@ import pandas as pd
 from PIL import Image
 
 from sheetlens.config import Evaluate, Train
-from sheetlens.evaluate.predictions import read_model
-from sheetlens.evaluate.sections import describe
+from sheetlens.evaluate.evaluation import evaluate_dataset
+from sheetlens.evaluate.verdict import judge_reproduction
 from sheetlens.split.groups import comparable, relate
 from sheetlens.split.leakage import measure_leakage
 
@@ -44,28 +44,21 @@ class MadeUp:
     originals: tuple[Path, ...] = ()
 
 
-def wilson(correct: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval."""
-    z = 1.959964
-    share, middle = correct / n, correct / n + z * z / (2 * n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))
-
-
 def make_study(root: Path, made_up: MadeUp) -> Path:
     """Write one finished data set under root/results and return the path of its evaluation."""
     random = np.random.default_rng(7)
     folder = root / "results" / made_up.dataset
     manifest = _write_sheets(root, folder, made_up, random)
     accepted = manifest[manifest["status"] == "ok"].reset_index(drop=True)
-    models = [_write_model(root, folder, made_up, accepted, seed) for seed in made_up.seeds]
+    predictions = {seed: _write_model(folder, made_up, accepted, seed) for seed in made_up.seeds}
     path = folder / "evaluation" / f"{made_up.network}-random.json"
     path.parent.mkdir(parents=True)
-    predictions = [root / model["directory"] / "predictions.parquet" for model in models]
-    classes = sorted(made_up.classes)
-    reads = [read_model(model, classes) for model in predictions]
-    values = _pool(made_up, models) | describe(reads, classes, Evaluate())
+    names = (made_up.dataset, made_up.title, made_up.network, "random")
+    values = evaluate_dataset(*names, predictions, None, Evaluate()) | {"paper": made_up.paper}
+    for model in values["models"]:
+        model["directory"] = str(Path(model["directory"]).relative_to(root))
     path.write_text(json.dumps(values, indent=2))
+    (folder / "verdict.json").write_text(json.dumps(judge_reproduction(values, "figshare")))
     _write_leakage(folder, made_up.seeds)
     return path
 
@@ -131,7 +124,7 @@ def _write_sheets(root: Path, folder: Path, made_up: MadeUp, random: np.random.G
     return manifest
 
 
-def _write_model(root: Path, folder: Path, made_up: MadeUp, accepted: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _write_model(folder: Path, made_up: MadeUp, accepted: pd.DataFrame, seed: int) -> Path:
     random = np.random.default_rng(seed)
     classes = sorted(made_up.classes)
     split = accepted[["image_id", "specimen_id", "label"]].copy()
@@ -147,7 +140,8 @@ def _write_model(root: Path, folder: Path, made_up: MadeUp, accepted: pd.DataFra
     logits = random.normal(0, 1.5, (len(split), len(classes)))
     logits[np.arange(len(split)), truth] += made_up.sureness
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    predictions = split[["image_id", "part", "label"]].copy()
+    predictions = split[["image_id", "specimen_id", "part", "label"]].copy()
+    predictions.insert(2, "group", split["image_id"])
     for number, name in enumerate(classes):
         predictions[f"probability_{name}"] = probabilities[:, number].astype(np.float32)
     model = folder / "models" / made_up.network / f"random-{seed}"
@@ -177,85 +171,10 @@ def _write_model(root: Path, folder: Path, made_up: MadeUp, accepted: pd.DataFra
         "policy": "policy-1",
         "data": {"index_sha256": "0" * 64, "split_sha256": "1" * 64},
         "weights_sha256": "2" * 64,
+        "validation_accuracy": 0.93,
         "best_epoch": 9,
         "epochs_run": 12,
         "versions": {"python": "3.11.2", "torch": "2.11.0", "sheetlens": "0.1.0"},
     }
     (model / "model.json").write_text(json.dumps(facts))
-    return _evaluate(truth[split["part"] == "test"], probabilities[split["part"] == "test"], seed) | {
-        "directory": str(model.relative_to(root)),
-        "parts": split["part"].value_counts().to_dict(),
-    }
-
-
-def _evaluate(truth: np.ndarray, probabilities: np.ndarray, seed: int) -> dict[str, Any]:
-    n, classes = probabilities.shape
-    right = probabilities.argmax(axis=1) == truth
-    order = np.argsort(probabilities.max(axis=1), kind="stable")
-    aside = round(0.1 * n)
-    confusion = np.zeros((classes, classes), dtype=int)
-    np.add.at(confusion, (truth, probabilities.argmax(axis=1)), 1)
-    fractions = np.arange(0, 91) / 100
-    kept = right[order][aside:]
-    low, high = wilson(right.sum(), n)
-    kept_low, kept_high = wilson(kept.sum(), len(kept))
-    return {
-        "seed": seed,
-        "n": n,
-        "correct": int(right.sum()),
-        "accuracy": float(right.mean()),
-        "low": low,
-        "high": high,
-        "kept": len(kept),
-        "kept_accuracy": float(kept.mean()),
-        "kept_low": kept_low,
-        "kept_high": kept_high,
-        "aside": aside,
-        "aside_error": float(1 - right[order][:aside].mean()) if aside else None,
-        "validation_accuracy": 0.93,
-        "majority": float(confusion.sum(axis=1).max() / n),
-        "confusion": confusion.tolist(),
-        "curve": [float(right[order][round(fraction * n) :].mean()) for fraction in fractions],
-    }
-
-
-def _pool(made_up: MadeUp, models: list[dict[str, Any]]) -> dict[str, Any]:
-    n = models[0]["n"]
-    parts, curves = models[0]["parts"], [model.pop("curve") for model in models]
-    for model in models:
-        del model["parts"]
-
-    def pooled(key: str, size: int | None = None) -> dict[str, Any]:
-        values = [model[key] for model in models if model[key] is not None]
-        if not values:
-            return {"mean": None, "sd": None}
-        value = {"mean": float(np.mean(values)), "sd": float(np.std(values))}
-        if size is None:
-            return value
-        low, high = wilson(value["mean"] * size, size)
-        return value | {"low": low, "high": high}
-
-    confusion = np.sum([model["confusion"] for model in models], axis=0)
-    return {
-        "dataset": made_up.dataset,
-        "title": made_up.title,
-        "network": made_up.network,
-        "protocol": "random",
-        "seeds": list(made_up.seeds),
-        "classes": sorted(made_up.classes),
-        "sheets": {part: parts.get(part, 0) for part in ("train", "validation", "test")},
-        "confidence": 0.95,
-        "set_aside_fraction": 0.1,
-        "accuracy": pooled("accuracy", n),
-        "kept_accuracy": pooled("kept_accuracy", models[0]["kept"]),
-        "aside_error": pooled("aside_error"),
-        "majority": float(confusion.sum(axis=1).max() / confusion.sum()),
-        "confusion": confusion.tolist(),
-        "rejection": {
-            "fraction": (np.arange(0, 91) / 100).tolist(),
-            "seeds": curves,
-            "mean": np.mean(curves, axis=0).tolist(),
-        },
-        "models": models,
-        "paper": made_up.paper,
-    }
+    return model / "predictions.parquet"

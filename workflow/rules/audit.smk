@@ -8,6 +8,7 @@ rule audit_baselines:
         index="results/{dataset}/images/index.parquet",
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
+        groups="results/{dataset}/splits/groups.tsv",
         splits=expand("results/{{dataset}}/splits/{protocol}-{seed}.tsv", protocol=PROTOCOLS, seed=SEEDS),
         modules=modules("audit.baselines"),
     output:
@@ -27,6 +28,7 @@ rule audit_baselines:
         " --index {input.index:q}"
         " --manifest {input.manifest:q}"
         " --pixels {input.pixels:q}"
+        " --groups {input.groups:q}"
         " --folder {params.folder:q}"
         " {input.splits:q}"
         " 2>&1 | tee -i {log:q}"
@@ -238,42 +240,6 @@ rule audit_saliency:
         " --confidence {params.confidence}"
         " --table {output.table:q}"
         " --output {output.finding:q}"
-        " 2>&1 | tee -i {log:q}"
-
-
-rule audit_figures:
-    """Shortcut bars, saliency by position, the surest mistakes, and the sheets nearest 0.5."""
-    input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
-        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
-        findings=[
-            f"results/{{dataset}}/audits/{finding}.json"
-            for finding in ("setup", "saliency", f"shortcuts-{PROTOCOLS[0]}")
-        ],
-        maps="results/{dataset}/audits/maps.parquet",
-        table="results/{dataset}/audits/saliency.csv",
-        pixels="results/{dataset}/images/pixels.npy",
-        index="results/{dataset}/images/index.parquet",
-        modules=modules("figure.audits"),
-    output:
-        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=AUDIT_FIGURES, ending=ENDINGS),
-    log:
-        "logs/audit_figures/{dataset}.log",
-    benchmark:
-        "logs/audit_figures/{dataset}.tsv"
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        figures=[word for figure in AUDIT_FIGURES for word in ("--figure", figure)],
-        dots_per_inch=settings.figures.dots_per_inch,
-    message:
-        "Drawing the audits of {wildcards.dataset}"
-    shell:
-        "python -m sheetlens audit draw"
-        " {params.figures}"
-        " --folder results/{wildcards.dataset}"
-        " --evaluation {input.evaluation:q}"
-        " --dots-per-inch {params.dots_per_inch}"
         " 2>&1 | tee -i {log:q}"
 
 

@@ -1,46 +1,46 @@
 # Shared by all rules: the checked config, the names it gives, the surroundings of the commands.
-import ast
-import fcntl
-import functools
 import os
-import shlex
 import sys
+import time
 from pathlib import Path
 
 from pydantic_core import to_json
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
-SOURCE = Path(workflow.basedir) / "workflow"
+PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this is a module, that is the study's folder
+SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, product_hashes, sigterm
-from sheetlens.config import read_settings
-from sheetlens.common.errors import UserError
+from sheetlens.workflow import adoption, cancellation, runs, schedulers, sigterm
+from sheetlens.workflow.naming import fixed, quoted, trackable
+from sheetlens.workflow.sources import modules, package_files
+from sheetlens.config import lay_over_environment, read_over
+from sheetlens.common.errors import UserError, sentence_for
+from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.sources import folder
+from sheetlens.figure import catalogue
 
-SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
-STUDY_FIGURES = ["1", "2"]  # the paper's
-DATASET_FIGURES = [*STUDY_FIGURES, "history"]
-EVIDENCE_FIGURES = ["risk", "reliability", "seeds"]
-AUDIT_FIGURES = ["shortcuts", "saliency", "mistakes", "unsure"]
+STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
-# Values arrive as params, and wording is no result. Changes there make nothing out of date.
-UNTRACKED = {"config", "common.errors", "common.progress", "common.refusals"}
 
+BEGAN = time.time()
 try:
-    settings = read_settings(config)
-    for dataset in settings.chosen.values():
-        if dataset.source == "folder":
-            folder.check(dataset.folder, dataset.labelled)
-    if workflow.is_main_process:
-        adoption.adopt(Path(workflow.basedir).resolve(), Path.cwd())
-except UserError as error:
-    raise WorkflowError(str(error)) from None
+    lay_over_environment(config, os.environ)
+    # As a module of another workflow the config is only what that brings: what it leaves out is the paper's.
+    settings = read_over(PROJECT / "config/config.yaml", config)
+    if workflow.is_main_process:  # jobs read these rules, too
+        for dataset in settings.chosen.values():
+            if dataset.kind == "here":
+                folder.check(dataset.folder, dataset.labelled)
+        adoption.adopt(PROJECT.resolve(), Path.cwd())
+except (UserError, OSError) as error:
+    raise WorkflowError(sentence_for(error) or str(error)) from None
 
 DATASETS = list(settings.chosen)
-PROTOCOLS = list(settings.split.protocols)
+PROTOCOLS = list(settings.split.ordered)  # the headline's first
+PAPERS = ["random"] if "random" in PROTOCOLS else PROTOCOLS[:1]  # what the paper's figures are set beside
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
 EXPLORED = [name for name in DATASETS if name in settings.explore]
@@ -64,29 +64,38 @@ def surroundings():
     """Shell lines before each command: this checkout's package, and the Python it was installed for."""
     # The prefix takes the place of Snakemake's own; without pipefail, tee would hide a command that fails.
     lines = "set -euo pipefail; "
-    asking = settings.fetch.model_dump_json().replace("{", "{{").replace("}", "}}")  # Snakemake formats these lines
     # How servers are asked is no part of the result: a variable, where a param would make the listing out of date.
-    lines += f"export SHEETLENS_FETCH={shlex.quote(asking)}; "
-    costs = settings.images.limits.model_dump_json().replace("{", "{{").replace("}", "}}")
+    lines += f"export SHEETLENS_FETCH={quoted(settings.fetch.model_dump_json())}; "
     # So is what showing or checking one picture may cost; where it decides what is read, it is a param.
-    lines += f"export SHEETLENS_LIMITS={shlex.quote(costs)}; "
-    lines += f"export PYTHONPATH={shlex.quote(str(SOURCE))} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
+    lines += f"export SHEETLENS_LIMITS={quoted(settings.images.limits.model_dump_json())}; "
+    lines += f"export PYTHONPATH={quoted(SOURCE)} SHEETLENS_WORKFLOW_PID={os.getpid()}; "
     if not set(workflow.deployment_settings.deployment_method) & {
         DeploymentMethod.CONDA,
         DeploymentMethod.APPTAINER,
     }:
-        lines += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+        lines += f'export PATH={quoted(Path(sys.executable).parent)}:"$PATH"; '
     return lines
 
 
 shell.prefix(surroundings())
 sigterm.install()
+cancellation.install()
 
 
-def from_source(*sources):
-    """Wildcard constraint: the data sets that come from these sources (or none)."""
-    names = [name for name, dataset in settings.chosen.items() if dataset.source in sources]
-    return "|".join(names) or "(?!)"
+def from_kind(*kinds):
+    """Wildcard constraint: the data sets whose sources are of these kinds (or none)."""
+    return "|".join(of_kind(*kinds)) or "(?!)"
+
+
+def of_kind(*kinds):
+    """The data sets whose sources are of these kinds, see `SOURCES` of the config."""
+    return [name for name, dataset in settings.chosen.items() if dataset.kind in kinds]
+
+
+def source_modules(wildcards):
+    """Input: the modules that a data set's listing hangs on; other sources' make nothing out of date."""
+    source = settings.datasets[wildcards.dataset].source
+    return modules("fetch.remote", f"fetch.sources.{source}", "fetch.records.specimen_records")
 
 
 def every_original():
@@ -95,16 +104,16 @@ def every_original():
     The folder itself if it is made in one go; if it is fetched, the checksums in it, because Snakemake deletes
     products before it runs a rule again, and files must not be fetched twice.
     """
-    made = {"demo": "results/{}/originals", "folder": None}
+    made = {"drawn": "results/{}/originals", "here": None}
     patterns = {
-        name: made.get(dataset.source, "results/{}/originals/SHA256SUMS") for name, dataset in settings.chosen.items()
+        name: made.get(dataset.kind, "results/{}/originals/SHA256SUMS") for name, dataset in settings.chosen.items()
     }
     return [pattern.format(name) for name, pattern in patterns.items() if pattern]
 
 
 def streamed(name):
     """Whether the files of a data set are prepared as they arrive, and dropped."""
-    return not settings.images.keep_originals and settings.datasets[name].source not in ("demo", "folder", "figshare")
+    return not settings.images.keep_originals and settings.datasets[name].kind in ("files", "specimens")
 
 
 def stream_option(wildcards):
@@ -145,7 +154,8 @@ def definition_option(wildcards):
 def weights_file(wildcards):
     """Input: the file here that a network's weights start from, if there is one."""
     definition = settings.definition(wildcards.network)
-    return [definition.weights.path] if definition and definition.weights and definition.weights.path else []
+    named = definition and definition.weights and definition.weights.path
+    return trackable([named]) if named else []
 
 
 def backbone_option(wildcards):
@@ -156,7 +166,7 @@ def backbone_option(wildcards):
 def backbone_weights_file(wildcards):
     """Input: the file here with the weights of a backbone, if there is one."""
     definition = settings.definition(BACKBONES[wildcards.features])
-    return [definition.weights.path] if definition.weights.path else []
+    return trackable([definition.weights.path]) if definition.weights.path else []
 
 
 def features_of_network(wildcards):
@@ -183,13 +193,8 @@ def every_features():
 def source_files(wildcards):
     """Input: the files here that a data set's source reads, and its specimen records."""
     dataset = settings.datasets[wildcards.dataset]
-    section, named = dataset.source_settings, [dataset.records.path] if dataset.records else []
-    if dataset.source in ("iiif", "urls"):
-        named += [section.table]
-    elif dataset.source == "dwca":
-        named += section.archives
-    elif dataset.source == "smithsonian":
-        named += [chosen.barcodes for chosen in section.classes.values() if chosen.barcodes]
+    named = list(getattr(dataset.source_settings, "here", ()))
+    named += [dataset.records.path] if dataset.records else []
     return [place for place in named if "://" not in place]
 
 
@@ -202,7 +207,7 @@ def records_option(wildcards):
 def corrections_file(wildcards):
     """Input: the table of corrected labels, if there is one."""
     corrections = settings.datasets[wildcards.dataset].corrections
-    return [corrections.path] if corrections else []
+    return trackable([corrections.path]) if corrections else []
 
 
 def corrections_option(wildcards):
@@ -226,34 +231,6 @@ def paper_option(wildcards):
 def more_each_attempt(amount):
     """Resource: a job that the scheduler ended is sent again with that much more (see `retries` in the profiles)."""
     return lambda wildcards, attempt: amount * attempt
-
-
-def package_file(name):
-    """A file of the package, as seen from the folder the workflow runs in."""
-    return os.path.relpath(SOURCE / "sheetlens" / name)
-
-
-def package_files(pattern):
-    """Files of the package that are no modules, such as templates."""
-    return [package_file(path) for path in sorted((SOURCE / "sheetlens").glob(pattern))]
-
-
-@functools.cache
-def modules(*names):
-    """Source files of modules and of all modules of the package that they import."""
-    found, waiting = {}, list(names)
-    while waiting:
-        name = waiting.pop()
-        place = SOURCE / "sheetlens" / name.replace(".", "/")
-        path = next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
-        if path is None or name in found or name in UNTRACKED or name.split(".")[0] in UNTRACKED:
-            continue
-        found[name] = package_file(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sheetlens."):
-                inside = node.module.removeprefix("sheetlens").lstrip(".")
-                waiting += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
-    return sorted(found.values())
 
 
 def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
@@ -312,7 +289,7 @@ def every_finding(datasets=DATASETS):
 
 
 def collection_model(wildcards):
-    """Input: the package of the model that reads a collection, of the first protocol and seed."""
+    """Input: the package of the model that reads a collection, of the headline's protocol and the first seed."""
     name = settings.predict.collections[wildcards.collection].dataset
     return f"results/{name}/models/{settings.datasets[name].network}/{PROTOCOLS[0]}-{SEEDS[0]}/package.json"
 
@@ -320,7 +297,7 @@ def collection_model(wildcards):
 def collection_table(wildcards):
     """Input: the table that lists a collection; nothing where it is a folder."""
     source = settings.predict.collections[wildcards.collection].input
-    return [] if Path(source).is_dir() else [source]
+    return [] if Path(source).is_dir() else trackable([source])
 
 
 def collection_fingerprint(wildcards):
@@ -335,49 +312,32 @@ def hotspots_settings(wildcards):
 
 
 def collection_records(wildcards):
-    """Input: the specimen records here that a collection's sheets are joined to."""
-    return [records.path for records in hotspots_settings(wildcards).records if "://" not in records.path]
+    """Input: the specimen records here that a collection's sheets are joined to, and the table of tested ones."""
+    asked = hotspots_settings(wildcards)
+    named = [records.path for records in asked.records if "://" not in records.path]
+    return trackable([*named, asked.checks] if asked.checks else named)
 
 
 def hotspots_options(wildcards):
-    """Param: the options with the specimen records to join."""
-    return [word for one in hotspots_settings(wildcards).records for word in ("--records", one.model_dump_json())]
+    """Param: the options with the specimen records to join, and with the sheets that were tested."""
+    asked = hotspots_settings(wildcards)
+    options = [word for one in asked.records for word in ("--records", one.model_dump_json())]
+    return [*options, "--checks", asked.checks] if asked.checks else options
 
 
-def hold_results():
-    """Keep a second run, or another study, from writing into these results."""
-    global results_lock  # held for as long as this process lives; a kill lets go by itself
-    Path(".snakemake").mkdir(exist_ok=True)
-    results_lock = open(".snakemake/sheetlens.lock", "w")
+def begin_run():
+    """Keep others from writing into these results, and see to it that jobs on a cluster are seen to end."""
+    global results_lock  # held for as long as this process lives
     try:
-        fcntl.flock(results_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError("another run is at work in this folder: wait for it or stop it first") from None
-    for name, dataset in settings.chosen.items():
-        listing, note = Path(f"results/{name}/listing.parquet"), Path(f"results/{name}/.source")
-        source = dataset.source
-        if source == "folder":
-            source = f"folder {os.path.normpath(dataset.folder.path)}"
-        if listing.exists() and note.exists() and note.read_text() != source:
-            raise WorkflowError(
-                f"results/{name} holds sheets and models from the source '{note.read_text()}', and this run would"
-                f" put those from '{source}' in their place: move results/ away or delete it first, or, if these are"
-                f" the same sheets, delete {note}"
-            )
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(source)
-    product_hashes.begin(Path("results"))
-
-
-def note_hashes():
-    """Note what was made, and name what somebody else changed since the last run."""
-    try:
-        strange = product_hashes.note(Path("results"))
+        results_lock = runs.hold_results(settings)
+        said = schedulers.watch_through_squeue(workflow.executor_settings)
     except UserError as error:
-        print(error, file=sys.stderr)
-    else:
-        for name in strange:
-            print(
-                f"results/{name} changed since the last run, and not by one: 'sheetlens check' says more",
-                file=sys.stderr,
-            )
+        raise WorkflowError(str(error)) from None
+    if said:
+        print(said, file=sys.stderr)
+
+
+def end_run():
+    """Note what was made, and name what somebody else changed since the last run."""
+    for sentence in runs.note_products():
+        print(sentence, file=sys.stderr)

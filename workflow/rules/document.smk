@@ -7,7 +7,7 @@ DOCUMENTED = settings.model_dump_json(include={"study", "run", "datasets", "netw
 rule document_verdict:
     """Is the paper reproduced?"""
     input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PAPERS),
         modules=modules("evaluate.verdict"),
     output:
         verdict="results/{dataset}/verdict.json",
@@ -16,7 +16,7 @@ rule document_verdict:
     benchmark:
         "logs/document_verdict/{dataset}.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/evidence.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
     message:
@@ -40,7 +40,7 @@ rule document_pages:
         labels="results/{dataset}/audits/labels.csv",
         figures=expand(
             "results/{{dataset}}/figures/figure-{figure}.{ending}",
-            figure=AUDIT_FIGURES,
+            figure=catalogue.names("audits"),
             ending=["svg", "png"],
         ),
         modules=modules("document.pages"),
@@ -54,7 +54,7 @@ rule document_pages:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=DOCUMENTED,
+        settings=fixed(without_secrets(DOCUMENTED)),
         folder=subpath(output[0], parent=True),
     message:
         "Documenting {wildcards.dataset}"
@@ -102,8 +102,8 @@ rule document_crate:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=settings.model_dump_json(exclude={"fetch"}),  # how servers were asked is nobody's business
-        source=os.path.relpath(workflow.basedir),
+        settings=fixed(without_secrets(settings.model_dump_json(exclude={"fetch"}))),  # how servers were asked is nobody's business
+        source=fixed(os.path.relpath(PROJECT)),
     message:
         "Describing the run as a research object"
     shell:

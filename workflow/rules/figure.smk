@@ -1,20 +1,32 @@
-# Figure: the paper's Figures 1 and 2, for each data set and for all together, the training history,
-# and what is added to the paper: error against coverage, reliability, spread over seeds and protocols.
-# Reads: evaluations, predictions, manifest, image set. Writes: results/{dataset}/figures/, results/figures/.
+# Figure: the paper's Figures 1 and 2, for each data set and for all together, the training history, what is added
+# to the paper (error against coverage, reliability, spread over seeds and protocols), and what the audits found.
+# Which there are, and which function draws each: workflow/sheetlens/figure/catalogue.py.
+# Reads: evaluations, predictions, manifest, image set, findings. Writes: results/{dataset}/figures/, results/figures/.
+
+
+def figures_of(group):
+    """The files of a data set's figures that one job draws."""
+    stems = [f"results/{{dataset}}/figures/figure-{name}" for name in catalogue.names(group)]
+    return expand("{stem}.{ending}", stem=stems, ending=ENDINGS, allow_missing=True)
+
+
+def figure_options(names):
+    """Param: the options with the figures to draw."""
+    return [word for name in names for word in ("--figure", name)]
 
 
 rule figure_dataset:
     """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) and the history of one data set."""
     input:
-        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
-        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
-        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], PROTOCOLS[:1]),
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PAPERS),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PAPERS),
+        histories=lambda wildcards: every_model("history.csv", [wildcards.dataset], PAPERS),
         manifest="results/{dataset}/manifest.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("figure.paper"),
+        modules=modules(*catalogue.modules("paper")),
     output:
-        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=DATASET_FIGURES, ending=ENDINGS),
+        figures_of("paper"),
     log:
         "logs/figure_dataset/{dataset}.log",
     benchmark:
@@ -22,7 +34,7 @@ rule figure_dataset:
     conda:
         "../../envs/figures.yaml"
     params:
-        figures=[word for figure in DATASET_FIGURES for word in ("--figure", figure)],
+        figures=figure_options(catalogue.names("paper")),
         folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
@@ -36,25 +48,25 @@ rule figure_dataset:
         " 2>&1 | tee -i {log:q}"
 
 
-rule figure_evidence:
+rule figure_uncertainty:
     """Error against coverage, reliability, and the spread over seeds and protocols, of one data set."""
     input:
         evaluations=lambda wildcards: every_evaluation([wildcards.dataset]),
-        modules=modules("figure.uncertainty"),
+        modules=modules(*catalogue.modules("uncertainty")),
     output:
-        expand("results/{{dataset}}/figures/figure-{figure}.{ending}", figure=EVIDENCE_FIGURES, ending=ENDINGS),
+        figures_of("uncertainty"),
     log:
-        "logs/figure_evidence/{dataset}.log",
+        "logs/figure_uncertainty/{dataset}.log",
     benchmark:
-        "logs/figure_evidence/{dataset}.tsv"
+        "logs/figure_uncertainty/{dataset}.tsv"
     conda:
         "../../envs/figures.yaml"
     params:
-        figures=[word for figure in EVIDENCE_FIGURES for word in ("--figure", figure)],
+        figures=figure_options(catalogue.names("uncertainty")),
         folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:
-        "Drawing the evidence on {wildcards.dataset}"
+        "Drawing the uncertainty of {wildcards.dataset}"
     shell:
         "python -m sheetlens draw"
         " {params.figures}"
@@ -64,15 +76,52 @@ rule figure_evidence:
         " 2>&1 | tee -i {log:q}"
 
 
+rule figure_audits:
+    """Shortcut bars, saliency by position, the surest mistakes, and the sheets nearest 0.5."""
+    input:
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1]),
+        findings=[
+            f"results/{{dataset}}/audits/{finding}.json"
+            for finding in ("setup", "saliency", f"shortcuts-{PROTOCOLS[0]}")
+        ],
+        maps="results/{dataset}/audits/maps.parquet",
+        table="results/{dataset}/audits/saliency.csv",
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules(*catalogue.modules("audits")),
+    output:
+        figures_of("audits"),
+    log:
+        "logs/figure_audits/{dataset}.log",
+    benchmark:
+        "logs/figure_audits/{dataset}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        figures=figure_options(catalogue.names("audits")),
+        folder=subpath(output[0], parent=True),
+        dots_per_inch=settings.figures.dots_per_inch,
+    message:
+        "Drawing the audits of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens draw"
+        " {params.figures}"
+        " --folder {params.folder:q}"
+        " --dots-per-inch {params.dots_per_inch}"
+        " {input.evaluation:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
 rule figure_study:
     """Figure 1 a-d and Figure 2 a-f: all data sets in the paper's arrangement."""
     input:
-        evaluations=every_evaluation(protocols=PROTOCOLS[:1]),
-        predictions=every_model("predictions.parquet", protocols=PROTOCOLS[:1]),
+        evaluations=every_evaluation(protocols=PAPERS),
+        predictions=every_model("predictions.parquet", protocols=PAPERS),
         manifests=expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
-        modules=modules("figure.paper"),
+        modules=modules(*catalogue.modules("paper")),
     output:
         report(
             expand("results/figures/figure-{figure}.svg", figure=STUDY_FIGURES),
@@ -87,7 +136,7 @@ rule figure_study:
     conda:
         "../../envs/figures.yaml"
     params:
-        figures=[word for figure in STUDY_FIGURES for word in ("--figure", figure)],
+        figures=figure_options(STUDY_FIGURES),
         folder=subpath(output[0], parent=True),
         dots_per_inch=settings.figures.dots_per_inch,
     message:

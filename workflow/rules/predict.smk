@@ -49,6 +49,7 @@ rule predict_part:
         stem=subpath(output.journal, strip_suffix=".jsonl"),
         risk=settings.predict.risk,
         limits=settings.images.limits.model_dump_json(exclude={"megabytes_together"}),
+        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         parts=settings.predict.jobs,
     message:
         f"Reading the sheets of {{wildcards.collection}}, part {{wildcards.shard}} of {settings.predict.jobs}"
@@ -58,6 +59,7 @@ rule predict_part:
         " --list {input.listing:q}"
         " --risk {params.risk}"
         " --limits {params.limits:q}"
+        " {params.unguaranteed:q}"
         " --part {wildcards.shard}"
         " --parts {params.parts}"
         " --stem {params.stem:q}"
@@ -89,6 +91,7 @@ rule predict_merge:
         model=subpath(input.package, parent=True),
         risk=settings.predict.risk,
         limits=settings.images.limits.model_dump_json(exclude={"megabytes_together"}),
+        unguaranteed=["--unguaranteed"] if settings.predict.unguaranteed else [],
         folder=subpath(output.table, parent=True),
         stems=lambda wildcards, input: [path.removesuffix(".jsonl") for path in input.journals],
     message:
@@ -99,6 +102,7 @@ rule predict_merge:
         " --list {input.listing:q}"
         " --risk {params.risk}"
         " --limits {params.limits:q}"
+        " {params.unguaranteed:q}"
         " --output {params.folder:q}"
         " {params.stems:q}"
         " 2>&1 | tee -i {log:q}"

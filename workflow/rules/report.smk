@@ -70,12 +70,13 @@ rule report_write:
         pixels=expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
+        verdicts=expand("results/{dataset}/verdict.json", dataset=DATASETS),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         curves=expand(
             "results/{dataset}/figures/figure-{figure}.{ending}",
             dataset=DATASETS,
-            figure=["history", *EVIDENCE_FIGURES],
+            figure=["history", *catalogue.names("uncertainty")],
             ending=ENDINGS,
         ),
         modules=modules("report.report"),
@@ -89,7 +90,7 @@ rule report_write:
     conda:
         "../../envs/figures.yaml"
     params:
-        study=settings.study,
+        study=fixed(settings.study),
     message:
         "Writing the report"
     shell:

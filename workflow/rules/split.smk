@@ -1,6 +1,6 @@
 # Split: divide the sheets into training, validation and test parts, afresh for each seed.
 # Reads: the table of the image set, the manifest, the duplicates. Writes: results/{dataset}/splits/{protocol}-{seed}.tsv
-# and, beside it, what straddles its parts (.leakage.json).
+# and, beside it, what straddles its parts (.leakage.json); which sheets belong together: groups.tsv.
 
 
 rule split_sheets:
@@ -61,6 +61,35 @@ rule split_groups:
         " --protocol {wildcards.protocol}"
         " --seed {wildcards.seed}"
         " --output {output.split:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule split_relate:
+    """Which sheets belong together, under any protocol: they are no independent cases."""
+    input:
+        index="results/{dataset}/images/index.parquet",
+        manifest="results/{dataset}/manifest.parquet",
+        duplicates="results/{dataset}/duplicates.parquet",
+        modules=modules("split.groups"),
+    output:
+        groups="results/{dataset}/splits/groups.tsv",
+    log:
+        "logs/split_relate/{dataset}.log",
+    benchmark:
+        "logs/split_relate/{dataset}.tsv"
+    conda:
+        "../../envs/evidence.yaml"
+    params:
+        settings=settings.split.model_dump_json(include={"groups", "barcode_run"}),
+    message:
+        "Relating the sheets of {wildcards.dataset}"
+    shell:
+        "python -m sheetlens relate-sheets"
+        " --settings {params.settings:q}"
+        " --index {input.index:q}"
+        " --manifest {input.manifest:q}"
+        " --duplicates {input.duplicates:q}"
+        " --output {output.groups:q}"
         " 2>&1 | tee -i {log:q}"
 
 

@@ -56,6 +56,7 @@ rule train_predict:
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
+        groups="results/{dataset}/splits/groups.tsv",
         features=features_of_network,
         modules=modules("predict.inference"),
     output:
@@ -82,6 +83,7 @@ rule train_predict:
         " --pixels {input.pixels:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"
+        " --groups {input.groups:q}"
         " {params.features:q}"
         " --output {output.predictions:q}"
         " --typical {output.typical:q}"
@@ -106,7 +108,7 @@ rule train_package:
         "../../envs/evidence.yaml"
     params:
         title=lambda wildcards: settings.datasets[wildcards.dataset].title,
-        evaluate=settings.evaluate.model_dump_json(include={"risks", "guarantee"}),
+        evaluate=settings.evaluate.model_dump_json(include={"risks", "guarantee", "missed"}),
         settings=settings.predict.model_dump_json(include={"unlike"}),
         folder=subpath(output.package, parent=True),
     message:

@@ -68,20 +68,20 @@ def test_area_is_that_of_the_ranks():
     assert area(np.full((2, 2), 0.5), np.array([1, 1])) == 0.5
 
 
-def test_specimens_seen_in_training_are_no_evidence():
+def test_gatherings_seen_in_training_are_no_evidence_and_others_count_once():
     table = pd.DataFrame(
         {
             "image_id": list("abcdef"),
-            "specimen_id": ["1", "1", "2", "2", "", ""],
+            "group": ["1", "1", "2", "2", "e", "f"],
             "part": ["train", "test", "test", "validation", "test", "test"],
         }
     )
-    assert held_out(table)["image_id"].tolist() == ["c", "e", "f"]
+    assert held_out(table)["group"].tolist() == ["2", "e", "f"]
 
 
 def test_gain_draws_sheets_and_not_tests():
     """A sheet tested ten times is still one sheet: the interval stays as wide."""
-    once = pd.DataFrame({"image_id": [f"{n:03d}" for n in range(50)], "gain": [1.0] * 10 + [0.0] * 40})
+    once = pd.DataFrame({"group": [f"{n:03d}" for n in range(50)], "gain": [1.0] * 10 + [0.0] * 40})
     often = pd.concat([once] * 10, ignore_index=True)
     assert paired_gain(once, 0.95) == pytest.approx(paired_gain(often, 0.95))
     assert paired_gain(once, 0.95)["gain"] == 0.2
@@ -100,6 +100,7 @@ def photographs(count: int, seed: int, tell: str = "") -> tuple[pd.DataFrame, np
         {
             "image_id": [f"{number:04d}.jpg" for number in range(count)],
             "specimen_id": [f"{number:06d}" for number in rng.permutation(count)],
+            "group": [f"{number:04d}.jpg" for number in range(count)],
             "label": label,
             "width": rng.integers(900, 1000, count),
             "height": rng.integers(1300, 1500, count),
@@ -230,15 +231,30 @@ def test_wrong_labels_come_first_and_raise_a_note():
     judged = wrong & set(ranked["image_id"])
     assert len(judged) >= 30
     assert ranked[ranked["image_id"].isin(judged)]["rank"].max() <= 0.06 * len(ranked)
-    finding = audit_labels(ranked, surprises(tables), 1000, SETTINGS.level)
+    finding = audit_labels(ranked, surprises(tables, SETTINGS.level), 1000, SETTINGS.level)
     assert finding.severity == "note"
     assert finding.numbers["judged"] == len(ranked) < 1000
     assert f"{1000 - len(ranked)} sheets stood in training" in finding.sentence
 
 
-def test_doubt_without_wrong_labels_is_silent():
+def test_doubt_without_wrong_labels_is_silent_and_says_what_it_would_have_noticed():
     tables, _ = read_sheets(1000, 0)
-    assert audit_labels(rank_labels(tables), surprises(tables), 1000, SETTINGS.level).severity == "ok"
+    finding = audit_labels(rank_labels(tables), surprises(tables, SETTINGS.level), 1000, SETTINGS.level)
+    assert finding.severity == "ok"
+    assert (
+        "Not proof" in finding.advice and "10 % wrong labels would have been noticed 10 times in ten" in finding.advice
+    )
+    few, _ = read_sheets(60, 0)
+    finding = audit_labels(rank_labels(few), surprises(few, SETTINGS.level), 60, SETTINGS.level)
+    assert finding.numbers["noticed"]["0.01"] < 0.5
+
+
+def test_one_odd_gathering_is_one_surprise():
+    tables, wrong = read_sheets(1000, 40)
+    together = [
+        table.assign(group=np.where(table["image_id"].isin(wrong), "odd", table["image_id"])) for table in tables
+    ]
+    assert surprises(tables, 0.01).found > 15 and surprises(together, 0.01).found <= 2
 
 
 def test_a_network_too_sure_of_itself_finds_no_wrong_labels():
@@ -246,7 +262,7 @@ def test_a_network_too_sure_of_itself_finds_no_wrong_labels():
     columns = ["probability_alpha", "probability_beta"]
     for table in tables:
         table[columns] = scale(table[columns].to_numpy(), 0.5)
-    assert audit_labels(rank_labels(tables), surprises(tables), 1000, SETTINGS.level).severity == "ok"
+    assert audit_labels(rank_labels(tables), surprises(tables, SETTINGS.level), 1000, SETTINGS.level).severity == "ok"
 
 
 def test_a_sheet_is_judged_only_by_models_that_never_saw_it():
@@ -255,7 +271,7 @@ def test_a_sheet_is_judged_only_by_models_that_never_saw_it():
     for table in spoilt:
         table.loc[table["part"] == "train", ["probability_alpha", "probability_beta"]] = [0.0, 1.0]
     pd.testing.assert_frame_equal(rank_labels(tables), rank_labels(spoilt))
-    assert surprises(tables) == surprises(spoilt)
+    assert surprises(tables, 0.01) == surprises(spoilt, 0.01)
 
 
 def test_the_order_of_the_sheets_does_not_matter():

@@ -1,6 +1,6 @@
 import pytest
 
-from sheetlens.common.licences import KINDS, PORTS, VERSIONS, allows, known, resolve
+from sheetlens.common.licences import KINDS, PORTS, VERSIONS, allows, known, own, resolve
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,3 +78,74 @@ def test_a_wish_that_nothing_resolves_to_is_known_as_such():
 def test_absurd_statements_are_cut():
     licence, asserted = resolve("x" * 10_000_000)
     assert (len(licence), asserted) == (1000, True)
+
+
+@pytest.mark.parametrize(
+    ("statement", "licence", "asserted"),
+    [
+        ("Data: CC0. Images: CC BY-NC-ND 4.0", "CC-BY-NC-ND-4.0", True),
+        ("CC BY 4.0; CC BY-NC 4.0", "CC-BY-NC-4.0", True),
+        (f"{'http://creativecommons.org/licenses/by/4.0/'} | {'http://creativecommons.org/licenses/by-sa/4.0/'}",
+         "CC-BY-SA-4.0", True),
+        ("Text CC0, photographs https://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0", True),
+        ("CC BY 4.0 or CC BY 4.0", "CC-BY-4.0", True),
+        ("<a href=\"http://creativecommons.org/licenses/by/4.0/\">Attribution 4.0 International (CC BY 4.0)</a>",
+         "CC-BY-4.0", True),
+        ("CC0 1.0: no rights reserved", "CC0-1.0", True),
+        ("Some rights reserved, CC BY-SA 3.0", "CC-BY-SA-3.0", True),
+        ("Specimen No. 12, CC BY 4.0", "CC-BY-4.0", True),
+        ("© 2019 RBG, CC BY 4.0 (http://herbarium.example/no-index)", "CC-BY-4.0", True),
+    ],
+)  # fmt: skip
+def test_of_several_licences_in_a_statement_the_strictest_counts(statement, licence, asserted):
+    assert resolve(statement) == (licence, asserted)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "Metadata CC0 1.0; images (c) RBG, all rights reserved",
+        "CC BY 4.0, non-commercial use only",
+        "CC BY-NC (see also CC BY 4.0 for text)",
+        "Not CC BY 4.0",
+        "CC BY 4.0 NOT for resale",
+        "CC BY 4.0 (no commercial use)",
+        "CC BY 4.0 except for the photographs",
+        "Unless stated otherwise CC0",
+        "http://creativecommons.org/licenses/by/4.0/ isn't the licence of the picture",
+        "Daten: CC BY 4.0; Fotos: alle Rechte vorbehalten",
+        "CC BY 4.0, images tous droits réservés",
+        "CC BY 4.0. Reproduction by permission of the herbarium",
+        "CC-BY-4.0 for research use",
+        "CC BY-SA 4.0 / CC BY-NC 4.0",  # neither asks for all that the other does
+        "formerly CC BY 4.0",
+    ],
+)
+def test_what_takes_something_back_is_kept_and_asserts_nothing(statement):
+    licence, asserted = resolve(statement)
+    assert (licence, asserted) == (statement, False)
+    assert not allows(["CC0", "CC-BY", "CC-BY-NC", "CC-BY-SA"], licence)
+
+
+def test_statements_in_several_fields_count_together():
+    by = "http://creativecommons.org/licenses/by/4.0/"
+    assert resolve(by, "CC BY-NC 4.0") == ("CC-BY-NC-4.0", True)
+    assert resolve(by, "© The Herbarium") == ("CC-BY-4.0", True)
+    assert resolve(by, "All rights reserved") == ("All rights reserved", False)
+    assert resolve("All rights reserved") == ("All rights reserved", True)
+    assert resolve(by, "https://herbarium.example/not-yet") == ("CC-BY-4.0", True)
+    assert resolve(by, by) == ("CC-BY-4.0", True)
+    for port in ("br", "scotland"):
+        text = f"Fotos all rights reserved, data http://creativecommons.org/licenses/by/3.0/{port}/"
+        assert not allows(["CC-BY"], resolve(text)[0])
+
+
+def test_what_stands_in_a_table_of_ones_own_asserts():
+    assert own("CC BY-NC") == ("CC-BY-NC", True)
+    assert own("cc-by") == ("CC-BY", True)
+    assert own("CC0") == ("CC0-1.0", True)
+    assert own("CC BY-NC, see CC BY 4.0 for text") == ("CC-BY-NC", True)
+    assert own("© The Herbarium") == ("© The Herbarium", True)
+    assert own("CC BY 4.0, not the pictures") == ("CC BY 4.0, not the pictures", False)
+    assert own("") == own("  ") == ("", False)
+    assert allows(["CC-BY-NC"], own("CC BY-NC")[0]) and not allows(["CC-BY"], own("CC BY-NC")[0])

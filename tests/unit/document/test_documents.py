@@ -15,10 +15,11 @@ from rocrate.rocrate import ROCrate
 from sheetlens.audit.finding import Finding
 from sheetlens.config import Settings, read_settings
 from sheetlens.document.crate import write_crate
-from sheetlens.document.pages import FIGURES, write_documents
+from sheetlens.document.pages import write_documents
 from sheetlens.document.reforms import DRAWN, ITEMS, answer_items
 from sheetlens.document.study import Study, read_study
 from sheetlens.evaluate.verdict import judge_reproduction
+from sheetlens.figure.catalogue import names
 from tests.conftest import ROOT
 from tests.unit.config.test_config import overlay
 from tests.unit.finished_study import MadeUp, make_study
@@ -55,7 +56,7 @@ def study_of(root: Path, made_up: MadeUp, config: str) -> Study:
     )
     labels.to_csv(folder / "audits/labels.csv", index=False)
     (folder / "figures").mkdir()
-    for name in FIGURES:
+    for name in names("audits"):
         (folder / f"figures/figure-{name}.svg").write_text("<svg/>")
         (folder / f"figures/figure-{name}.png").write_bytes(b"longer than that")
     source = settings(config).datasets[made_up.dataset].source

@@ -9,25 +9,32 @@ from sheetlens.evaluate.verdict import judge_reproduction
 PAPER = paper_values(Paper(accuracy=0.90, kept_accuracy=0.94, test_sheets=1555), 0.1, 0.95)
 
 
-def evaluation(accuracy: float, kept: float, **changes: object) -> dict:
+def evaluation(accuracy: float, kept: float, n: int = 1555, **changes: object) -> dict:
     def measure(value: float, n: int) -> dict:
         low, high = wilson_interval(value, n, 0.95)
-        return {"mean": value, "sd": 0.01, "low": low, "high": high}
+        return {"mean": value, "sd": 0.01, "low": low, "high": high, "effective": n, "freedom": 10**9}
 
-    values = {"dataset": "mercury", "network": "table1", "protocol": "random", "paper": PAPER, "models": [{"n": 1555}]}
-    return values | {"accuracy": measure(accuracy, 1555), "kept_accuracy": measure(kept, 1400)} | changes
+    values = {"dataset": "mercury", "network": "table1", "protocol": "random", "paper": PAPER, "margin": 0.02}
+    return values | {"accuracy": measure(accuracy, n), "kept_accuracy": measure(kept, round(0.9 * n))} | changes
 
 
 @pytest.mark.parametrize(
     ("values", "source", "verdict", "reason"),
     [
-        (evaluation(0.895, 0.945), "figshare", "reproduced", "every interval overlaps"),
-        (evaluation(0.85, 0.945), "figshare", "not reproduced", "accuracy is below the paper's"),
+        (evaluation(0.895, 0.945), "figshare", "reproduced", "every interval lies within 2 points"),
+        (
+            evaluation(0.85, 0.945),
+            "figshare",
+            "not reproduced",
+            "accuracy is below the paper's by more than the margin",
+        ),
         (evaluation(0.895, 0.98), "figshare", "not reproduced", "set aside is above the paper's"),
-        (evaluation(0.85, 0.90), "figshare", "not reproduced", "and that of accuracy with the least sure"),
+        (evaluation(0.85, 0.90), "figshare", "not reproduced", "and accuracy with the least sure set aside is below"),
+        (evaluation(0.88, 0.945), "figshare", "too few sheets to tell", "accuracy reaches beyond 2 points"),
+        (evaluation(0.9, 0.94, n=9), "figshare", "too few sheets to tell", "worth 8 independent sheets"),
+        (evaluation(0.9, 0.94, n=150), "figshare", "too few sheets to tell", "reaches beyond"),
         (evaluation(0.895, 0.945), "gbif", "reproduced", "not on its own, which are not published"),
         (evaluation(0.895, 0.945, network="resnet50"), "figshare", "not comparable", "another network than 'resnet50'"),
-        (evaluation(0.9, 0.94, models=[{"n": 1555}, {"n": 20}]), "figshare", "not comparable", "20 sheets were tested"),
         (evaluation(0.895, 0.945), "demo", "not comparable", "drawn by a program"),
         (evaluation(0.895, 0.945), "folder", "not comparable", "nothing shows"),
         (evaluation(0.895, 0.945, protocol="grouped"), "figshare", "not comparable", "protocol 'grouped'"),
@@ -40,7 +47,7 @@ def test_the_verdict_and_its_reason(values, source, verdict, reason):
     assert reason in judged["sentence"]
 
 
-def test_touching_intervals_overlap():
-    low = PAPER["accuracy_low"]
-    values = evaluation(0.9, 0.94) | {"accuracy": {"mean": 0.8, "sd": None, "low": 0.7, "high": low}}
-    assert judge_reproduction(values, "figshare")["verdict"] == "reproduced"
+def test_the_fewer_sheets_the_harder():
+    """The same shares on fewer sheets never turn into a reproduction."""
+    verdicts = [judge_reproduction(evaluation(0.9, 0.94, n=n), "figshare")["verdict"] for n in (20, 200, 700, 5000)]
+    assert verdicts == sorted(verdicts, reverse=True) and verdicts[0] != "reproduced" == verdicts[-1]

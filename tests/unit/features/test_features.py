@@ -104,7 +104,9 @@ def study(image_set, reader, tmp_path_factory):
     model = folder / "model"
     train_head(*arguments(folder, image_set), 1, Train(device="cpu"), Split(), model)
     data = [image_set / "pixels.npy", folder / "index.parquet", image_set / "split.tsv"]
-    predict_sheets(model, *data, model / "predictions.parquet", model / "typical.safetensors", folder / "lite.npy")
+    predict_sheets(
+        model, *data, model / "predictions.parquet", model / "typical.safetensors", features=folder / "lite.npy"
+    )
     write_package("three", "Three", Evaluate(), Predict(), model)
     return folder
 
@@ -195,7 +197,7 @@ def test_features_of_other_sheets_are_refused(study, image_set, tmp_path):
         train_head(*arguments(tmp_path, image_set), 1, Train(device="cpu"), Split(), tmp_path / "model")
     data = [image_set / "pixels.npy", study / "index.parquet", image_set / "split.tsv"]
     with pytest.raises(UserError, match="not the features that the model was trained on"):
-        predict_sheets(study / "model", *data, tmp_path / "p.parquet", tmp_path / "t", tmp_path / "lite.npy")
+        predict_sheets(study / "model", *data, tmp_path / "p.parquet", tmp_path / "t", features=tmp_path / "lite.npy")
 
 
 def test_it_is_explained_and_exported(study, image_set, tmp_path):

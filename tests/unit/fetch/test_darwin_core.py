@@ -1,3 +1,5 @@
+import io
+import tarfile
 import tracemalloc
 import zipfile
 
@@ -5,7 +7,7 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.fetch.records import darwin_core
-from sheetlens.fetch.records.darwin_core import open_archive
+from sheetlens.fetch.records.darwin_core import is_archive, open_archive
 from tests.services.archives import AC, gbif, media, occurrences, write_archive
 
 ROWS = [
@@ -200,3 +202,133 @@ def test_a_descriptor_that_would_fill_the_memory_is_not_read_whole(tmp_path, mon
         else:
             with pytest.raises(UserError, match=r"archive a\.zip cannot be used"):
                 read(path)
+
+
+@pytest.mark.parametrize("stray", ['"El Yunque', '12" rock', '"quoted" town', '"'])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_stray_quotes_swallow_no_rows(tmp_path, stray, delimiter):
+    names = ("id", "catalogNumber", "recordedBy", "locality")
+    plain = [delimiter.join((str(n), f"{n:08d}", "Ek", stray if n == 10 else "here")) for n in range(3, 60)]
+    core = occurrences([dict.fromkeys(names, "2")], delimiter=delimiter, lines=tuple(plain))
+    path = write_archive(tmp_path / "a.zip", core)
+    with open_archive(path) as opened:
+        rows = [row["catalogNumber"] for _, row in opened.rows(opened.core, WANTED)]
+        notes = opened.notes["occurrences.csv"]
+    assert rows == ["2", *(f"{n:08d}" for n in range(3, 60))]
+    assert notes.lines == notes.rows == 59
+
+
+def test_a_header_that_is_not_described_is_no_record_and_a_record_is_no_header(tmp_path):
+    meta = write_archive(tmp_path / "a.zip", occurrences(ROWS[1:], header=1))
+    with zipfile.ZipFile(meta) as file:
+        described = file.read("meta.xml").decode()
+    more = write_archive(tmp_path / "b.zip", occurrences(ROWS[1:]), meta=described.replace('Lines="1"', 'Lines="0"'))
+    assert [key for key, _ in read(more)] == ["2"]
+    fewer = write_archive(tmp_path / "c.zip", occurrences(ROWS[1:], header=0), meta=described)
+    with open_archive(fewer) as opened:
+        assert list(opened.rows(opened.core, WANTED)) == []
+        assert "looks like a record" in next(opened.sentences())
+
+
+def packed(folder, path, mode):
+    with zipfile.ZipFile(path) as file:
+        file.extractall(folder / "open")
+    target = folder / f"a.{mode.replace(':', '.')}"
+    with tarfile.open(target, f"w:{mode.partition(':')[2]}") as archive:
+        archive.add(folder / "open", arcname="download")
+    return target
+
+
+@pytest.mark.parametrize("mode", ["tar:", "tar:gz", "tar:bz2", "tar:xz"])
+def test_a_tar_archive_is_read_like_a_zip(tmp_path, mode):
+    path = packed(tmp_path, write_archive(tmp_path / "a.zip", occurrences(ROWS)), mode)
+    assert len(read(path)) == 2
+    assert is_archive(path)
+
+
+def test_a_tar_that_leads_out_of_its_folder_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        member = tarfile.TarInfo("../meta.xml")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+    with pytest.raises(UserError, match="lie outside of it"):
+        read(tmp_path / "a.tar")
+    assert not (tmp_path.parent / "meta.xml").exists()
+
+
+@pytest.mark.parametrize("folder", ["dwca/", "a/b/", "a/b/c/d/"])
+def test_an_archive_may_lie_some_folders_down(tmp_path, folder):
+    assert len(read(write_archive(tmp_path / "A.ZIP", occurrences(ROWS), folder=folder))) == 2
+    with zipfile.ZipFile(tmp_path / "A.ZIP") as file:
+        file.extractall(tmp_path / "open")
+    assert len(read(tmp_path / "open")) == 2
+
+
+def test_names_differ_in_case_on_windows(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    with zipfile.ZipFile(path) as file, zipfile.ZipFile(tmp_path / "b.zip", "w") as other:
+        for name in file.namelist():
+            other.writestr(name.upper(), file.read(name))
+    assert len(read(tmp_path / "b.zip")) == 2
+
+
+def test_two_archives_in_one_file_are_a_question(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS), folder="ferns/")
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        for name, text in members.items():
+            file.writestr(name, text)
+            file.writestr(name.replace("ferns", "mosses"), text)
+    with pytest.raises(UserError, match=r"holds 2 archives \(ferns, mosses\): unpack it"):
+        read(tmp_path / "b.zip")
+
+
+def office(folder):
+    with zipfile.ZipFile(folder / "a.zip", "w") as file:
+        file.writestr("xl/workbook.xml", "")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda folder: (folder / "a.zip").write_text("<html>Log in</html>"), "it is a web page (HTML)"),
+        (lambda folder: (folder / "a.zip").write_text("id,family\n1,x\n"), "it is text: a table of addresses goes to"),
+        (lambda folder: (folder / "a.zip").write_bytes(b"\x1f\x8b\x08" + bytes(60)), "it is a gzip file"),
+        (office, "has no meta.xml, without which its tables cannot be read: it holds xl"),
+        (lambda folder: write_archive(folder / "a.zip", occurrences(ROWS), meta=CORE.format("", " ")), "names no file"),
+        (lambda folder: write_archive(folder / "a.zip", occurrences(ROWS), meta="<archive><core/></archive>"),
+         "names no file for its core"),
+    ],
+)  # fmt: skip
+def test_what_is_no_archive_is_said_in_one_sentence(tmp_path, make, sentence):
+    make(tmp_path)
+    with pytest.raises(UserError) as error:
+        read(tmp_path / "a.zip")
+    assert sentence in str(error.value) and str(error.value).isprintable()
+
+
+EML = (
+    '<eml:eml packageId="x"><dataset><alternateIdentifier>https://doi.org/10.15468/abc123</alternateIdentifier>'
+    "<title>Ferns of\n  Peru</title><intellectualRights><para>CC BY 4.0 <ulink"
+    ' url="http://creativecommons.org/licenses/by/4.0/legalcode"/></para></intellectualRights></dataset></eml:eml>'
+)
+
+
+def test_an_archive_says_how_to_cite_it(tmp_path):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    with open_archive(path) as opened:
+        assert opened.citation() == {}
+    with zipfile.ZipFile(path) as file, zipfile.ZipFile(tmp_path / "b.zip", "w") as other:
+        for name in ("meta.xml", "occurrences.csv"):
+            other.writestr(name, file.read(name))
+        other.writestr("eml.xml", EML)
+    with open_archive(tmp_path / "b.zip") as opened:
+        licence = "creativecommons.org/licenses/by/4.0/legalcode"
+        assert opened.citation() == {"doi": "10.15468/abc123", "title": "Ferns of Peru", "licence": licence}
+    with zipfile.ZipFile(tmp_path / "b.zip", "a") as other:
+        other.writestr(
+            "citations.txt", "GBIF Occurrence Download https://doi.org/10.15468/dl.xyz789.\n10.15468/other\n"
+        )
+    with open_archive(tmp_path / "b.zip") as opened:
+        assert opened.citation()["doi"] == "10.15468/dl.xyz789"

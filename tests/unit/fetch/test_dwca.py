@@ -1,6 +1,7 @@
 import asyncio
 import json
 import tracemalloc
+import zipfile
 
 import pytest
 
@@ -227,7 +228,7 @@ def test_an_archive_is_fetched_once_and_a_killed_run_goes_on(tmp_path, services)
 def test_an_html_page_in_place_of_an_archive_is_named(tmp_path, services):
     services.store(files={"a.zip": str(symbiota(tmp_path))})
     services.faults(always={"/portal.example.org/a.zip": "html"})
-    with pytest.raises(UserError, match="answered with an HTML page, not the file"):
+    with pytest.raises(UserError, match="answered with an HTML page in place of the file"):
         find(tmp_path / "w", "https://portal.example.org/a.zip", services)
     services.reset()
     services.store(files={"a.zip": str(symbiota(tmp_path))})
@@ -271,3 +272,206 @@ def test_a_descriptor_that_asks_for_what_csv_cannot_read_is_one_sentence(tmp_pat
     path = write_archive(tmp_path / "archive.zip", occurrences(RECORDS), meta=meta)
     with pytest.raises(UserError, match=r"meta\.xml .* cannot be used"):
         find(tmp_path, path)
+
+
+def account(folder):
+    """What citation.json says of the archive and of the classes; every media row is in it once."""
+    said = json.loads((folder / "citation.json").read_text())
+    return said["archives"][0], {label: one["left_out"] for label, one in said["classes"].items()}
+
+
+def urls_of(found):
+    return sorted(request.urls for request in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "taken"),
+    [
+        ("StillImage", "application/octet-stream", True), ("StillImage", "jpg", True),
+        ("image/jpeg", "StillImage", True),
+        ("StillImage", "jpeg/image", True), ("StillImage", "images/jpeg", True), ("StillImage", "JPG/JPEG", True),
+        ("Still Image", "", True), ("", "", True), ("Text", "image/jpeg", True), ("PhysicalObject", "", True),
+        ("http://purl.org/dc/dcmitype/StillImage", "http://www.iana.org/assignments/media-types/image/tiff", True),
+        ("Image", "binary/octet-stream", True), ("photograph", "unknown", True),
+        ("StillImage", "text/html", False), ("", "application/pdf", False), ("MovingImage", "video/mp4", False),
+        ("Sound", "", False), ("", "audio/mpeg", False), ("Text", "", False), ("InteractiveResource", "", False),
+        ("MovingImage", "image/gif", False), ("StillImage", "model/gltf+json", False),
+    ],
+)  # fmt: skip
+def test_formats_and_types_are_taken_or_counted(tmp_path, kind, form, taken):
+    found = find(tmp_path, symbiota(tmp_path, [picture(1, type=kind, format=form), *PICTURES[1:]]))
+    assert len(found) == 19 + taken
+    held, left = account(tmp_path)
+    assert held["media_rows"] == 20 == len(found) + sum(sum(one.values()) for one in left.values())
+    assert taken or f"({', '.join(filter(None, (kind.lower(), form)))})" in next(iter(left["clubmoss"]))
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [
+        ("https://img.example/a.jpg|https://img.example/b.jpg", 2),
+        ("https://img.example/a.jpg; https://img.example/b.jpg;https://img.example/c.jpg", 3),
+        ("https://img.example/a.jpg, https://img.example/b.jpg", 2),
+        ("https://img.example/a.jpg https://img.example/b.jpg", 2),
+        ("https://img.example/a.jpg\thttp://img.example/b.jpg", 2),
+        ('<a href="https://img.example/a.jpg">a sheet</a>', 1),
+        ("<img src='https://img.example/a.jpg'><img src='https://img.example/b.jpg'>", 2),
+        ('["https://img.example/a.jpg","https://img.example/b.jpg"]', 2),
+        ("HTTPS://img.example/a.jpg", 1),
+        ("https://img.example/look?url=http://other.example/a b.jpg&amp;x=1,2", 1),
+        ("https://img.example/a.jpg | https://img.example/a.jpg", 1),
+    ],
+)
+@pytest.mark.parametrize("where", ["core", "identifier"])
+def test_one_field_may_hold_several_addresses(tmp_path, field, number, where):
+    if where == "core":
+        records = [RECORDS[0] | {"associatedMedia": field}, *(row | {"associatedMedia": ""} for row in RECORDS[1:])]
+        records[1] |= {"associatedMedia": "https://img.example/other.jpg"}
+        path = write_archive(tmp_path / "a.zip", occurrences(records))
+    else:
+        only = {"accessURI": "", "goodQualityAccessURI": "", "type": "StillImage"}
+        path = symbiota(tmp_path, [picture(1, identifier=field, **only), picture(2)])
+    found = [request for request in find(tmp_path, path) if request.fields["specimen_id"] == "00000001"]
+    assert len(found) == number
+    assert all(" | " not in url and "&amp;" not in url for request in found for url in request.urls)
+
+
+def test_records_without_media_rows_fall_back_on_their_associated_media(tmp_path):
+    records = [row | {"associatedMedia": f"https://img.example/{row['id']}-core.jpg"} for row in RECORDS]
+    for number, pictures in enumerate(([], [picture(1), picture(2), picture(3, type="Sound", format="audio/mpeg")])):
+        part = media(pictures or [dict.fromkeys(PICTURES[0], "")][:0], name="multimedia.txt")
+        if not pictures:
+            part = media(PICTURES[:1], lines=())
+            part = type(part)(**{**vars(part), "rows": []} | {"header": 0})
+        path = write_archive(tmp_path / f"{number}.zip", occurrences(records), part)
+        found = find(tmp_path / str(number), path)
+        assert len(found) == 20
+        assert sum(url.endswith("-core.jpg") for request in found for url in request.urls) == (18 if pictures else 20)
+
+
+VARIANTS = ("Thumbnail", "Best Quality", "Good Quality", "http://rs.tdwg.org/acvariant/values/v003", "MediumQuality")
+
+
+def variant_rows(number):
+    return [
+        picture(number, identifier=f"img-{number}", accessURI=f"https://img.example/{number}/{place}.jpg",
+                goodQualityAccessURI="", variant=variant)
+        for place, variant in enumerate(VARIANTS)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "order"), [("web", (2, 4, 1, 3)), ("original", (1, 2, 4, 3))])
+def test_variants_of_a_picture_are_one_picture_without_its_thumbnail(tmp_path, size, order):
+    rows = [row for number in range(1, 21) for row in variant_rows(number)]
+    for name, some in (("forward", rows), ("backward", rows[::-1])):
+        found = find(tmp_path / name, symbiota(tmp_path, some), size=size)
+        assert len(found) == 20
+        assert found[0].urls == tuple(f"https://img.example/1/{place}.jpg" for place in order)
+        _, left = account(tmp_path / name)
+        assert left["clubmoss"] == {"a thumbnail": 10, "which are another size of one that is kept": 30}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "number", "first"),
+    [
+        (["x_tn.jpg", "x_web.jpg", "x_lg.jpg"], 1, "x_web.jpg"),
+        (["large/x.jpg", "web/x.jpg", "thumbs/x.jpg"], 1, "web/x.jpg"),
+        (["x.tif", "x.jpg"], 1, "x.jpg"),
+        (["7/original.jpg", "7/medium.jpg"], 1, "7/medium.jpg"),
+        (["x?size=large", "x?size=small"], 1, "x?size=large"),
+        (["x_1.jpg", "x_2.jpg"], 2, "x_1.jpg"),
+        (["x.jpg?id=1", "x.jpg?id=2"], 2, "x.jpg?id=1"),
+        (["x_thumb.jpg"], 0, ""),
+        (["sheetweb.jpg", "sheet.jpg"], 2, "sheet.jpg"),
+    ],
+)
+def test_the_same_picture_in_two_sizes_counts_once(tmp_path, addresses, number, first):
+    base = "https://img.example/"
+    rows = [
+        picture(1, identifier=base + address, accessURI=base + address, goodQualityAccessURI="")
+        for address in addresses
+    ]
+    orders = []
+    for some in (rows, rows[::-1]):
+        found = find(tmp_path / str(len(orders)), symbiota(tmp_path, [*some, *PICTURES[1:]]))
+        mine = [request for request in found if request.fields["specimen_id"] == "00000001"]
+        assert len(mine) == number
+        orders.append(urls_of(mine))
+    assert orders[0] == orders[1]
+    assert not number or orders[0][0][0] == base + first
+
+
+def test_an_address_of_a_page_is_the_last_resort_if_it_is_one_of_a_picture(tmp_path):
+    empty = {"identifier": "", "accessURI": "", "goodQualityAccessURI": ""}
+    rows = [
+        picture(1, references="https://img.example/1.JPG", **empty),
+        picture(3, references="https://img.example/3", **empty),
+        *PICTURES[4:],
+    ]
+    found = find(tmp_path, symbiota(tmp_path, rows))
+    assert ("https://img.example/1.JPG",) in urls_of(found)
+    assert account(tmp_path)[1]["clubmoss"] == {"without an address": 1}
+
+
+def fails(tmp_path, *parts, **changes):
+    with pytest.raises(UserError) as error:
+        find(tmp_path / "w", write_archive(tmp_path / "a.zip", *parts), **changes)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_no_picture_at_all_is_said_with_its_reason(tmp_path):
+    event = occurrences(RECORDS, row_type="http://rs.tdwg.org/dwc/terms/Event")
+    assert "core of a.zip is Event and not Occurrence" in fails(tmp_path, event, media([picture(999)]))
+    taxon = occurrences(RECORDS, row_type="http://rs.tdwg.org/dwc/terms/Taxon")
+    assert "is Taxon and not Occurrence" in fails(tmp_path, taxon, media([picture(999)]))
+    where = {name: {"where": {"familly": "x"}} for name in CLASSES}
+    assert "have no term 'familly', but 'family'" in fails(tmp_path, occurrences(RECORDS), classes=where)
+    where = {name: {"where": {"zzz": "x"}} for name in CLASSES}
+    assert "have no term 'zzz'; their terms are catalogNumber" in fails(tmp_path, occurrences(RECORDS), classes=where)
+    assert "has no table of media, and its records no term associatedMedia" in fails(tmp_path, occurrences(RECORDS))
+    ferns = [row | {"family": "Polypodiaceae"} for row in RECORDS]
+    assert "none of the 20 records of a.zip is of a class" in fails(tmp_path, occurrences(ferns), media(PICTURES))
+    nothing = media(PICTURES[:1], lines=())
+    nothing = type(nothing)(**{**vars(nothing), "rows": PICTURES[:0], "header": 0})
+    assert "the table of media of a.zip is empty" in fails(tmp_path, occurrences(RECORDS), nothing)
+    silent = [picture(n, rights="", UsageTerms="") for n in range(1, 21)]
+    said = fails(tmp_path, occurrences(RECORDS), media(silent), licences=["CC0"])
+    assert "0 exist (left out: 10 whose licence nobody asserted): ask for fewer" in said
+
+
+def test_what_was_swallowed_and_what_was_left_out_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    strays = [picture(n, creator='"Bud' if n == 4 else '"Bud" Smith') for n in range(1, 21)]
+    part = media([*strays, picture(999)], quote="", delimiter="\t")
+    meta = write_archive(tmp_path / "b.zip", occurrences(RECORDS), media(strays, delimiter="\t"))
+    with zipfile.ZipFile(meta) as file:
+        described = file.read("meta.xml").decode()
+    path = write_archive(tmp_path / "a.zip", occurrences(RECORDS), part, meta=described)
+    found = find(tmp_path, path)
+    assert len(found) == 20
+    assert {request.fields["creator"] for request in found} == {'"Bud', '"Bud" Smith'}
+    assert "multimedia.csv of a.zip: 20 lines with a quotation mark" in caplog.text
+    assert "20 records, 20 records of the classes, 21 media rows, 1 media rows of other records" in caplog.text
+    assert account(tmp_path)[0] == {
+        "archive": str(path), "records": 20, "records_of_the_classes": 20, "media_rows": 21,
+        "media_rows_of_other_records": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["localitySecurity", "recordSecurity", "informationWithheld", "securityReason"])
+def test_protected_places_reach_no_file(tmp_path, flag):
+    records = [record(1, locality="SECRET", decimalLatitude="12.34567", **{flag: "1"}), *RECORDS[1:]]
+    find(tmp_path / "w", symbiota(tmp_path, records=records))
+    for path in (tmp_path / "w").rglob("*"):
+        assert b"SECRET" not in path.read_bytes() and b"12.34567" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "rights", ["Metadata CC0 1.0; images all rights reserved", "Not CC BY 4.0", "CC BY 4.0, non-commercial only"]
+)
+def test_a_statement_that_takes_something_back_is_no_free_licence(tmp_path, rights):
+    rows = [picture(1, rights=rights, UsageTerms=""), *PICTURES[1:]]
+    found = find(tmp_path, symbiota(tmp_path, rows), licences=["CC0", "CC-BY"])
+    assert len(found) == 19
+    assert account(tmp_path)[1]["clubmoss"] == {"whose licence nobody asserted": 1}

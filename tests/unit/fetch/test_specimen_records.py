@@ -152,3 +152,115 @@ def test_memory_does_not_grow_with_records_or_images(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1e6
+
+
+NAMED = "catalogNumber,family,class\nK00012345,Right,A\nK000123451,Wrong,B\n123451,Wrong,B\nK00099999-a,Own,A\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("K00012345", "Right"), ("K00012345_1", "Right"), ("K00012345-b", "Right"), ("K00012345 (2)", "Right"),
+        ("K000123451", "Wrong"), ("00012345_1", ""), ("12345-1", ""), ("K00099999-a", "Own"), ("K00099999_1", ""),
+    ],
+)  # fmt: skip
+def test_a_second_picture_gets_the_record_of_its_specimen_and_of_no_other(tmp_path, name, family):
+    (tmp_path / "mine.csv").write_text(NAMED)
+    found = join(tmp_path / "mine.csv", [row(name, label="")], label="class")[0]
+    assert found["family"] == family
+    assert found["status"] == ("ok" if family else "refused")
+
+
+def test_a_catalogue_number_that_the_source_knows_is_taken_as_it_is(tmp_path):
+    (tmp_path / "mine.csv").write_text(NAMED)
+    found = join(tmp_path / "mine.csv", [row("x", catalogNumber="K00012345_1")])[0]
+    assert found["family"] == ""
+
+
+SHARED = (
+    "catalogNumber,institutionCode,storageLocation,class\n12345,US,US cabinet 1,A\n12345,NY,NY cabinet 9,B\n"
+    "777,US,US cabinet 2,A\nK00000001,K,K cabinet,A\n888,,any cabinet,A\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("barcode", "institution", "cabinet", "sentence"),
+    [
+        ("12345", "NY", "NY cabinet 9", ""),
+        ("00012345", " us ", "US cabinet 1", ""),
+        ("12345", "", "", "have a number that records of several institutions have"),
+        ("12345", "BM", "", "have a number that only records of other institutions have"),
+        ("777", "", "US cabinet 2", ""),
+        ("777", "NY", "", "have a number that only records of other institutions have"),
+        ("K00000001", "Royal Botanic Gardens, Kew", "K cabinet", ""),
+        ("888", "NY", "any cabinet", ""),
+        ("999", "NY", "", "have no record"),
+    ],
+)
+def test_numbers_that_several_institutions_have_are_told_apart_or_said_to_be_ambiguous(
+    tmp_path, caplog, barcode, institution, cabinet, sentence
+):
+    (tmp_path / "mine.csv").write_text(SHARED)
+    rows = [row(barcode, institutionCode=institution, label="")]
+    found = join(tmp_path / "mine.csv", rows, label="class")[0]
+    assert found["storageLocation"] == cabinet
+    assert sentence in caplog.text and bool(sentence) == ("1 of 1 images" in caplog.text)
+    assert ("several institutions" in found["reason"]) == ("several institutions" in sentence)
+
+
+PROTECTED = (
+    "catalogNumber,locality,decimalLatitude,stateProvince,{}\n1,SECRET,1.5,SECRET,{}\n2,open,2.5,open,0\n"
+    "1,SECRET,1.5,SECRET,\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("recordSecurity", "1"), ("localitySecurity", "1"), ("localitySecurity", "True"), ("recordSecurity", "5"),
+        ("informationWithheld", "locality withheld"), ("localitySecurityReason", "rare"), ("geoprivacy", "obscured"),
+        ("dwc:informationWithheld", "yes"), ("LOCALITYSECURITY", "2"),
+    ],
+)  # fmt: skip
+def test_a_protected_place_stays_out_of_every_product_of_a_table(tmp_path, flag, value):
+    (tmp_path / "mine.csv").write_text(PROTECTED.format(flag, value))
+    known = [row("1"), row("2"), row("1", locality="SECRET", decimalLatitude="1.5", image_id="2nd.jpg")]
+    found = join(tmp_path / "mine.csv", known)
+    assert "SECRET" not in json.dumps(found) and "1.5" not in json.dumps(found)
+    assert (found[1]["locality"], found[1]["decimalLatitude"]) == ("open", "2.5")
+    specimen_records.extract(Records(path=str(tmp_path / "mine.csv")), tmp_path / "small.parquet")
+    again = join(tmp_path / "small.parquet", known)
+    assert "SECRET" not in json.dumps(again) and again[1]["locality"] == "open"
+
+
+def test_a_later_record_that_protects_the_place_counts(tmp_path):
+    (tmp_path / "mine.csv").write_text("catalogNumber,locality,localitySecurity\n1,SECRET,0\n1,,1\n")
+    assert join(tmp_path / "mine.csv", [row("1")])[0]["locality"] == ""
+
+
+@pytest.mark.parametrize("value", ["0", "", "0.0", "False", "no", "None"])
+def test_a_place_that_is_not_protected_is_kept(tmp_path, value):
+    (tmp_path / "mine.csv").write_text(f"catalogNumber,locality,localitySecurity\n1,open,{value}\n")
+    assert join(tmp_path / "mine.csv", [row("1")])[0]["locality"] == "open"
+
+
+def test_a_record_with_shifted_cells_is_left_out_and_counted(tmp_path, caplog):
+    (tmp_path / "mine.csv").write_text("catalogNumber,family\n1,A,B\n2,C\n")
+    assert [one["family"] for one in join(tmp_path / "mine.csv", [row("1"), row("2")])] == ["", "C"]
+    assert "1 records are left out: they have more cells than the table has columns" in caplog.text
+
+
+def test_an_extract_of_nothing_is_an_error_that_says_why(tmp_path):
+    core = occurrences([{"id": "1", "eventID": "7", "locality": "x"}], row_type="http://rs.tdwg.org/dwc/terms/Event")
+    write_archive(tmp_path / "event.zip", core)
+    (tmp_path / "mine.csv").write_text("catalogNumber\n\n1\n")
+    (tmp_path / "wanted.csv").write_text("barcode\n7\n")
+    for path, wanted, sentence in (
+        ("event.zip", None, "(Event) has no term 'catalogNumber'; its terms are eventID, locality"),
+        ("mine.csv", "wanted.csv", "none of the 1 records in"),
+    ):
+        with pytest.raises(UserError) as error:
+            settings = Records(path=str(tmp_path / path))
+            specimen_records.extract(settings, tmp_path / "small.parquet", wanted and tmp_path / wanted)
+        assert sentence in str(error.value)
+        assert not (tmp_path / "small.parquet").exists()

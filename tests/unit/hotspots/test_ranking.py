@@ -10,15 +10,25 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.config import Records
-from sheetlens.hotspots.ranking import choose_tests, known_errors, read_sheets, write_hotspots
+from sheetlens.hotspots.estimates import choose_tests, known_errors
+from sheetlens.hotspots.ranking import read_sheets, write_hotspots
 from sheetlens.pages.render import SAFETY_WARNING
 from tests.conftest import sheetlens
 
 CLASSES = ["stained", "unstained"]
 PACKAGE = {
     "title": "Mine <b>", "classes": CLASSES, "confusion": [[90, 10], [5, 95]], "shares": dict.fromkeys(CLASSES, 0.5),
+    "errors": {"stained": {"sensitivity": [90, 100], "specificity": [95, 100]}}, "floors": [], "reference": [],
+    "independent": 0, "group_size": 1.0, "guarantee": 0.95,
     "files": {}, "fit": "squash", "image_size": 256, "limit": 1.0, "policy": "1", "temperature": 1.0, "thresholds": [],
 }  # fmt: skip
+
+
+def errors(sensitivity, specificity):
+    """Other errors of the model."""
+    return {"errors": {"stained": {"sensitivity": sensitivity, "specificity": specificity}}}
+
+
 HOSTILE = '=HYPERLINK("http://x")<script>alert(1)</script>'
 RECORDS = Records(path="records.csv", columns={"storageLocation": "cabinet"})
 
@@ -122,9 +132,53 @@ def test_images_of_one_specimen_count_once(tmp_path):
     assert sheets["named"].tolist() == [True, False, True]
 
 
-def test_errors_of_one_class_against_several():
-    facts = {"classes": ["a", "b", "c"], "confusion": [[8, 1, 1], [2, 6, 2], [0, 4, 16]]}
-    assert known_errors(facts, "b") == ((6, 10), (25, 30))
+def test_errors_are_counted_in_independent_sheets():
+    assert known_errors(PACKAGE, "stained") == ((90, 100), (95, 100))
+    with pytest.raises(UserError, match="does not say how often it errs on 'other'"):
+        known_errors(PACKAGE, "other")
+    with pytest.raises(UserError, match="lacks sheets of the class"):
+        known_errors(errors([0, 0], [9, 10]), "stained")
+
+
+def test_counts_are_those_of_the_sheets_that_are_there(made):
+    for row in rows(made / "out/shares.csv"):
+        assert 0 <= int(row["fewest"]) <= int(row["most"]) <= int(row["sheets"])
+
+
+def test_tested_sheets_are_known_and_teach_the_errors(tmp_path):
+    """Five cabinets were tested and hold nothing treated, though the network named many there: false alarms."""
+    write_collection(tmp_path, {f"C{number}": (60, 9) for number in range(12)})
+    records = RECORDS.model_copy(update={"path": str(tmp_path / "records.csv")})
+    before = write_hotspots(tmp_path / "answers.csv", tmp_path, [records], "stained", 4, tmp_path / "before")
+    tested = "".join(f"{number:08d},unstained\n" for number in range(300))
+    (tmp_path / "checks.csv").write_text("barcode,label\n" + tested)
+    checks = tmp_path / "checks.csv"
+    after = write_hotspots(tmp_path / "answers.csv", tmp_path, [records], "stained", 4, tmp_path / "after", checks)
+    assert after["checked"] == 300 and after["checked_cabinets"] == 5
+    known = pd.read_csv(tmp_path / "after/shares.csv").query("by == 'cabinet'").set_index("group")
+    assert (known.loc[[f"C{number}" for number in range(5)], "most"] == 0).all()
+    assert after["overall"]["estimate"] < 0.6 * before["overall"]["estimate"]
+    assert "No cabinet of this collection has been tested" in (tmp_path / "before/hotspots.html").read_text()
+    assert "5 tested cabinets" in (tmp_path / "after/hotspots.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("1,odd\n", "label 'odd' is none of"), ("99999999,stained\n", "none of its 1 barcodes")]
+)
+def test_checks_that_will_not_do_are_named(tmp_path, text, sentence):
+    write_collection(tmp_path, {"x": (3, 1)})
+    (tmp_path / "checks.csv").write_text("barcode,label\n" + text)
+    with pytest.raises(UserError, match=sentence):
+        write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "o", tmp_path / "checks.csv")
+
+
+def test_a_recall_floor_widens_the_hazard_list_and_is_promised(tmp_path):
+    write_collection(tmp_path, {"x": (30, 6)})
+    floor = [{"class": "stained", "missed": 0.05, "threshold": -3.0}]  # below the log-odds of 0.1
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"floors": floor}))
+    values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
+    assert values["hazards"] == 30
+    assert "miss at most 5" in (tmp_path / "out/hotspots.html").read_text()
 
 
 def test_an_interval_holds_its_mean_and_is_drawn(tmp_path):
@@ -139,7 +193,7 @@ def test_an_interval_holds_its_mean_and_is_drawn(tmp_path):
 
 def test_sheets_without_a_cabinet_stay_on_the_list_where_no_share_can_be_said(tmp_path):
     write_collection(tmp_path, {"x": (1000, 950)})
-    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"confusion": [[80, 20], [5, 95]]}))
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | errors([80, 100], [95, 100])))
     values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
     assert values["overall"]["estimate"] is None and values["hazards"] >= 950
     hazards = pd.read_csv(tmp_path / "out/hazards.csv")
@@ -148,7 +202,7 @@ def test_sheets_without_a_cabinet_stay_on_the_list_where_no_share_can_be_said(tm
 
 def test_answers_that_contradict_the_known_errors_give_no_estimate(tmp_path):
     write_collection(tmp_path, {"x": (1000, 5)})
-    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"confusion": [[90, 10], [200, 800]]}))
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | errors([90, 100], [800, 1000])))
     values = write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
     assert values["overall"]["estimate"] is None
     assert "How many are treated cannot be said" in (tmp_path / "out/hotspots.html").read_text()

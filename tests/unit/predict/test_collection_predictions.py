@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -27,6 +28,7 @@ from sheetlens.predict.inference import BATCH
 from sheetlens.predict.input_list import write_list
 from sheetlens.predict.model_package import PARTS
 from sheetlens.predict.packaging import write_package
+from sheetlens.statistics.calibration import log_odds
 from tests.conftest import sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
 
@@ -59,9 +61,9 @@ def photographs(tmp_path_factory):
 PRODUCTS = ("predictions.parquet", "predictions.csv", "summary.json")
 
 
-def run(model, source, folder, parts=1, risk=RISK):
-    """All that `sheetlens predict` does, here; the digests of the products."""
-    classifier, listing = Classifier(model), folder / "list.parquet"
+def run(model, source, folder, parts=1, risk=RISK, unguaranteed=True):
+    """All that `sheetlens predict` does, here; the digests of the products. So few sheets allow no guarantee."""
+    classifier, listing = Classifier(model, unguaranteed=unguaranteed), folder / "list.parquet"
     stems = [folder / f"parts/{part}" for part in range(parts)]
     write_list(source, listing)
     for part in reversed(range(parts)):
@@ -97,7 +99,8 @@ def test_answers_are_the_networks_calibrated_as_stored_with_the_model(model, pho
     assert len(shares) > 50
     assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
     threshold = next(known for known in package["thresholds"] if known["risk"] == RISK)
-    sure = shares.max(axis=1) > threshold["threshold"]
+    assert threshold["threshold"] is None  # a guarantee
+    sure = pd.Series(log_odds(shares.to_numpy()), shares.index) > threshold["unguaranteed"]
     decided = table.loc[shares.index, "decision"]
     assert (decided[sure] == shares[sure].idxmax(axis=1).str.removeprefix("probability_")).all()
     assert (decided[~sure] == "review").all()
@@ -113,6 +116,30 @@ def test_answers_are_the_networks_calibrated_as_stored_with_the_model(model, pho
     pixels[:16] = 120
     surest = [reader.read(pixels).probabilities.max(axis=1).mean() for reader in (hotter, classifier)]
     assert surest[0] < surest[1]
+
+
+def test_without_a_guarantee_every_sheet_goes_to_review_unless_one_asks_by_name(model, photographs, whole, tmp_path):
+    result = sheetlens("predict", model, photographs, "--output", tmp_path, "--risk", RISK)
+    assert result.returncode == 0 and "all sheets go to review" in result.stderr
+    table = files.read_table(tmp_path / "predictions.parquet")
+    assert set(table["decision"]) == {"review", ""}
+    assert files.read_json(tmp_path / "summary.json")["asked"]["threshold"] is None
+    assert set(files.read_table(whole[0] / "predictions.parquet")["decision"]) > {"review", ""}
+    assert files.read_json(whole[0] / "summary.json")["asked"]["guaranteed"] is False
+    again = sheetlens("predict", model, photographs, "--output", tmp_path, "--risk", RISK, "--unguaranteed")
+    assert "no guarantee" in again.stderr
+    assert files.sha256(tmp_path / "predictions.parquet") == whole[1][0]
+
+
+def test_predict_says_when_its_sheets_are_not_like_the_validation_part(whole, model, photographs, tmp_path):
+    found = files.read_json(whole[0] / "summary.json")["comparison"]
+    assert set(found) == {"distance", "p", "differs"}
+    folder = tmp_path / "dull"
+    for number in range(60):  # between two classes: the network is less sure of them
+        jpeg(photograph(110, 300 + number), folder / f"{number}.jpg")
+    result = sheetlens("predict", model, folder, "--output", tmp_path / "run", "--risk", RISK)
+    assert "no guarantee applies" in result.stderr
+    assert files.read_json(tmp_path / "run/summary.json")["comparison"]["differs"]
 
 
 def test_what_is_no_sheet_is_flagged_and_not_classified(whole):
@@ -200,7 +227,7 @@ def test_what_another_run_left_is_begun_anew(model, photographs, whole, tmp_path
 
 def test_a_killed_command_goes_on_to_the_same_bytes(model, photographs, whole, tmp_path):
     command = [sys.executable, "-m", "sheetlens", "predict", model, photographs, "--output", tmp_path]
-    command += ["--risk", str(RISK), "--workers", "1"]
+    command += ["--risk", str(RISK), "--unguaranteed", "--workers", "1"]
     growing = tmp_path / "parts/0.jsonl.part"
     for batches in (1, 2):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -255,6 +282,40 @@ def pickled(folder):
     files.write_json(folder / "package.json", package)
 
 
+def threshold(**values):
+    """A threshold with other values; None takes one away."""
+
+    def change(folder):
+        package = files.read_json(folder / "package.json")
+        known = package["thresholds"][0] | values
+        package["thresholds"][0] = {name: value for name, value in known.items() if values.get(name, "") is not None}
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
+def without(name):
+    def change(folder):
+        package = files.read_json(folder / "package.json")
+        del package[name]
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
+def seed(value):
+    """Another seed, or none, in a model.json with the right digest."""
+
+    def change(folder):
+        facts = files.read_json(folder / "model.json") | {"seed": value}
+        files.write_json(folder / "model.json", {name: value for name, value in facts.items() if value is not None})
+        package = files.read_json(folder / "package.json")
+        package["files"]["model.json"] = files.sha256(folder / "model.json")
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
 BAD = {
     "no package": (lambda folder: (folder / "package.json").unlink(), "is no model: it has no package.json"),
     "no JSON": (lambda folder: (folder / "package.json").write_text('{"policy": '), "package.json cannot be read"),
@@ -266,16 +327,29 @@ BAD = {
     "another policy": (change_json("package.json", policy="nearest-1"), "prepared by the policy 'nearest-1'"),
     "another size": (change_json("package.json", image_size=512), "reads sheets of 512 pixels"),
     "another fit": (change_json("package.json", fit="diamond"), "fit 'diamond'"),
-    "no temperature": (change_json("package.json", temperature=None), "contradicts itself"),
+    "no temperature": (change_json("package.json", temperature=None), "its temperature is no number above 0"),
     "two classes of three": (change_json("package.json", classes=["fern", "moss"]), "contradicts itself"),
     "no thresholds": (change_json("package.json", thresholds=None), "package.json cannot be read"),
     "a threshold of no risk": (change_json("package.json", thresholds=[{}]), "cannot be read .KeyError: 'risk'"),
     "digests in a list": (change_json("package.json", files=[]), "its files are no object"),
     "digests are a number": (change_json("package.json", files=7), "package.json cannot be read"),
     "fit is a list": (change_json("package.json", fit=[]), "fit '..', which this version does not know"),
-    "a temperature of nought": (change_json("package.json", temperature=0), "its answers are no numbers"),
-    "a negative temperature": (change_json("package.json", temperature=-1), "must be above 0"),
-    "a limit of no number": (change_json("package.json", limit=float("nan")), "its answers are no numbers"),
+    "a temperature of nought": (change_json("package.json", temperature=0), "its temperature is no number above 0"),
+    "a negative temperature": (change_json("package.json", temperature=-1), "its temperature is no number above 0"),
+    "a limit of no number": (change_json("package.json", limit=float("nan")), "its limit is no number above 0"),
+    "a limit without end": (change_json("package.json", limit=float("inf")), "its limit is no number above 0"),
+    "a limit that is a text": (change_json("package.json", limit="1"), "its limit is no number above 0"),
+    "a threshold of no number": (threshold(threshold=float("nan")), "a threshold is no number"),
+    "a threshold without a guarantee": (threshold(unguaranteed_coverage=None), "lacks its unguaranteed_coverage"),
+    "no title": (without("title"), "cannot be read .it lacks title"),
+    "nothing about the training": (without("trained_on"), "cannot be read .it lacks trained_on"),
+    "a title of no text": (change_json("package.json", title=7), "its title is no text"),
+    "one class twice": (change_json("package.json", classes=["fern", "fern"]), "two classes have one name"),
+    "a class without a name": (change_json("package.json", classes=["", "moss"]), "its classes are no list of names"),
+    "half a character": (change_json("package.json", classes=["\ud800", "moss"]), "package.json cannot be read"),
+    "no seed": (seed(None), "model.json cannot be read .its seed is not there"),
+    "a seed too large": (seed(10**30), "model.json cannot be read .its seed is 1000"),
+    "a seed of no number": (seed("x"), "model.json cannot be read .its seed is x"),
     "other tensors": (change_tensors, "contradicts itself"),
     "pickled": (pickled, "contradicts itself"),
 }

@@ -12,9 +12,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from sheetlens.prepare.image_set import open_image_set
+from sheetlens.review.access import HEADERS
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.queue import open_run
-from sheetlens.review.server import HEADERS, make_app
+from sheetlens.review.server import make_app
 from tests.browser.runs import write_run
 from tests.conftest import ROOT
 

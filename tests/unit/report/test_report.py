@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sheetlens.figure.paper import draw_sheets
+from sheetlens.figure.figure_1 import draw_sheets
 from sheetlens.pages.render import interval, percent, probability
 from sheetlens.report.report import REFUSED, write_report
 from tests.unit.finished_study import MadeUp, make_study
@@ -124,7 +124,8 @@ def test_many_refused_files_are_counted(tmp_path):
     pd.concat([manifest, *more]).to_parquet(path)
     put_figures(tmp_path, [evaluation])
     page = words(make_report(tmp_path, [evaluation], "own"))
-    assert page.count("no image") + page.count("too small: 30x40") == REFUSED
+    listed = page[page.index("why it was refused") :]
+    assert listed.count("no image") + listed.count("too small: 30x40") == REFUSED
     assert f"and {32 - REFUSED} more" in page
     assert "no class 30 0 30" in page
 
@@ -195,10 +196,11 @@ def test_each_study_is_told_for_what_it_is(study, hostile):
         words(make_report(*made, name)) for made, name in ((study, "demo"), (study, "paper"), (hostile, "own"))
     )
     assert "drawn by a program" in demo
-    assert "Do not compare the two columns" in demo
+    assert "Do not compare the paper's column" in demo
     assert "drawn by a program" not in paper + own
-    assert "overlap" in paper
-    assert "overlap" not in demo + own
+    verdict = json.loads((study[0] / "results/mercury/verdict.json").read_text())["sentence"]
+    assert verdict in paper and "Too few sheets to tell" in verdict
+    assert "Too few sheets to tell" not in demo and "agrees with it" not in paper + demo + own
     assert "never “safe”" in demo
     assert "never “safe”" in paper
     assert "never “safe”" not in own

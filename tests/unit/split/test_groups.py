@@ -22,6 +22,20 @@ def joined(table, relation, duplicates=NONE, run=10):
     return {word for word in words if len(word) > 1}
 
 
+def test_second_pictures_belong_to_their_specimen_and_to_no_other():
+    names = ["K00012345_1", "K00012345-b", "K000123451", "K00012345 (2)", "00012345_1", "123451"]
+    table = sheets(*((name, "", "", "") for name in names))
+    assert joined(table, "specimen") == {"abd"}
+    assert joined(table, "barcode_run") == {"abd"}
+
+
+def test_a_mere_number_joins_within_its_institution():
+    table = sheets(*(("12345", "", "", "") for _ in range(4)), ("777", "", "", ""), ("777", "", "", ""))
+    table["institutionCode"] = ["NY", "US", "ny", "US", "NY", ""]
+    table["catalogNumber"] = ["", "", "", "00012345", "", ""]
+    assert joined(table, "specimen") == {"ac", "bd", "ef"}
+
+
 def test_same_specimen_in_two_spellings():
     table = sheets(
         ("US 00012", "", "", ""), ("us12", "", "", ""), ("US 13", "", "", ""), ("", "", "", ""), ("", "", "", "")

@@ -7,15 +7,24 @@ from sklearn.metrics import roc_auc_score
 
 from sheetlens.statistics.intervals import upper_limit
 from sheetlens.statistics.selective import (
+    ALL,
     at_threshold,
     augrc,
     aurc,
+    choose_thresholds,
     excess_aurc,
-    guaranteed_threshold,
+    floor_threshold,
+    guaranteed_thresholds,
     risks,
     threshold_at_coverage,
     threshold_at_risk,
 )
+
+
+def guaranteed_threshold(confidence, wrong, risk, certainty):
+    """The one that answers most."""
+    return min(guaranteed_thresholds(confidence, wrong, risk, certainty), default=None)
+
 
 SHEETS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=30)
 
@@ -68,7 +77,7 @@ def test_no_order_has_a_smaller_area_than_the_best():
 @given(SHEETS, st.sampled_from([0.05, 0.2, 0.5]))
 def test_threshold_at_risk_against_all_thresholds(sheets, risk):
     confidence, wrong = columns(sheets)
-    options = [(confidence > threshold) for threshold in [-1.0, *confidence]]
+    options = [(confidence > threshold) for threshold in [ALL, *confidence]]
     allowed = [answered.mean() for answered in options if answered.any() and wrong[answered].mean() <= risk]
     threshold = threshold_at_risk(confidence, wrong, risk)
     if threshold is None:
@@ -99,6 +108,7 @@ NETWORKS = {
     "always at the limit": (lambda sure: np.full_like(sure, 0.0501), lambda at: 0.0501),
     "sure and right": (lambda sure: 0.3 * (1 - sure) ** 3, lambda at: 0.075 * (1 - at) ** 3),
     "surest not the best": (lambda sure: np.where(sure > 0.8, 0.08, 0.03), None),
+    "surest half wrong": (lambda sure: np.where(sure > 0.5, 0.0501, 0.3), None),
     "overconfident": (lambda sure: 0.25 * (1 - sure**2), None),
 }
 
@@ -125,13 +135,13 @@ def test_the_guarantee_holds_in_95_of_100_draws(network, n):
             assert true == pytest.approx(exact(max(threshold, 0)), abs=1e-3)
         kept += true <= 0.05
     print(network, n, f"kept {kept / 20:.1f} %, a threshold in {found / 20:.1f} %")
-    assert kept >= 0.95 * 2000
+    assert kept >= 0.935 * 2000  # three standard deviations below; benchmarks/truth.py draws more
     if network == "sure and right" and n == 700:
         assert found > 0.9 * 2000  # a guarantee that is never given would hold, too
 
 
-def test_without_the_correction_it_would_not_hold():
-    """The same draws, where each threshold is tried at the whole doubt: the test above can fail."""
+def test_without_the_fixed_sequence_it_would_not_hold():
+    """The same draws, where any threshold that passes may be taken: the test above can fail."""
     random = np.random.default_rng(0)
     broken = 0
     for _ in range(400):
@@ -142,8 +152,50 @@ def test_without_the_correction_it_would_not_hold():
     assert broken > 0.1 * 400
 
 
+def test_a_guarantee_is_given_from_100_sheets_on():
+    """In a third of all draws of 104 sheets of a network that is right for 90 %; Bonferroni gave none."""
+    random = np.random.default_rng(0)
+    found = 0
+    for _ in range(500):
+        confidence = random.random(104)
+        found += (
+            guaranteed_threshold(confidence, random.random(104) < 0.4 * (1 - confidence) ** 3, 0.05, 0.95) is not None
+        )
+    assert 0.25 < found / 500 < 0.45
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([40, 150, 600]), st.sampled_from([0.02, 0.1, 0.3]))
+def test_fewer_errors_asked_for_never_let_more_sheets_through(seed, n, error):
+    """With a guarantee, and where one without is taken as well."""
+    random = np.random.default_rng(seed)
+    confidence = random.random(n).round(random.integers(1, 4))
+    wrong = random.random(n) < 3 * error * (1 - confidence) ** 2
+    independent = np.flatnonzero(random.random(n) < 0.7)
+    risks = (0.2, 0.05, 0.01, 0.1, 0.04, 0.02)
+    choices = sorted(choose_thresholds(confidence, wrong, independent, risks, 0.9), key=lambda choice: choice.risk)
+    for name in ("guaranteed", "used"):
+        coverages = []
+        for choice in choices:
+            threshold = choice.guaranteed
+            if name == "used" and threshold is None:
+                threshold = choice.unguaranteed
+            coverages.append(0 if threshold is None else at_threshold(confidence, wrong, threshold)[0])
+        assert coverages == sorted(coverages), name
+
+
+def test_a_recall_floor_misses_no_more_than_promised():
+    """The share of a class below its floor is known from the law it is drawn from; 59 sheets allow the lowest score."""
+    random = np.random.default_rng(0)
+    missed = np.array([floor_threshold(random.random(150), 0.05, 0.95) for _ in range(2000)])
+    assert (missed <= 0.05).mean() >= 0.95
+    assert missed.mean() > 0.02  # a floor at the bottom would hold, too
+    assert floor_threshold(np.arange(58.0), 0.05, 0.95) is None
+    assert floor_threshold(np.arange(59.0), 0.05, 0.95) == 0
+
+
 def test_too_few_sheets_guarantee_nothing():
     confidence = np.linspace(0, 1, 50)
     assert guaranteed_threshold(confidence, np.zeros(50, bool), 0.05, 0.95) is None
-    assert guaranteed_threshold(np.linspace(0, 1, 500), np.zeros(500, bool), 0.05, 0.95) == -1
+    assert guaranteed_threshold(np.linspace(0, 1, 500), np.zeros(500, bool), 0.05, 0.95) == ALL
     assert guaranteed_threshold(np.linspace(0, 1, 500), np.ones(500, bool), 0.05, 0.95) is None

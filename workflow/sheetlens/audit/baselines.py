@@ -35,15 +35,16 @@ def measure_sheets(sheets: pd.DataFrame, pixels: NDArray[np.uint8]) -> dict[str,
 def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], split: pd.DataFrame) -> pd.DataFrame:
     """Fit every baseline on the training part and predict all sheets.
 
-    `features` is what `measure_sheets` says of `sheets`; `split` has image_id and part. Returns baseline, image_id,
-    specimen_id, part, label and `probability_{class}` (float32). No setting is tuned, so validation and
+    `features` is what `measure_sheets` says of `sheets`, which also have a group (the same for those that belong
+    together); `split` has image_id and part. Returns baseline, image_id, specimen_id, group, part, label and
+    `probability_{class}` (float32). No setting is tuned, so validation and
     test sheets are both unseen.
     """
     part = split.set_index("image_id")["part"].reindex(sheets["image_id"]).to_numpy()
     train = part == "train"
     labels = sheets["label"]
     classes = sorted(labels.unique())
-    facts = sheets[["image_id", "specimen_id"]].assign(part=part, label=labels)
+    facts = sheets[["image_id", "specimen_id", "group"]].assign(part=part, label=labels)
     tables = []
     for name in BASELINES:
         probabilities = _predict(name, sheets, features, train, classes)
@@ -93,11 +94,15 @@ def _boosted() -> Pipeline:
     return make_pipeline(columns, boosted)
 
 
-def write_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: Sequence[Path]) -> None:
+def write_baselines(
+    index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: Sequence[Path]
+) -> None:
     """Train the baselines on each split and write what they predict for all sheets, a table named as each split."""
     sheets, known = files.read_table(index), files.read_table(manifest)
     more = [name for name in known if name not in sheets]
     sheets = sheets.merge(known[["image_id", *more]], on="image_id", how="left", validate="one_to_one")
+    related = files.read_table(groups)[["image_id", "group"]]
+    sheets = sheets.merge(related, on="image_id", how="left", validate="one_to_one")
     features = measure_sheets(sheets, open_image_set(pixels))
     for split in splits:
         table = predict_baselines(sheets, features, files.read_table(split))

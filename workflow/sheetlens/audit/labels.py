@@ -1,6 +1,7 @@
 """Labels that the models contradict: confident learning on sheets no model was trained on."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from sheetlens.config import Audit
 from sheetlens.statistics.calibration import fit_temperature, scale
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
+WRONG = (0.01, 0.03, 0.1)  # shares of wrong labels that the audit is tried on
+TRIALS = 10  # data sets for each of them
+ENOUGH = 0.8  # of them must be noticed
 LISTED = 0.05  # share of the sheets that a person is asked to look at
 Probabilities = NDArray[np.float64]
 
@@ -56,35 +60,98 @@ def rank_labels(predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return table[order]
 
 
-def surprises(predictions: Sequence[pd.DataFrame]) -> tuple[int, float, float]:
-    """How many labels the models give less than SURPRISE, how many would be if their probabilities were right, and p.
+@dataclass(frozen=True)
+class _Table:
+    """One seed's predictions as arrays: probabilities (n, classes), own class, numbers of image and group, parts."""
 
-    Each sheet counts once, with the first model that was not trained on it: the average of models is no
-    longer a probability to take at its word. Those of each model are scaled by its temperature, or else a network that
-    is too sure of itself would seem to find wrong labels. Wrong labels in the validation part raise the temperature,
-    too, so that few of them hide: in simulations 3 % of 1,000 labels or 1 % of 5,000 were noticed nine times in ten,
-    1 % of 1,000 seldom. p is the upper tail of a Poisson distribution.
+    probabilities: Probabilities
+    own: NDArray[np.int_]
+    image: NDArray[np.int_]
+    group: NDArray[np.int_]
+    chosen: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How many groups have a label that surprises, how many would if the probabilities were right, p, and the power.
+
+    `noticed` says for each share of wrong labels in how many of 100 such data sets they would have been noticed.
     """
-    tables = [table.sort_values("image_id") for table in predictions]
-    scaled = np.concatenate([_scaled(table) for table in tables])
-    everything = pd.concat(tables, ignore_index=True)
-    unseen = everything[everything["part"] != "train"].drop_duplicates("image_id")
-    probabilities, own = scaled[unseen.index], read_scores(unseen)[1]
-    found = int((probabilities[np.arange(len(own)), own] < SURPRISE).sum())
-    expected = float(np.where(probabilities < SURPRISE, probabilities, 0).sum())
-    return found, expected, float(poisson.sf(found - 1, max(expected, 1e-9)))
+
+    found: int
+    expected: float
+    p: float
+    noticed: dict[float, float]
 
 
-def _scaled(predictions: pd.DataFrame) -> Probabilities:
-    """A model's probabilities at its temperature, shape (n, classes)."""
-    probabilities, own = read_scores(predictions)
-    chosen = (predictions["part"] == "validation").to_numpy()
-    return scale(probabilities, fit_temperature(own[chosen], probabilities[chosen]))
+def surprises(predictions: Sequence[pd.DataFrame], level: float) -> Surprise:
+    """Count the labels that the models give less than SURPRISE, and say what the count could have noticed.
+
+    Each sheet counts once, with the first model that was not trained on it: the average of models is no longer a
+    probability to take at its word. Those of each model are scaled by its temperature, or else a network that is too
+    sure of itself would seem to find wrong labels. Of a group (specimen, gathering) one surprise counts, since its
+    sheets are alike; p is the upper tail of a Poisson distribution. The power is tried out: labels drawn at random are
+    made wrong, in the validation part, too, where they raise the temperature, so that some of them hide.
+    """
+    tables = _as_arrays(predictions)
+    images = max(int(table.image.max()) for table in tables) + 1
+    found, expected, p = _count(tables, np.zeros(images, int))
+    random = np.random.default_rng(0)
+    classes = tables[0].probabilities.shape[1]
+    noticed = {}
+    for share in WRONG:
+        values = []
+        for _ in range(TRIALS):
+            moved = (random.random(images) < share) * random.integers(1, classes, images)
+            values.append(_count(tables, moved)[2] < level)
+        noticed[share] = float(np.mean(values))
+    return Surprise(found, expected, p, noticed)
 
 
-def audit_labels(table: pd.DataFrame, surprise: tuple[int, float, float], sheets: int, level: float) -> Finding:
-    """Say how many labels to look at; a note where more contradict the models than chance explains."""
-    found, expected, p = surprise
+def count_surprises(predictions: Sequence[pd.DataFrame]) -> tuple[int, float, float]:
+    """The first three of `surprises`, without trying what they could notice."""
+    tables = _as_arrays(predictions)
+    return _count(tables, np.zeros(max(int(table.image.max()) for table in tables) + 1, int))
+
+
+def _as_arrays(predictions: Sequence[pd.DataFrame]) -> list[_Table]:
+    ordered = [table.sort_values("image_id") for table in predictions]
+    together = pd.concat(ordered, ignore_index=True)
+    image = pd.factorize(together["image_id"])[0]
+    group = pd.factorize(together["group"])[0] if "group" in together else image
+    tables, start = [], 0
+    for rows in ordered:
+        here = slice(start, start + len(rows))
+        start += len(rows)
+        probabilities, own = read_scores(rows)
+        part = rows["part"].to_numpy(str)
+        tables.append(_Table(probabilities, own, image[here], group[here], part == "validation", part != "train"))
+    return tables
+
+
+def _count(tables: Sequence[_Table], moved: NDArray[np.int_]) -> tuple[int, float, float]:
+    """Surprises found and expected, and p, with the label of each image moved by so many classes."""
+    counted = np.zeros(len(moved), bool)
+    surprised: set[int] = set()
+    expected = 0.0
+    for table in tables:
+        own = (table.own + moved[table.image]) % table.probabilities.shape[1]
+        temperature = fit_temperature(own[table.chosen], table.probabilities[table.chosen])
+        new = np.flatnonzero(table.unseen & ~counted[table.image])
+        counted[table.image[new]] = True
+        scaled = scale(table.probabilities[new], temperature)
+        surprised.update(table.group[new][scaled[np.arange(len(new)), own[new]] < SURPRISE].tolist())
+        expected += float(np.where(scaled < SURPRISE, scaled, 0).sum())
+    return len(surprised), expected, float(poisson.sf(len(surprised) - 1, max(expected, 1e-9)))
+
+
+def audit_labels(table: pd.DataFrame, surprise: Surprise, sheets: int, level: float) -> Finding:
+    """Say how many labels to look at; a note where more contradict the models than chance explains.
+
+    Where none do, say what would have been noticed: silence is no proof.
+    """
+    found, expected, p = surprise.found, surprise.expected, surprise.p
     suspects = int(table["suspect"].sum())
     listed = max(suspects, round(LISTED * len(table)))
     numbers = {
@@ -95,6 +162,7 @@ def audit_labels(table: pd.DataFrame, surprise: tuple[int, float, float], sheets
         "surprises_expected": expected,
         "p": p,
         "level": level,
+        "noticed": {f"{share:g}": chance for share, chance in surprise.noticed.items()},
     }
     rest = (
         f" {sheets - len(table)} sheets stood in training with every seed and could not be judged."
@@ -111,11 +179,18 @@ def audit_labels(table: pd.DataFrame, surprise: tuple[int, float, float], sheets
             " models are blind to. Correct labels at their source and run again.",
             numbers,
         )
+    power = ", ".join(
+        f"{100 * share:g} % wrong labels would have been noticed {round(10 * chance)} times in ten"
+        for share, chance in surprise.noticed.items()
+    )
+    advice = f"Not proof that the labels are right: {power}. "
+    if not any(chance >= ENOUGH for chance in surprise.noticed.values()):
+        advice += "Too few sheets, or too weak a network, to tell. "
     return Finding(
         "labels",
         "ok",
         f"The models contradict {found} labels, which may be chance ({expected:.1f} by their own doubt).{rest}",
-        "Nothing to do. The list is there all the same, the least believable label first.",
+        f"{advice}Look at the first {listed} sheets of the list, the least believable labels.",
         numbers,
     )
 
@@ -125,5 +200,5 @@ def write_labels(settings: Audit, table: Path, output: Path, predictions: Sequen
     tables = [files.read_table(path) for path in predictions]
     ranked = rank_labels(tables)
     files.write_table(table, ranked.map(safe_cell))
-    finding = audit_labels(ranked, surprises(tables), len(tables[0]), settings.level)
+    finding = audit_labels(ranked, surprises(tables, settings.level), len(tables[0]), settings.level)
     finding.write(output, [table, *predictions])

@@ -9,11 +9,13 @@ import pandas as pd
 
 from sheetlens.audit.baselines import BASELINES, MAJORITY
 from sheetlens.audit.finding import Finding, read_scores
+from sheetlens.audit.matching import score_matched
 from sheetlens.common import files
 from sheetlens.config import Audit
 from sheetlens.statistics.significance import area, combine_p, held_out, holm, paired_gain, permutation_p
 
 IMAGING = ("imaging set-up", "border strip")  # neither sees the plant, the paper or the label
+FEWEST = 30  # unseen sheets, with less silence says nothing
 WIDE = 0.2  # an interval of a gain this wide or wider says little
 
 
@@ -23,16 +25,21 @@ def read_baselines(paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 
 def above_chance(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
-    """For each baseline: accuracy and ROC area on unseen sheets, mean over the splits, and one p against chance."""
+    """For each baseline: accuracy and ROC area on unseen sheets, mean over the splits, and one p against chance.
+
+    Unseen are one sheet of each group that has none in training (see `held_out`); 0 and a half where there are none.
+    """
     result: dict[str, dict[str, Any]] = {}
     for name in BASELINES:
         unseen = [held_out(table[table["baseline"] == name]) for table in tables.values()]
         scores = [(*read_scores(sheets), len(sheets)) for sheets in unseen if len(sheets)]
         result[name] = {
-            "accuracy": float(np.mean([(probs.argmax(axis=1) == truth).mean() for probs, truth, _ in scores])),
-            "area": float(np.mean([area(probs, truth) for probs, truth, _ in scores])),
-            "p": 1.0 if name == MAJORITY else combine_p([permutation_p(probs, truth) for probs, truth, _ in scores]),
-            "sheets": [count for *_, count in scores],
+            "accuracy": float(np.mean([(probs.argmax(axis=1) == truth).mean() for probs, truth, _ in scores] or [0])),
+            "area": float(np.mean([area(probs, truth) for probs, truth, _ in scores] or [0.5])),
+            "p": 1.0
+            if name == MAJORITY or not scores
+            else combine_p([permutation_p(probs, truth) for probs, truth, _ in scores]),
+            "sheets": [len(sheets) for sheets in unseen],
         }
     return result
 
@@ -71,6 +78,15 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
             "Too little to explain the network's answers. Keep the set-up the same for both classes all the same.",
             numbers,
         )
+    if (unseen := min(chance[best]["sheets"])) < FEWEST:
+        return Finding(
+            "imaging set-up",
+            "note",
+            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside"
+            " of the training part are of a specimen or gathering of their own, which is too few to tell.",
+            "Add the protocol 'grouped' to split.protocols, so that whole gatherings are kept from training.",
+            numbers,
+        )
     return Finding(
         "imaging set-up",
         "ok",
@@ -86,21 +102,26 @@ def audit_shortcuts(
     """The network's gain over every baseline on the same test sheets; alarm where one comes as far as it.
 
     `networks` holds the network's predictions by the same names as `tables`. A baseline is an alarm when it tells
-    the class better than chance and the interval of the network's gain over it reaches to 0.
+    the class better than chance and the interval of the network's gain over it reaches to 0. Beside it stands a
+    matched control (see `matching`).
     """
     chance = above_chance(tables)
     adjusted = holm({name: values["p"] for name, values in chance.items() if name != MAJORITY})
     rows: dict[str, dict[str, Any]] = {}
+    tested = {name: table[table["part"] == "test"].set_index("image_id") for name, table in networks.items()}
     right = pd.concat([_right(table) for table in networks.values()], keys=list(networks))
     for name in BASELINES:
-        other = pd.concat([_right(table[table["baseline"] == name]) for table in tables.values()], keys=list(tables))
-        both = right.to_frame("network").join(other.rename("baseline"), how="inner").astype(float).reset_index()
-        tests = both[["image_id"]].assign(gain=both["network"] - both["baseline"])
+        cheap = {key: table[(table["baseline"] == name) & (table["part"] == "test")] for key, table in tables.items()}
+        other = pd.concat([_right(table) for table in cheap.values()], keys=list(cheap))
+        groups = pd.concat([table.set_index("image_id")["group"] for table in cheap.values()], keys=list(cheap))
+        both = right.to_frame("network").join(other.rename("baseline"), how="inner").join(groups)
+        tests = both[["group"]].assign(gain=both["network"].astype(float) - both["baseline"].astype(float))
         rows[name] = {
             "accuracy": float(both["baseline"].mean()),
             **paired_gain(tests, confidence),
             "p_adjusted": adjusted.get(name, 1.0),
             "area": chance[name]["area"],
+            "matched": score_matched(*_side_by_side(tested, cheap), confidence) if name != MAJORITY else None,
         }
     network = float(right.mean())
     numbers = {"network": network, "confidence": confidence, "tests": len(right), "baselines": rows}
@@ -113,13 +134,14 @@ def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, A
     best = max(telling or rows, key=lambda name: rows[name]["accuracy"])
     score = f"{100 * rows[best]['accuracy']:.1f} %"
     gain = f"{100 * rows[best]['gain']:.1f} points ({100 * rows[best]['low']:.1f} to {100 * rows[best]['high']:.1f})"
+    control = _matched(best, rows[best]["matched"]) if telling else ""
     told = f"the best of the cheap models, {best}, is right for {score}, the network for {100 * network:.1f} %"
     few = rows[best]["high"] - rows[best]["low"] > WIDE
     if level:
         return Finding(
             "shortcut baselines",
             "alarm",
-            f"The network is not shown to be better than a model that cannot see the plant: {told}.",
+            f"The network is not shown to be better than a model that cannot see the plant: {told}.{control}",
             "Do not say that the network reads the plant. Look at what the cheap model sees, even it out between"
             f" the classes and train again{'; or test more sheets, these are too few to tell' * few}.",
             numbers,
@@ -128,7 +150,7 @@ def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, A
         return Finding(
             "shortcut baselines",
             "note",
-            f"Part of the answer is there without the plant: {told}. The gain is {gain}.",
+            f"Part of the answer is there without the plant: {told}. The gain is {gain}.{control}",
             "Report the gain beside the accuracy. Colours of paper and label may belong to the question (browning)"
             " or not: decide which.",
             numbers,
@@ -139,6 +161,31 @@ def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, A
         f"No cheap model tells the class better than chance, the network is right for {100 * network:.1f} %.",
         "Nothing to do.",
         numbers,
+    )
+
+
+def _side_by_side(
+    networks: dict[str, pd.DataFrame], cheap: dict[str, pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tests of the network and of a baseline, sheet by sheet and split by split, in the same order."""
+    second = [table.set_index("image_id") for table in cheap.values()]
+    first = [
+        networks[key].loc[table.index].assign(group=table["group"]) for key, table in zip(cheap, second, strict=True)
+    ]
+    return pd.concat(first), pd.concat(second)
+
+
+def _matched(name: str, matched: dict[str, Any]) -> str:
+    """What the matched control says, in words."""
+    if matched["verdict"] == "inconclusive":
+        return (
+            f" Too few sheets of different classes are alike in {name} ({matched['pairs']} pairs) to take its part out:"
+            " inconclusive."
+        )
+    share = f"{100 * matched['accuracy']:.0f} % ({100 * matched['low']:.0f} to {100 * matched['high']:.0f})"
+    end = "" if matched["verdict"] == "holds" else ", which may be guessing"
+    return (
+        f" On {matched['pairs']} pairs of sheets that are alike in {name} the network tells the class of {share}{end}."
     )
 
 

@@ -23,14 +23,21 @@ log = logging.getLogger(__name__)
 )
 @click.option("--label", default="stained", show_default=True, help="The model's class of treated sheets.")
 @click.option("--tests", default=20, show_default=True, help="Number of cabinets that can be tested.")
+@click.option("--checks", type=FILE, help="Table of sheets that were tested: barcode, label (.csv).")
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
 def hotspots(
-    predictions: Path, model: Path, records: tuple[Records, ...], label: str, tests: int, output: Path
+    predictions: Path,
+    model: Path,
+    records: tuple[Records, ...],
+    label: str,
+    tests: int,
+    checks: Path | None,
+    output: Path,
 ) -> None:
     """Rank cabinets, taxa, collectors, decades and places by their treated sheets; plan tests; print labels."""
     from sheetlens.hotspots.ranking import write_hotspots
 
-    values = write_hotspots(predictions, model, records, label, tests, output)
+    values = write_hotspots(predictions, model, records, label, tests, output, checks)
     log.info("%d cabinets ranked, %d sheets on the hazard list", values["groups"]["cabinet"], values["hazards"])
     log.info("%s", values["warning"])
 

@@ -1,6 +1,5 @@
 """Kinds of options that the commands share."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,6 @@ from sheetlens.config import Closed, Limits
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-def figures_option(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Option: the figures to draw, as `figures`; one process draws several, because its imports take longest."""
-    return click.option(
-        "--figure", "figures", type=click.Choice(names), multiple=True, required=True, help="Which figure, repeatable."
-    )
 
 
 class Section(click.ParamType):

@@ -170,13 +170,25 @@ class Rows:
     def _is_row(self, line: str, begun: str) -> bool:
         """Whether a line within a quoted field is a row of its own: as many cells, and a first cell of the same kind.
 
-        The line that closes a field of the first column has as many by nature; what it adds up to is checked anyway.
+        A quote within a cell may be the one that closes the field: what all then adds up to is checked anyway.
         """
-        text, closes = line.rstrip("\r\n"), line.count(self.quote) % 2
-        cells = self._tolerantly(text, text.split(self.delimiter))
-        if len(cells) != self.columns or self.columns < 2 or (closes and self._opens_first(begun)):
+        text = line.rstrip("\r\n")
+        literal = text.split(self.delimiter)
+        whole = self._alone(text) if self.quote in text else literal
+        cells = whole or self._tolerantly(text, literal)
+        if len(cells) != self.columns or self.columns < 2:
+            return False
+        closes = not whole or any(self.quote in cell for cell in cells)
+        if closes and self._opens_first(begun):
             return False
         return (self.columns >= MANY and not closes) or _kind(cells[0]) == _kind(begun.split(self.delimiter, 1)[0])
+
+    def _alone(self, text: str) -> list[str]:
+        """The cells of one line by the book; none where quotes are not as they should be."""
+        try:
+            return next(csv.reader([text], delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
+        except csv.Error:
+            return []
 
     def _opens_first(self, line: str) -> bool:
         """Whether the first cell of a line begins with a quote that is not closed there."""
@@ -187,15 +199,15 @@ class Rows:
         """The cells of one line: what is quoted by the book without its quotes, all else as it stands."""
         if not self._cell or self.quote not in text:
             return literal
+        if "\\" + self.quote in text and (escaped := self._escaped(text)):
+            return escaped
         cells, at = [], 0
         while at <= len(text):
             found = self._cell.match(text, at)
             assert found  # noqa: S101 - the second form matches anything
             cells.append(found[2] if found[1] is None else found[1].replace(self.quote * 2, self.quote))
             at = found.end() + len(self.delimiter)
-        if len(cells) == self.columns or "\\" + self.quote not in text:
-            return literal if len(cells) != self.columns == len(literal) else cells
-        return self._escaped(text) or cells
+        return literal if len(cells) != self.columns == len(literal) else cells
 
     def _escaped(self, text: str) -> list[str]:
         """The cells of a line with quotes behind backslashes, as databases write them; none if there are too many."""

@@ -58,7 +58,7 @@ def read_rows(
             found = {ours: _value(row[place]) if place < len(row) else "" for ours, place in places.items()}
             yield found | {"refused": REFUSED} if any(row[len(header) :]) else found
     except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration) as error:
-        raise UserError(f"the table {path} cannot be read: {error or 'it is empty'}") from None
+        raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 
 
 def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iterable[str]) -> dict[str, int]:

@@ -5,8 +5,7 @@ This package holds values only; what is done with them stands in the modules of 
 """
 
 import difflib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,24 +25,27 @@ from sheetlens.config.phases import (
     Figures,
     Images,
     Limits,
+    Paper,
     Predict,
     Recipe,
     Split,
     Train,
 )
-from sheetlens.config.portals import (
-    Corrections,
-    DwcaSource,
-    GbifSource,
-    IdigbioSource,
-    Records,
-    Sample,
-    SmithsonianSource,
+from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Sample, SmithsonianSource
+from sheetlens.config.records import Corrections, Records
+from sheetlens.config.sources import (
+    SOURCES,
+    Dataset,
+    DemoSource,
+    FigshareFile,
+    FolderSource,
+    IiifSource,
+    UrlsSource,
 )
-from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 
 __all__ = [
     "LIMITS",
+    "SOURCES",
     "Audit",
     "Closed",
     "Collection",
@@ -76,60 +78,12 @@ __all__ = [
     "UrlsSource",
     "Weights",
     "read_files",
+    "read_over",
     "read_settings",
-    "schema",
 ]
 
 
 RESERVED = ("collections", "figures", "workflow")  # folders of results/ that belong to no data set
-
-
-class Paper(Closed):
-    """What the paper printed, as reference marks beside our own figures."""
-
-    accuracy: float = Field(gt=0, le=1, description="Accuracy on the test part (0 to 1).")
-    kept_accuracy: float = Field(gt=0, le=1, description="Accuracy of what is kept after setting aside (0 to 1).")
-    test_sheets: int = Field(ge=1, description="Sheets in the paper's test part.")
-
-
-class Dataset(Closed):
-    """One data set: where its sheets come from, which network reads them."""
-
-    title: str = Field(min_length=1, description="A name for people, used in figures and the report.")
-    source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian", "urls", "iiif"] = Field(
-        description="Where the sheets come from; the section of the same name says how."
-    )
-    network: str = Field(description="table1 or table2, the paper's networks, or one of the section `networks`.")
-    demo: DemoSource | None = Field(default=None, description="Used with `source: demo`.")
-    folder: FolderSource | None = Field(default=None, description="Used with `source: folder`.")
-    figshare: dict[str, FigshareFile] | None = Field(
-        default=None, min_length=2, description="Used with `source: figshare`: one archive per class."
-    )
-    dwca: DwcaSource | None = Field(default=None, description="Used with `source: dwca`.")
-    gbif: GbifSource | None = Field(default=None, description="Used with `source: gbif`.")
-    idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
-    smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
-    records: Records | None = Field(default=None, description="Specimen records to join to the images.")
-    corrections: Corrections | None = Field(default=None, description="Corrected labels, from a review.")
-    urls: UrlsSource | None = Field(default=None, description="Used with `source: urls`.")
-    iiif: IiifSource | None = Field(default=None, description="Used with `source: iiif`.")
-    paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")
-
-    @model_validator(mode="after")
-    def _source_section_is_there(self) -> Self:
-        if getattr(self, self.source) is None:
-            raise ValueError(f"source is '{self.source}', but there is no section '{self.source}' beside it")
-        return self
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the source gives the classes; otherwise the specimen records do."""
-        return not (self.records and self.records.label)
-
-    @property
-    def source_settings(self) -> Any:
-        """The section that belongs to the source."""
-        return getattr(self, self.source)
 
 
 class Settings(Closed):
@@ -233,6 +187,23 @@ def read_settings(values: dict[str, Any]) -> Settings:
         raise UserError("config: " + "; ".join(_sentence(fault) for fault in error.errors())) from None
 
 
+# What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
+FROM_ENVIRONMENT = {
+    "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_CONTACT": ("fetch", "contact"),
+}
+
+
+def lay_over_environment(values: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Lay the variables of FROM_ENVIRONMENT over a config, in place; one that is empty or not there changes nothing."""
+    for name, (*sections, key) in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            section = values
+            for step in sections:
+                section = section.setdefault(step, {})
+            section[key] = environment[name]
+
+
 def read_files(paths: Sequence[Path]) -> Settings:
     """Lay config files over one another as Snakemake does, and check the result.
 
@@ -240,14 +211,25 @@ def read_files(paths: Sequence[Path]) -> Settings:
     """
     values: dict[str, Any] = {}
     for path in paths:
-        try:
-            changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"the config {path} cannot be read: {error}") from None
-        if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
-            raise UserError(f"the config {path} cannot be read: it holds no keys with values")
-        _lay_over(values, changes)
+        _lay_over(values, _read_file(path))
     return read_settings(values)
+
+
+def read_over(path: Path, changes: dict[str, Any]) -> Settings:
+    """Lay changes over a config file, as Snakemake lays files over one another; errors are those of `read_files`."""
+    values = _read_file(path)
+    _lay_over(values, changes)
+    return read_settings(values)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"the config {path} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"the config {path} cannot be read: it holds no keys with values")
+    return values
 
 
 def _lay_over(values: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -283,8 +265,3 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rsplit("/", 1)[-1]]
     return list(node.get("properties", {}))
-
-
-def schema() -> str:
-    """The JSON schema of the config, as committed in config/schema.json."""
-    return json.dumps(Settings.model_json_schema(), indent=2) + "\n"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.config.portals import Records
+from sheetlens.config.records import Records
 
 RATE = 1e-4  # step size, noted by a replication at another museum
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -59,7 +59,8 @@ class Split(Closed):
     protocols: tuple[Literal["random", "grouped", "held_out_source"], ...] = Field(
         default=("random",),
         min_length=1,
-        description="Split protocols, the first is the headline's. random: the paper's, over images; grouped: what"
+        description="Split protocols. The headline is the first that is not random, if there is one. random: the"
+        " paper's, over images; grouped: what"
         " belongs together stays in one part; held_out_source: the test part is one source.",
     )
     seeds: tuple[int, ...] = Field(
@@ -80,6 +81,11 @@ class Split(Closed):
         min_length=1,
         description="Column of the index or the manifest that names the source of a sheet, for held_out_source.",
     )
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """The protocols with the headline's first: one whose test part is new, the paper's random one only alone."""
+        return tuple(sorted(self.protocols, key=lambda protocol: protocol == "random"))
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -134,8 +140,8 @@ class Train(Closed):
         description="balanced: every class counts as much as any other, however rare it is; none: every sheet does.",
     )
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: the GPU where there is one, else the CPU."
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto: the GPU where there is one, else the CPU. mps: that of a Mac."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic in training. auto: bfloat16 where the hardware has it."
@@ -173,6 +179,14 @@ class Train(Closed):
         return self.learning_rate.get(network, RATE)
 
 
+class Paper(Closed):
+    """What the paper printed, as reference marks beside our own figures."""
+
+    accuracy: float = Field(gt=0, le=1, description="Accuracy on the test part (0 to 1).")
+    kept_accuracy: float = Field(gt=0, le=1, description="Accuracy of what is kept after setting aside (0 to 1).")
+    test_sheets: int = Field(ge=1, description="Sheets in the paper's test part.")
+
+
 class Evaluate(Closed):
     """How the test part is read."""
 
@@ -189,6 +203,17 @@ class Evaluate(Closed):
         default=(0.01, 0.05, 0.2, 0.5),
         description="Shares (0 to 1) of a class in a collection, for which predictive values are given.",
     )
+    missed: tuple[Share, ...] = Field(
+        default=(0.01, 0.05, 0.1),
+        description="Shares (0 to 1) of a class that may be overlooked, for each of which a recall floor is given.",
+    )
+    costs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1.0, 5.0, 20.0),
+        description="How many false alarms overlooking one sheet of a class is worth; a line is drawn for each.",
+    )
+    margin: Share = Field(
+        default=0.02, description="Most that an accuracy may differ from the paper's (0 to 1) and count as the same."
+    )
 
 
 class Hotspots(Closed):
@@ -196,6 +221,9 @@ class Hotspots(Closed):
 
     label: str = Field(default="stained", min_length=1, description="The model's class of treated sheets.")
     tests: int = Field(default=20, ge=1, description="Number of cabinets that can be tested.")
+    checks: str | None = Field(
+        default=None, min_length=1, description="Table of sheets that were tested (.csv): barcode and label."
+    )
     records: tuple[Records, ...] = Field(
         default=(), description="Specimen records that say where a sheet is kept; several fill one another's gaps."
     )
@@ -205,7 +233,9 @@ class Collection(Closed):
     """Sheets that a trained model of this study shall read."""
 
     input: str = Field(min_length=1, description="Folder of photographs, or a table with a column `path`.")
-    dataset: str = Field(description="Data set whose model reads them: that of the first protocol and seed.")
+    dataset: str = Field(
+        description="Data set whose model reads them: that of the headline's protocol and the first seed."
+    )
     hotspots: Hotspots | None = Field(
         default=None, description="Rank cabinets, taxa, collectors, decades and places by their treated sheets."
     )
@@ -216,6 +246,10 @@ class Predict(Closed):
 
     risk: Share = Field(
         default=0.05, description="Error rate (0 to 1) wanted among the sheets that get a class: one of evaluate.risks."
+    )
+    unguaranteed: bool = Field(
+        default=False,
+        description="Where no threshold has a guarantee: take one that held on validation (false: review all).",
     )
     unlike: Share = Field(
         default=0.01,

@@ -10,9 +10,11 @@ from sheetlens.common.files import read_table
 from sheetlens.common.tables import plain_cell
 from sheetlens.document.reforms import answer_items
 from sheetlens.document.study import Study
+from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import embed_figure, interval, write_page
+from sheetlens.report.uncertainty import PROTOCOLS, promise
 
-FIGURES = ("shortcuts", "saliency", "mistakes", "unsure")
+PLACED = ("shortcuts", "saliency", "mistakes", "unsure")  # figures that have their place on the audits' page
 SEVERITIES = {"alarm": "alarm", "note": "note", "ok": "nothing found"}
 FITS = {  # by `images.fit`: what a sheet becomes
     "squash": "stretched to the square; nothing is cropped",
@@ -42,11 +44,12 @@ def _audits(study: Study) -> dict[str, Any]:
     order = list(SEVERITIES)
     findings = sorted(study.findings, key=lambda pair: (order.index(pair[1].severity), pair[0]))
     labels = read_table(study.outcome.folder / "audits" / "labels.csv").map(plain_cell).astype({"probability": float})
-    figures = {name: embed_figure(study.outcome.folder / "figures" / f"figure-{name}") for name in FIGURES}
+    figures = {name: embed_figure(study.outcome.folder / "figures" / f"figure-{name}") for name in names("audits")}
     return {
         "findings": findings,
         "severities": SEVERITIES,
         "figures": figures,
+        "further": {name: FIGURES[name].caption for name in figures if name not in PLACED},
         "labels": labels.head(LISTED).to_dict("records"),
         "judged": len(labels),
     }
@@ -68,7 +71,15 @@ def _model_card(study: Study) -> dict[str, Any]:
         for number, (name, row) in enumerate(zip(classes, evaluation["confusion"], strict=True))
     ]
     alarms = [finding for _, finding in study.findings if finding.severity == "alarm"]
-    return {"measures": measures, "shares": shares, "alarms": alarms, "facts": study.models[0], "models": study.models}
+    return {
+        "measures": measures,
+        "shares": shares,
+        "alarms": alarms,
+        "facts": study.models[0],
+        "models": study.models,
+        "promise": promise(evaluation),
+        "protocol": PROTOCOLS[evaluation["protocol"]],
+    }
 
 
 def _datasheet(study: Study) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from sheetlens.common.tables import class_names
 from sheetlens.config import Evaluate, Paper
 from sheetlens.evaluate import sections
 from sheetlens.evaluate.predictions import Read, confusion_matrix, read_model
-from sheetlens.statistics.comparisons import protocol_gaps
-from sheetlens.statistics.intervals import wilson_interval
+from sheetlens.statistics.clusters import Size, effective_size, smallest
+from sheetlens.statistics.comparisons import overlapping_interval, protocol_gaps
+from sheetlens.statistics.intervals import clustered_interval, wilson_interval
 from sheetlens.statistics.selective import risks
 
 log = logging.getLogger(__name__)
@@ -26,12 +28,11 @@ CURVE_END = 0.9  # the rejection plot ends here: beyond, too few sheets are left
 def rejection_curve(read: Read, fractions: np.ndarray) -> list[float]:
     """Accuracy of the sheets kept when each fraction (0 to below 1) of the least sure is set aside.
 
-    The paper's Figure 2 e, f. How sure is the highest probability; with two classes the least sure sheets are those
-    nearest 0.5, as in the paper. Of sheets that are equally sure any may be kept: the mean over all choices. At least
-    one sheet is kept.
+    The paper's Figure 2 e, f. With two classes the least sure sheets are those whose probability is nearest 0.5, as in
+    the paper. Of sheets that are equally sure any may be kept: the mean over all choices. At least one sheet is kept.
     """
     kept = np.maximum(len(read.truth) - aside_count(len(read.truth), fractions), 1)
-    return [float(value) for value in 1 - risks(read.confidence, read.wrong)[kept - 1]]
+    return [float(value) for value in 1 - risks(read.log_odds, read.wrong)[kept - 1]]
 
 
 def aside_count(n: int, fraction: Any) -> Any:
@@ -40,12 +41,18 @@ def aside_count(n: int, fraction: Any) -> Any:
 
 
 def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str, Any]:
-    """What we say of one model from its test part; shares are 0 to 1, None where undefined."""
+    """What we say of one model from its test part (scaled); shares are 0 to 1, None where undefined.
+
+    `effective` and `freedom` are the independent sheets that the test part stands for (see `clusters`), and those of
+    what is kept and what is set aside likewise.
+    """
     n, wrong = len(read.truth), int(read.wrong.sum())
     kept = n - int(aside_count(n, set_aside))
     (kept_accuracy,) = rejection_curve(read, np.array([set_aside]))
-    low, high = wilson_interval(1 - wrong / n, n, confidence)
-    kept_low, kept_high = wilson_interval(kept_accuracy, kept, confidence)
+    order = np.argsort(-read.log_odds, kind="stable")
+    sizes = [effective_size(read.wrong[rows], read.groups[rows]) for rows in (order, order[:kept], order[kept:])]
+    low, high = clustered_interval(1 - wrong / n, sizes[0], confidence)
+    kept_low, kept_high = clustered_interval(kept_accuracy, sizes[1], confidence)
     confusion = confusion_matrix(read)
     return {
         "n": n,
@@ -61,6 +68,8 @@ def evaluate_model(read: Read, set_aside: float, confidence: float) -> dict[str,
         "aside_error": max(0.0, wrong - kept * (1 - kept_accuracy)) / (n - kept) if kept < n else None,
         "majority": float(confusion.sum(axis=1).max() / n),
         "confusion": confusion.tolist(),
+        "groups": len(np.unique(read.groups)),
+        "effective": {name: asdict(size) for name, size in zip(("all", "kept", "aside"), sizes, strict=True)},
     }
 
 
@@ -75,8 +84,8 @@ def evaluate_dataset(
 ) -> dict[str, Any]:
     """One network on one data set, over all seeds (`predictions` by seed).
 
-    Means and standard deviations (over seeds, n - 1) of shares from 0 to 1. The interval of a mean is
-    Wilson's for one test part, the smallest: the seeds share sheets, so pooling them would promise too much.
+    Means and standard deviations (over seeds, n - 1) of shares from 0 to 1. The interval of a mean is Wilson's for the
+    independent sheets of one test part, the smallest: the seeds share sheets, so pooling them would promise too much.
     """
     set_aside, confidence = settings.set_aside, settings.confidence
     first = files.read_table(next(iter(predictions.values())))
@@ -84,7 +93,7 @@ def evaluate_dataset(
     reads = [read_model(path, classes) for path in predictions.values()]
     models = [
         {"seed": seed}
-        | evaluate_model(read.test, set_aside, confidence)
+        | evaluate_model(read.scaled, set_aside, confidence)
         | {
             "validation_accuracy": files.read_json(path.with_name("model.json"))["validation_accuracy"],
             "directory": path.parent.as_posix(),
@@ -92,9 +101,11 @@ def evaluate_dataset(
         for (seed, path), read in zip(predictions.items(), reads, strict=True)
     ]
     fractions = np.round(np.arange(0, CURVE_END + 0.005, 0.01), 2)
-    curves = [rejection_curve(read.test, fractions) for read in reads]
-    n, kept = (min(model[name] for model in models) for name in ("n", "kept"))
-    aside = min((model["aside"] for model in models if model["aside"]), default=0)
+    curves = [rejection_curve(read.scaled, fractions) for read in reads]
+    sizes = {name: smallest([Size(**model["effective"][name]) for model in models]) for name in models[0]["effective"]}
+    accuracies = [model["accuracy"] for model in models]
+    trained = min(read.trained for read in reads)
+    overlapping = overlapping_interval(accuracies, min(model["n"] for model in models), trained, confidence)
     return {
         "dataset": dataset,
         "title": title,
@@ -105,9 +116,13 @@ def evaluate_dataset(
         "sheets": first["part"].value_counts()[["train", "validation", "test"]].to_dict(),
         "confidence": confidence,
         "set_aside_fraction": set_aside,
-        "accuracy": over_seeds([model["accuracy"] for model in models], n, confidence),
-        "kept_accuracy": over_seeds([model["kept_accuracy"] for model in models], kept, confidence),
-        "aside_error": over_seeds([model["aside_error"] for model in models], aside, confidence),
+        "margin": settings.margin,
+        "accuracy": over_seeds(accuracies, sizes["all"], confidence),
+        "accuracy_of_training": dict(zip(("low", "high"), overlapping, strict=True)) if overlapping else None,
+        "groups": min(model["groups"] for model in models),
+        "independent": min(len(read.independent) for read in reads),
+        "kept_accuracy": over_seeds([model["kept_accuracy"] for model in models], sizes["kept"], confidence),
+        "aside_error": over_seeds([model["aside_error"] for model in models], sizes["aside"], confidence),
         "majority": float(np.mean([model["majority"] for model in models])),
         "confusion": np.sum([model["confusion"] for model in models], axis=0).tolist(),
         "rejection": {
@@ -121,14 +136,18 @@ def evaluate_dataset(
     }
 
 
-def over_seeds(values: Sequence[float | None], n: int, confidence: float) -> dict[str, float | None]:
-    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of n sheets."""
+def over_seeds(values: Sequence[float | None], size: Size, confidence: float) -> dict[str, Any]:
+    """Mean and standard deviation of shares over seeds, with Wilson's interval for one part of a size.
+
+    `effective` is the number of independent sheets in it, `freedom` that of degrees of freedom.
+    """
     known = [value for value in values if value is not None]
     if not known:
-        return {"mean": None, "sd": None, "low": None, "high": None}
+        return {"mean": None, "sd": None, "low": None, "high": None, "effective": None, "freedom": None}
     mean = float(np.mean(known))
-    low, high = wilson_interval(mean, n, confidence)
-    return {"mean": mean, "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None, "low": low, "high": high}
+    low, high = clustered_interval(mean, size, confidence)
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"mean": mean, "sd": sd, "low": low, "high": high, "effective": size.sheets, "freedom": size.freedom}
 
 
 def paper_values(paper: Paper, set_aside: float, confidence: float) -> dict[str, float | int]:

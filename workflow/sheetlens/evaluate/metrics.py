@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, ro
 from sheetlens.evaluate.predictions import Model, Read
 from sheetlens.statistics import selective
 from sheetlens.statistics.calibration import SMALLEST, calibration_error
+from sheetlens.statistics.clusters import draw_groups
 
 BINS = 10  # of equal numbers of sheets, for the calibration
 RESAMPLES = 100  # of test parts, all seeds together: enough for a standard error (Efron & Tibshirani 1993, chapter 6)
@@ -17,7 +18,7 @@ RESAMPLES = 100  # of test parts, all seeds together: enough for a standard erro
 
 def score(read: Read) -> dict[str, float]:
     """Everything that is one number for one model on one part; NaN where a class is missing."""
-    truth, confidence, wrong = read.truth, read.confidence, read.wrong
+    truth = read.truth
     one_hot = truth[:, None] == np.arange(read.probabilities.shape[1])
     ranked: dict[str, float] = dict.fromkeys(("balanced_accuracy", "roc_auc", "pr_auc"), math.nan)
     if one_hot.any(axis=0).all():
@@ -26,8 +27,13 @@ def score(read: Read) -> dict[str, float]:
             "roc_auc": roc_auc_score(one_hot, read.probabilities, average="macro"),
             "pr_auc": average_precision_score(one_hot, read.probabilities, average="macro"),
         }
-    return ranked | {
-        **probability_scores(read),
+    return ranked | probability_scores(read)
+
+
+def ranking_scores(read: Read) -> dict[str, float]:
+    """The scores of the order in which sheets would be answered."""
+    confidence, wrong = read.log_odds, read.wrong
+    return {
         "aurc": selective.aurc(confidence, wrong),
         "excess_aurc": selective.excess_aurc(confidence, wrong),
         "augrc": selective.augrc(confidence, wrong),
@@ -49,14 +55,21 @@ def probability_scores(read: Read) -> dict[str, float]:
 
 
 def all_scores(test: Read, scaled: Read) -> dict[str, float]:
-    """All scores of a test part, and as `{name}_scaled` those of its scaled probabilities."""
-    return score(test) | {f"{name}_scaled": value for name, value in probability_scores(scaled).items()}
+    """All scores of a test part, and as `{name}_scaled` those of its scaled probabilities.
+
+    Sheets are ranked by the scaled ones, as they are when the model is used.
+    """
+    return (
+        score(test)
+        | ranking_scores(scaled)
+        | {f"{name}_scaled": value for name, value in probability_scores(scaled).items()}
+    )
 
 
 def standard_errors(model: Model, resamples: int) -> dict[str, float]:
-    """Bootstrap standard error of each score over the sheets of the test part, the temperature held."""
+    """Bootstrap standard error of each score over the groups of the test part, the temperature held."""
     random = np.random.default_rng(0)
-    draws = (random.integers(len(model.test.truth), size=len(model.test.truth)) for _ in range(resamples))
+    draws = (draw_groups(model.test.groups, random) for _ in range(resamples))
     scaled = model.scaled
     with config_context(assume_finite=True, skip_parameter_validation=True):  # half the time
         rows = [all_scores(model.test.take(sheets), scaled.take(sheets)) for sheets in draws]

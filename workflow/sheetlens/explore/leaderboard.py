@@ -11,13 +11,14 @@ import pandas as pd
 from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.evaluate.evaluation import over_seeds
+from sheetlens.statistics.clusters import effective_size, smallest
 from sheetlens.statistics.comparisons import mcnemar
 from sheetlens.statistics.significance import combine_p, holm, paired_gain
 
 log = logging.getLogger(__name__)
 
 COSTS = ("gpu_memory", "parameters", "trained", "flops", "device", "precision")
-Answers = dict[str, dict[int, pd.Series]]  # by network and seed: whether each sheet was named rightly, by image_id
+Answers = dict[str, dict[int, pd.DataFrame]]  # by network and seed: image_id, whether named rightly, group
 
 
 def rank_networks(
@@ -26,7 +27,8 @@ def rank_networks(
     """One row for each network, best first: by mean validation accuracy, of equals by mean validation loss.
 
     `predictions` lie in the model folders, one for each network and seed, `costs` were written by `measure_costs`;
-    `times` is the path of Snakemake's benchmark of a training, with {network} and {seed}. A row has the accuracies of
+    `times` are the paths of Snakemake's benchmark of a training, with {network} and {seed}, of those that there may be,
+    with blanks between. A row has the accuracies of
     both parts over the seeds (as `over_seeds`), `seconds` of a training, the costs, and `gain`: that in test accuracy
     over the network `standard`, with an interval over sheets, the exact McNemar test of each seed, their p
     combined, and that p adjusted for the number of networks (Holm); `restarts` counts the trainings that were given up
@@ -64,27 +66,30 @@ def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> An
         sheets = table[table["part"] == part].set_index("image_id").sort_index()
         names = [f"probability_{name}" for name in facts["classes"]]
         guess = np.array(names)[sheets[names].to_numpy().argmax(axis=1)]
-        found.setdefault(facts["network"], {})[facts["seed"]] = "probability_" + sheets["label"] == guess
+        right = ("probability_" + sheets["label"] == guess).rename("right")
+        groups = sheets["group"] if "group" in sheets else pd.Series(sheets.index, sheets.index)
+        found.setdefault(facts["network"], {})[facts["seed"]] = right.to_frame().assign(group=groups)
     return found
 
 
-def _accuracy(right: dict[int, pd.Series], confidence: float) -> dict[str, float | None]:
-    sheets = min(map(len, right.values()))
-    return over_seeds([float(one.mean()) for one in right.values()], sheets, confidence)
+def _accuracy(right: dict[int, pd.DataFrame], confidence: float) -> dict[str, float | None]:
+    sizes = [effective_size(one["right"].to_numpy(), pd.factorize(one["group"])[0]) for one in right.values()]
+    return over_seeds([float(one["right"].mean()) for one in right.values()], smallest(sizes), confidence)
 
 
-def _gain(first: dict[int, pd.Series], second: dict[int, pd.Series], confidence: float) -> dict[str, Any]:
+def _gain(first: dict[int, pd.DataFrame], second: dict[int, pd.DataFrame], confidence: float) -> dict[str, Any]:
     """How much better the first is than the second on the same sheets."""
-    seeds = {seed: mcnemar(first[seed].to_numpy(), second[seed].to_numpy()) for seed in first}
-    gains = [first[seed].astype(float) - second[seed].astype(float) for seed in first]
-    tests = pd.concat(gains).rename("gain").reset_index()
+    pairs = {seed: (first[seed]["right"].to_numpy(), second[seed]["right"].to_numpy()) for seed in first}
+    seeds = {seed: mcnemar(*pair, pd.factorize(first[seed]["group"])[0]) for seed, pair in pairs.items()}
+    gains = [first[seed].assign(gain=one.astype(float) - other) for seed, (one, other) in pairs.items()]
+    tests = pd.concat(gains).reset_index()
     tested = {"mcnemar": [{"seed": seed} | test for seed, test in seeds.items()]}
     return paired_gain(tests, confidence) | tested | {"p": combine_p([test["p"] for test in seeds.values()])}
 
 
 def _seconds(times: str, network: str, seeds: list[int]) -> float | None:
     """Mean seconds of the trainings whose benchmarks are here; None without any."""
-    paths = [Path(times.format(network=network, seed=seed)) for seed in seeds]
+    paths = [Path(one.format(network=network, seed=seed)) for one in times.split() for seed in seeds]
     found = [float(files.read_table(path)["s"].iloc[-1]) for path in paths if path.is_file()]
     return float(np.mean(found)) if found else None
 

@@ -1,6 +1,7 @@
 """Draw what the audits found: shortcut bars, saliency by position, galleries of mistakes and of doubt.
 
-Every `draw_*` function returns a figure and the tidy table behind it.
+Every `draw_*` function takes the evaluations of one data set, of which it reads the first, the headline's, and
+returns a figure and the tidy table behind it.
 """
 
 from collections.abc import Sequence
@@ -11,23 +12,27 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sheetlens.audit.finding import Finding, read_finding
+from sheetlens.audit.finding import read_finding
 from sheetlens.common.files import read_table
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_outcome, read_tested
-from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, save_figure, wrap
+from sheetlens.figure.style import COLOURS, INK, house_style, new_figure, percent_axis, wrap
 
 QUIET = "#BBBBBB"  # of a bar that says nothing
 SHOWN = 12  # pictures in a gallery
 ACROSS = 6
 
 
-def draw_shortcuts(finding: Finding, level: float) -> tuple[Figure, pd.DataFrame]:
+def draw_shortcuts(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
     """Draw the accuracy of each baseline beside the network's, on the same test sheets.
 
-    A bar is coloured where the baseline tells the class better than chance at `level`. The whisker is the interval
-    of the paired gain, laid off from the network's accuracy: where it reaches the line, the network is
+    A bar is coloured where the baseline tells the class better than chance at the level of the audit. The whisker is
+    the interval of the paired gain, laid off from the network's accuracy: where it reaches the line, the network is
     not shown to be better. The table has baseline, accuracy, gain, low, high (of the gain), area, p_adjusted.
     """
+    outcome = read_outcome(evaluations[0], results)
+    audits = outcome.folder / "audits"
+    finding = read_finding(audits / f"shortcuts-{outcome.evaluation['protocol']}.json")
+    level = read_finding(audits / "setup.json").numbers["level"]
     rows = finding.numbers["baselines"]
     network = finding.numbers["network"]
     table = pd.DataFrame([{"baseline": name, **row} for name, row in rows.items()])
@@ -55,13 +60,17 @@ def draw_shortcuts(finding: Finding, level: float) -> tuple[Figure, pd.DataFrame
     return figure, table
 
 
-def draw_saliency(maps: pd.DataFrame, shares: pd.DataFrame, sheets: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+def draw_saliency(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
     """Draw where the evidence lies: summed over the sheets of each class, and by region.
 
-    `maps` is the table of `explain_sheets`, `shares` that of `measure_regions`, `sheets` the pictures (uint8, shape
-    (n, 3, 256, 256)). The table has series ("map" or "region"), class, x, y and value: for a map column, row
-    and share of the evidence in that cell; for a region its name, "area" or "evidence", share.
+    Reads audits/maps.parquet and audits/saliency.csv. The table has series ("map" or "region"), class, x, y and value:
+    for a map column, row and share of the evidence in that cell; for a region its name, "area" or "evidence", share.
     """
+    outcome = read_outcome(evaluations[0], results)
+    maps, shares = (read_table(outcome.folder / "audits" / name) for name in ("maps.parquet", "saliency.csv"))
+    shares = shares.astype(dict.fromkeys(shares.columns.drop(["image_id", "label", "answer"]), float))
+    pack = SheetPictures(outcome)
+    sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
     classes = sorted(maps["label"].unique())
     grid = round(len(maps["map"].iloc[0]) ** 0.5)
     means = {name: np.mean(np.stack(list(maps.loc[maps["label"] == name, "map"])), axis=0) for name in classes}
@@ -97,16 +106,27 @@ def draw_saliency(maps: pd.DataFrame, shares: pd.DataFrame, sheets: np.ndarray) 
     return figure, pd.concat(tables, ignore_index=True)
 
 
-def draw_gallery(outcome: Outcome, which: str) -> tuple[Figure, pd.DataFrame]:
-    """Draw test sheets that a person should look at: `which` is "mistakes" (the surest) or "unsure" (nearest 0.5).
+def draw_mistakes(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+    """Draw the test sheets that got another answer than their label, the surest first; see `_draw_gallery`."""
+    outcome = read_outcome(evaluations[0], results)
+    averaged = average_sheets(read_tested(outcome), outcome.classes)
+    mistaken = averaged[averaged["answer"] != averaged["label"]]
+    return _draw_gallery(outcome, mistaken.sort_values(["certainty", "image_id"], ascending=[False, True]))
+
+
+def draw_unsure(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
+    """Draw the test sheets whose answers are least sure (of two classes, nearest 0.5); see `_draw_gallery`."""
+    outcome = read_outcome(evaluations[0], results)
+    averaged = average_sheets(read_tested(outcome), outcome.classes)
+    return _draw_gallery(outcome, averaged.sort_values(["certainty", "image_id"]))
+
+
+def _draw_gallery(outcome: Outcome, sheets: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Draw the first SHOWN of some test sheets.
 
     The table has image_id, label, answer and certainty (of the answer, averaged over the models that tested it).
     """
-    averaged = average_sheets(read_tested(outcome), outcome.classes)
-    if which == "mistakes":
-        averaged = averaged[averaged["answer"] != averaged["label"]]
-    order = averaged.sort_values(["certainty", "image_id"], ascending=[which == "unsure", True])
-    table = order[["image_id", "label", "answer", "certainty"]].head(SHOWN).reset_index(drop=True)
+    table = sheets[["image_id", "label", "answer", "certainty"]].head(SHOWN).reset_index(drop=True)
     pack = SheetPictures(outcome)
     rows = max(1, -(-len(table) // ACROSS))
     with house_style():
@@ -122,24 +142,3 @@ def draw_gallery(outcome: Outcome, which: str) -> tuple[Figure, pd.DataFrame]:
         if table.empty:
             panels[0].text(0, 0.5, "No test sheet was named wrongly.", fontsize=9)
     return figure, table
-
-
-def draw_audit(which: str, folder: Path, evaluation: Path) -> tuple[Figure, pd.DataFrame]:
-    """Draw one figure of a data set from the products in `folder` (results/{dataset})."""
-    outcome = read_outcome(evaluation, folder.parent)
-    if which == "shortcuts":
-        found = read_finding(folder / "audits" / f"shortcuts-{outcome.evaluation['protocol']}.json")
-        return draw_shortcuts(found, read_finding(folder / "audits" / "setup.json").numbers["level"])
-    if which == "saliency":
-        maps, shares = (read_table(folder / "audits" / name) for name in ("maps.parquet", "saliency.csv"))
-        numbers = shares.columns.drop(["image_id", "label", "answer"])
-        pack = SheetPictures(outcome)
-        sheets = pack.pixels[[pack.rows[name] for name in maps["image_id"]]]
-        return draw_saliency(maps, shares.astype(dict.fromkeys(numbers, float)), sheets)
-    return draw_gallery(outcome, which)
-
-
-def write_audit_figures(figures: Sequence[str], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
-    """Draw what the audits found into figures/ of a data set's folder."""
-    for figure in figures:
-        save_figure(*draw_audit(figure, folder, evaluation), folder / f"figures/figure-{figure}", dots_per_inch)

@@ -4,7 +4,7 @@ import base64
 import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,18 @@ def save_figure(
         with whole(stem.with_name(f"{stem.name}.{name}")) as part:
             part.write_bytes(content)
     write_table(stem.with_name(f"{stem.name}.csv"), table)
+
+
+def write_figures(
+    draws: Mapping[str, Callable[[Sequence[Path], Path], tuple[Figure, pd.DataFrame]]],
+    evaluations: Sequence[Path],
+    folder: Path,
+    dots_per_inch: int = DOTS_PER_INCH,
+    results: Path = Path("results"),
+) -> None:
+    """Draw figures, given by name, from the evaluations of a data set, and write them as folder/figure-{name}."""
+    for name, draw in draws.items():
+        save_figure(*draw(evaluations, results), folder / f"figure-{name}", dots_per_inch)
 
 
 def reduce_colours(picture: Image.Image) -> Image.Image:

@@ -1,7 +1,7 @@
 """Draw the figures added to the paper's: risk against coverage, reliability, spread over seeds and protocols.
 
 Every `draw_*` function takes the evaluations of one data set, one per protocol, and returns a figure and the tidy
-table behind it; `drawing.save_figure` writes both.
+table behind it; `style.save_figure` writes both.
 """
 
 from collections.abc import Sequence

@@ -21,13 +21,21 @@ from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.specimen_records import join
 from sheetlens.figure.hotspots import draw_map, draw_shares, write_labels
 from sheetlens.figure.style import save_figure
+from sheetlens.hotspots.estimates import (
+    CONFIDENCE,
+    TREATED,
+    count_checks,
+    estimate_shares,
+    known_errors,
+    plan_tests,
+    read_checks,
+)
 from sheetlens.pages.render import SAFETY_WARNING, embed_figure, write_page
 from sheetlens.predict.model_package import read_facts
-from sheetlens.statistics.hierarchical_prevalence import fit_shares
-from sheetlens.statistics.prevalence import Counts, adjust_prior, corrected_prevalence
+from sheetlens.statistics.calibration import log_odds_of
+from sheetlens.statistics.prevalence import UNKNOWN, Counts, adjust_prior, corrected_prevalence
 
-CONFIDENCE = 0.9  # of the intervals
-TREATED = 0.2  # a cabinet counts as treated from this share of treated sheets
+MISSED = 0.05  # share of treated sheets that the hazard list may lack, where the model allows to promise it
 GROUPINGS = {
     "cabinet": "cabinets and shelves",
     "family": "families",
@@ -43,23 +51,34 @@ DOTS_PER_INCH = 150  # of the charts: for a screen
 
 
 def write_hotspots(
-    predictions: Path, model: Path, records: Sequence[Records], label: str, budget: int, output: Path
+    predictions: Path,
+    model: Path,
+    records: Sequence[Records],
+    label: str,
+    budget: int,
+    output: Path,
+    checks: Path | None = None,
 ) -> dict[str, Any]:
     """Write hotspots.html, shares.csv, plan.csv, hazards.csv, labels.pdf and charts into the folder `output`.
 
     `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `model` is the folder
     of the model that made them, `label` its class of treated sheets, `budget` the number of cabinets that can be
-    tested. Returns the values of the page. Raises UserError where a column, the class or every sheet is missing. Same
-    inputs, same bytes.
+    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a
+    column, the class or every sheet is missing. Same inputs, same bytes.
     """
     facts = read_facts(model)
     if label not in facts["classes"]:
         raise UserError(f"the model has no class '{label}'; its classes are {', '.join(facts['classes'])}")
     known = known_errors(facts, label)
     sheets, left_out = read_sheets(predictions, records, facts["classes"], label)
-    shares = {by: estimate_shares(sheets[by], sheets["named"], known) for by in GROUPINGS}
+    tested = read_checks(checks, sheets, facts["classes"], label)
+    checked = count_checks(sheets, tested)
+    estimates = {by: estimate_shares(sheets[by], sheets["named"], known, tested, checked) for by in GROUPINGS}
+    shares = {by: table for by, (table, _) in estimates.items()}
+    overall = estimates["cabinet"][1] if _explained(sheets, known) else dict(UNKNOWN)
     plan = plan_tests(shares["cabinet"], budget)
-    hazards = list_hazards(sheets, shares["cabinet"], facts, label, known)
+    floor = recall_floor(facts, label)
+    hazards = list_hazards(sheets, shares["cabinet"], facts, label, overall["estimate"], floor)
     every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
     for name, table in (("shares", every_share), ("plan", plan), ("hazards", hazards)):
         write_table(output / f"{name}.csv", table.map(safe_cell))
@@ -80,8 +99,12 @@ def write_hotspots(
         "sheets": len(sheets),
         "named": int(sheets["named"].sum()),
         "left_out": left_out,
-        "overall": corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE),
+        "overall": overall,
         "known": known,
+        "checked": int(tested.notna().sum()),
+        "checked_cabinets": len(checked),
+        "missed": None if floor is None else MISSED,
+        "guarantee": facts.get("guarantee"),
         "shares": {by: table.head(SHOWN).to_dict("records") for by, table in shares.items()},
         "groups": {by: len(table) for by, table in shares.items()},
         "groupings": GROUPINGS,
@@ -94,17 +117,6 @@ def write_hotspots(
     }
     write_page("hotspots.html", output / "hotspots.html", **values)
     return values
-
-
-def known_errors(model: dict[str, Any], label: str) -> tuple[Counts, Counts]:
-    """Sensitivity and specificity of a class as (right, tested), from what a package says of its model's test part."""
-    confusion, own = np.array(model["confusion"]), model["classes"].index(label)
-    others = np.delete(confusion, own, axis=0)
-    sensitivity = int(confusion[own, own]), int(confusion[own].sum())
-    specificity = int(np.delete(others, own, axis=1).sum()), int(others.sum())
-    if not sensitivity[1] or not specificity[1]:
-        raise UserError("the model's test part lacks sheets of the class or of the others: its errors are unknown")
-    return sensitivity, specificity
 
 
 def read_sheets(
@@ -168,56 +180,35 @@ def _coordinates(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return latitude.where(known), longitude.where(known)
 
 
-def estimate_shares(groups: pd.Series, named: pd.Series, known: tuple[Counts, Counts]) -> pd.DataFrame:
-    """Shares of treated sheets by group, highest first: group, sheets, named, share, low, high, treated (probability).
-
-    `treated` is the probability that the share is TREATED or more. Sheets without a group ("") are left out.
-    """
-    stated = groups != ""
-    counts = named[stated].groupby(groups[stated], sort=True).agg(["size", "sum"])
-    table = counts.rename_axis("group").rename(columns={"size": "sheets", "sum": "named"}).reset_index()
-    table = table.astype({"sheets": int, "named": int})
-    if len(table):
-        shares = fit_shares(table["sheets"].to_numpy(), table["named"].to_numpy(), *known)
-        low, high = shares.interval(CONFIDENCE)
-        mean = shares.mean()
-        # The shortest interval of a skew distribution may lie below its mean; what is drawn holds both.
-        limits = {"low": np.minimum(low, mean), "high": np.maximum(high, mean)}
-        table = table.assign(share=mean, **limits, treated=shares.at_least(TREATED))
-    else:
-        table = table.assign(share=0.0, low=0.0, high=0.0, treated=0.0)
-    return table.sort_values(["share", "sheets", "group"], ascending=[False, False, True], ignore_index=True)
+def _explained(sheets: pd.DataFrame, known: tuple[Counts, Counts]) -> bool:
+    """Whether the number of sheets named can come about with the known errors at all."""
+    found = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)
+    return found["estimate"] is not None
 
 
-def choose_tests(treated: np.ndarray, budget: int) -> np.ndarray:
-    """The groups to test, surest first, from the probability of each to be treated.
-
-    Expected finds add up, so that no other choice of `budget` groups is expected to find more. Probabilities that
-    agree to three digits count as the same, and the order decides.
-    """
-    return np.argsort(-treated.round(3), kind="stable")[:budget]
-
-
-def plan_tests(cabinets: pd.DataFrame, budget: int) -> pd.DataFrame:
-    """The cabinets to test first, with the treated ones expected to be found so far, and by testing at random."""
-    plan = cabinets.iloc[choose_tests(cabinets["treated"].to_numpy(), budget)].reset_index(drop=True)
-    plan.insert(0, "rank", range(1, len(plan) + 1))
-    at_random = cabinets["treated"].mean() if len(cabinets) else 0.0
-    return plan.assign(expected=plan["treated"].cumsum(), expected_at_random=plan["rank"] * at_random)
+def recall_floor(model: dict[str, Any], label: str) -> float | None:
+    """The log-odds of the class from which a sheet is listed so that at most MISSED are overlooked; None without."""
+    found = [row for row in model["floors"] if row["class"] == label and row["missed"] <= MISSED]
+    return max((row["threshold"] for row in found if row["threshold"] is not None), default=None)
 
 
 def list_hazards(
-    sheets: pd.DataFrame, cabinets: pd.DataFrame, model: dict[str, Any], label: str, known: tuple[Counts, Counts]
+    sheets: pd.DataFrame,
+    cabinets: pd.DataFrame,
+    model: dict[str, Any],
+    label: str,
+    overall: float | None,
+    floor: float | None,
 ) -> pd.DataFrame:
     """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
 
     `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet in place
-    of that in the model's data set; of the collection where the cabinet is unknown, as named where that cannot be
-    estimated. Either from 0.5 puts a sheet on the list, and so does the network's answer.
+    of that in the model's data set; `overall` of the collection where the cabinet is unknown, as named where that
+    cannot be estimated. Either from 0.5 puts a sheet on the list, and so do the network's answer and log-odds of the
+    class from `floor` on.
     """
     classes = model["classes"]
     own, learnt = classes.index(label), np.array([model["shares"][name] for name in classes])
-    overall = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)["estimate"]
     elsewhere = sheets["named"].mean() if overall is None else overall
     cabinet = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
     share = cabinet.fillna(elsewhere).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
@@ -236,4 +227,6 @@ def list_hazards(
         }
     )
     likely = sheets["named"] | (probabilities[:, own] >= 0.5) | (here >= 0.5)
+    if floor is not None:
+        likely |= log_odds_of(probabilities, own) >= floor
     return table[likely].sort_values(["storageLocation", "barcode", "image_id"], ignore_index=True)

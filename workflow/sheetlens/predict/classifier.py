@@ -39,14 +39,23 @@ class Answers:
 class Classifier:
     """A network with its temperature, its thresholds and what it knows of its training part."""
 
-    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        unguaranteed: bool = False,
+        precision: str = "auto",
+    ) -> None:
         """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
 
-        `precision` is "auto", that of its features where the hardware has it, or "float32".
+        `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee; `precision`
+        is "auto", that of its features where the hardware has it, or "float32".
 
         Raises UserError with one sentence where the folder is not whole or does not fit.
         """
         self.facts = read_package(folder)
+        self.unguaranteed = unguaranteed
         self.fingerprint = files.sha256(folder / "package.json")
         try:
             net, model = load_network(folder)
@@ -81,10 +90,19 @@ class Classifier:
         return self._where.reason
 
     def threshold(self, risk: float) -> dict[str, Any]:
-        """The threshold for an error rate among the answered sheets; raises UserError for one it does not have."""
+        """The threshold for an error rate among the answered sheets, as log-odds, with its coverage.
+
+        Without a guarantee there is none, unless one that merely held on the validation part was asked for by name.
+        Raises UserError for a risk that the model was not packaged for.
+        """
         for known in self.facts["thresholds"]:
             if known["risk"] == risk:
-                return dict(known)
+                guaranteed = known["threshold"] is not None
+                if guaranteed or not self.unguaranteed:
+                    threshold, coverage = known["threshold"], known["coverage"]
+                else:
+                    threshold, coverage = known["unguaranteed"], known["unguaranteed_coverage"]
+                return {"risk": risk, "threshold": threshold, "guaranteed": guaranteed, "coverage": coverage}
         risks = ", ".join(f"{known['risk']:g}" for known in self.facts["thresholds"])
         raise UserError(f"the model has no threshold for a risk of {risk:g}: it has them for {risks}")
 

@@ -8,6 +8,7 @@ many parts there are, so that each number comes out the same to the last bit.
 import csv
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,12 @@ from sheetlens.predict.model_package import REVIEW
 from sheetlens.prepare.decoder_processes import Readers, Reading
 from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import AHEAD, in_order
+from sheetlens.statistics.calibration import log_odds
+from sheetlens.statistics.comparisons import compare_collections
 
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
+LARGEST = 700.0  # logarithm of the largest number there is, nearly
 
 
 def write_part(
@@ -97,6 +101,7 @@ def read_row(readers: Readers, row: Row) -> Reading:
 def _head(model: Classifier, listing: str, risk: float, limits: Limits, start: int, stop: int) -> bytes:
     """The first line of a journal: what it belongs to."""
     facts = {"model": model.fingerprint, "list": listing, "policy": POLICY, "risk": risk, "limits": limits.costs}
+    facts["unguaranteed"] = model.unguaranteed
     return json.dumps(facts | {"start": start, "stop": stop, "version": __version__}).encode() + b"\n"
 
 
@@ -108,8 +113,8 @@ def _first_line(journal: Path) -> bytes:
 def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float | None) -> list[Row]:
     """What is answered for each row of a batch: the columns of the tables, by name.
 
-    A sheet gets its most probable class as decision if that is surer than the threshold, and else "review". One that
-    is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
+    A sheet gets its most probable class as decision if its log-odds are above the threshold, and else "review". One
+    that is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
     """
     answers = model.read(full_batch(batch)) if any(reading.pixels for _, reading in batch) else None
     lines = []
@@ -142,11 +147,18 @@ def _decide(model: Classifier, probabilities: np.ndarray, distance: float, thres
         return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": unlike(distance)}
     found = {_column(name): float(value) for name, value in zip(classes, probabilities, strict=True)}
     found |= {"distance": distance, "unlike": False}
-    confidence = float(probabilities.max())
-    if threshold is not None and confidence > threshold:
+    if threshold is None:
+        return found | {"decision": REVIEW, "reason": "the model guarantees no threshold for this error rate"}
+    sure = float(log_odds(probabilities[None])[0])
+    if sure > threshold:
         return found | {"decision": classes[int(probabilities.argmax())]}
-    why = f"{confidence:.4f} is not above {threshold:.4f}" if threshold is not None else "the model has no threshold"
+    why = f"odds of {_odds(sure)} to 1, more than {_odds(threshold)} to 1 are needed"
     return found | {"decision": REVIEW, "reason": f"not sure enough: {why}"}
+
+
+def _odds(logarithm: float) -> str:
+    """Odds in four digits, from their logarithm."""
+    return f"{math.exp(min(logarithm, LARGEST)):.4g}"
 
 
 def unlike(distance: float) -> str:
@@ -179,6 +191,7 @@ def merge(
     kinds |= {"decision": pa.string(), "distance": pa.float64(), "unlike": pa.bool_()}
     kinds |= dict.fromkeys(("status", "reason", "sha256"), pa.string())
     decisions, reasons = Counter[str](), Counter[str]()
+    sureness = np.zeros(len(model.facts["reference"]) + 1, np.int64)  # sheets between the validation part's quantiles
     with ExitStack() as stack:
         parquet = stack.enter_context(files.whole(table))
         text = stack.enter_context(files.whole(table.with_suffix(".csv")))
@@ -194,6 +207,7 @@ def merge(
             writer.write_table(pa.Table.from_pylist(some, schema))
             to_csv.writerows({name: safe_cell(value) for name, value in line.items()} for line in some)
             decisions.update(line["decision"] for line in some if not line["unlike"])
+            sureness += _between(model.facts, some)
             reasons.update(line["reason"] for line in some if line["status"] != "ok")
     answered = {name: decisions[name] for name in model.facts["classes"]}
     values: Row = {"rows": rows, "answered": answered, "unsure": decisions[REVIEW]}
@@ -201,11 +215,27 @@ def merge(
     values["unlike"] = rows - sum(decisions.values())
     values["reasons"] = dict(reasons.most_common(20))
     values["asked"] = model.threshold(risk)
+    values["comparison"] = compare_collections(
+        sureness, *(model.facts[name] for name in ("reference", "independent", "group_size"))
+    )
     facts = ("dataset", "title", "classes", "trained_on", "policy", "fit", "unlike")
     values["model"] = {name: model.facts[name] for name in facts} | {"package_sha256": model.fingerprint}
     values["version"] = __version__
     files.write_json(summary, values)
     return values
+
+
+def _between(facts: Row, lines: list[Row]) -> np.ndarray:
+    """How many sheets have log-odds between the quantiles of the validation part, int, one more than those.
+
+    Those out of distribution have none, and count as the least sure.
+    """
+    columns = [_column(name) for name in facts["classes"]]
+    read = np.array([[line[name] for name in columns] for line in lines if line["unlike"] is False])
+    places = np.searchsorted(facts["reference"], log_odds(read)) if len(read) else np.empty(0, int)
+    counts = np.bincount(places, minlength=len(facts["reference"]) + 1)
+    counts[0] += sum(line["unlike"] is True for line in lines)
+    return counts
 
 
 def _lines(stem: Path, head: bytes) -> Iterator[Row]:

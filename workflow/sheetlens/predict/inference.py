@@ -60,9 +60,19 @@ def reading_device(facts: dict[str, Any], device: str, threads: int) -> Device:
 
 
 def predict_sheets(
-    model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path, features: Path | None = None
+    model: Path,
+    pixels: Path,
+    index: Path,
+    split: Path,
+    output: Path,
+    typical: Path,
+    groups: Path | None = None,
+    features: Path | None = None,
 ) -> None:
-    """Predict every sheet of an image set and write image_id, part, label, probability_{class} and distance.
+    """Predict every sheet of an image set and write a table with a row for each.
+
+    Its columns: image_id, specimen_id, group (the same for sheets that belong together, from the table `groups`; each
+    by itself without it), part, label, probability_{class} and distance.
 
     Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
     `out_of_distribution` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
@@ -84,11 +94,16 @@ def predict_sheets(
             f"the network in {model} answers with no numbers, its training failed: lower train.learning_rate, or let"
             " such trainings begin again from another seed (train.restarts)"
         )
-    table = files.read_table(index)[["image_id", "label"]].merge(
+    table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
     known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()])
-    table = table[["image_id", "part", "label"]]
+    if groups:
+        related = files.read_table(groups)[["image_id", "group"]]
+        table = table.merge(related, on="image_id", how="left", validate="one_to_one")
+    else:
+        table["group"] = table["image_id"]
+    table = table[["image_id", "specimen_id", "group", "part", "label"]]
     for number, label in enumerate(facts["classes"]):
         table[f"probability_{label}"] = probabilities[:, number]
     table["distance"] = out_of_distribution.distance(seen, known).astype(np.float32)

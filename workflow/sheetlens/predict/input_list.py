@@ -52,7 +52,7 @@ def _folder(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _table(table: Path) -> Iterator[dict[str, str]]:
-    if table.suffix not in (".csv", ".tsv", ".parquet"):
+    if table.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise UserError(f"{table} is neither a folder of photographs nor a table (.csv, .tsv, .parquet)")
     for found in tables.read_rows(table, {name: name for name in ("path", *KNOWN)}, needed=("path",)):
         path = found["path"]

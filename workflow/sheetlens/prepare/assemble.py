@@ -61,8 +61,8 @@ def assemble(
     `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet (without the ending
     .npy: a folder of such files of 8,192 rows each); `index` its table; `manifest` the listing with what was
     found, a status ("ok" or "refused") and the reason; with a `corrector` labels are corrected on the way, and the
-    manifest says what they were, who corrected them and when; the regions of `mask` (see `prepare.mask`) are covered, and
-    the index says which. Nothing depends on how many shards there are.
+    manifest says what they were, who corrected them and when; the regions of `mask` (see `prepare.mask`) are covered,
+    and the index says which. Nothing depends on how many shards there are.
     Raises UserError when fewer than two classes have a usable sheet, or a shard lacks an original or is spoilt.
     """
     if corrector:

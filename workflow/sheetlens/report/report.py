@@ -13,14 +13,17 @@ from sheetlens.common.files import read_json, read_table
 from sheetlens.common.refusals import Tally, tally
 from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
+from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.report.credits import compare_routes, count_licences
-from sheetlens.report.uncertainty import describe_evidence
+from sheetlens.report.uncertainty import PROTOCOLS, describe_evidence, promise
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
 CURVES = ("seeds", "risk", "reliability")  # figures of when to trust an answer
+PLACED = {"1", "2", "history", *CURVES, *names("audits")}  # figures that have their place on a page
+FURTHER = [name for name in FIGURES if name not in PLACED]
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
 DOCUMENTS = (  # pages beside this one, for each data set
     ("what may be wrong: audits and verdict", "audits.html"),
@@ -28,9 +31,17 @@ DOCUMENTS = (  # pages beside this one, for each data set
     ("datasheet", "datasheet.html"),
     ("REFORMS checklist", "reforms.html"),
 )
+NEW = {  # protocol -> what its test sheets are
+    "random": "new sheets like these",
+    "grouped": "new sheets like these, of gatherings it has not seen",
+    "held_out_source": "sheets of a source it has not seen",
+}
 NETWORKS = {
     "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
     "table2": "the network of the paper's Table 2: two layers that look for patterns, two that decide",
+    "features": "a network that had learnt to tell photographs of things apart (EfficientNet-Lite0, ImageNet), of which only"
+    " the last layer learnt from these sheets: of a few hundred sheets that gives more right answers than a network that"
+    " has to learn to see from them alone",
 }
 
 
@@ -44,8 +55,8 @@ def write_report(
     """Write the page from the evaluations, the files they name and the figures under `results`.
 
     `study` is "paper", "demo" or "own". Needs `results/figures/figure-1` and `figure-2` (SVG, PNG, CSV) and
-    each data set's `figures/figure-history` and those of CURVES; raises FileNotFoundError where one is missing. The
-    page loads nothing and runs nothing, and the same inputs give the same bytes.
+    each data set's `figures/figure-history`, those of CURVES and FURTHER; raises FileNotFoundError where one is
+    missing. The page loads nothing and runs nothing, and the same inputs give the same bytes.
     """
     outcomes: dict[Path, list[Outcome]] = {}  # by data set, the headline's protocol first
     for path in evaluations:
@@ -83,15 +94,17 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "title": outcome.title,
-        "headline": headline(evaluation),
+        "headline": headline([one.evaluation for one in outcomes]),
         "stains": about_stains(outcome),
         "missed": missed_stains(evaluation),
         "intake": count_files(manifest, outcome.classes),
         "tally": count_reasons(manifest),
         "refused": show_refused(outcome, manifest, limits),
         "parts": count_parts(outcome),
-        "measures": list_measures(evaluation),
-        "overlap": overlaps(evaluation),
+        "measures": list_measures([one.evaluation for one in outcomes]),
+        "protocols": [PROTOCOLS[one.evaluation["protocol"]] for one in outcomes],
+        "drawn": next((one.evaluation for one in outcomes if one.evaluation["protocol"] == "random"), evaluation),
+        "verdict": read_json(outcome.folder / "verdict.json"),
         "models": models,
         "facts": models[0]["facts"],
         "network": NETWORKS.get(evaluation["network"], evaluation["network"]),
@@ -104,28 +117,43 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
         "history": embed_figure(outcome.folder / "figures" / "figure-history"),
         "trust": describe_evidence(outcomes),
         "curves": {name: embed_figure(outcome.folder / "figures" / f"figure-{name}") for name in CURVES},
+        "further": {
+            name: (FIGURES[name].caption, embed_figure(outcome.folder / "figures" / f"figure-{name}"))
+            for name in FURTHER
+        },
         "files": list_files(outcome),
         "documents": [(what, f"{evaluation['dataset']}/{file}") for what, file in DOCUMENTS],
     }
 
 
-def headline(evaluation: dict[str, Any]) -> list[str]:
-    """Say in plain words how well the sheets are sorted."""
+def headline(evaluations: list[dict[str, Any]]) -> list[str]:
+    """Say in plain words how well the sheets are sorted, first under the headline's protocol, and what is promised."""
+    evaluation = evaluations[0]
     accuracy, kept = evaluation["accuracy"], evaluation["kept_accuracy"]
     if accuracy["mean"] is None:
         return ["No sheet was tested, so nothing can be said."]
+    tested = min(model["n"] for model in evaluation["models"])
+    worth = round(accuracy["effective"])
+    alike = f", worth {worth:,} independent ones as some belong together," if worth < tested else ""
     sentences = [
-        f"Of 100 new sheets like these, about {100 * accuracy['mean']:.0f} are sorted rightly."
-        f" A test of {min(model['n'] for model in evaluation['models']):,} sheets leaves room for anything from"
+        f"Of 100 {NEW[evaluation['protocol']]}, about {100 * accuracy['mean']:.0f} are sorted rightly."
+        f" A test of {tested:,} sheets{alike} leaves room for anything from"
         f" {100 * accuracy['low']:.0f} to {100 * accuracy['high']:.0f}."
     ]
+    for other in evaluations[1:]:
+        if other["protocol"] == "random" and other["accuracy"]["mean"] is not None:
+            gap = 100 * (other["accuracy"]["mean"] - accuracy["mean"])
+            sentences.append(
+                f"Dealt at random, as in the paper, {100 * other['accuracy']['mean']:.0f} are:"
+                f" {abs(gap):.1f} points {'more' if gap >= 0 else 'fewer'}, on sheets whose relatives it may have seen."
+            )
     if kept and kept["mean"] is not None:
         aside = evaluation["set_aside_fraction"]
         sentences.append(
             f"If the {100 * aside:g} it is least sure of are set aside for a person,"
             f" about {100 * kept['mean']:.0f} of every 100 others are sorted rightly."
         )
-    return sentences
+    return [*sentences, promise(evaluation)]
 
 
 def about_stains(outcome: Outcome) -> bool:
@@ -187,8 +215,12 @@ def count_parts(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def list_measures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Build the rows of the table "paper / here"; an interval is None where there is none."""
+def list_measures(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Build the rows of the table "paper / here"; an interval is None where there is none.
+
+    `here` holds the values under each protocol, the headline's first.
+    """
+    evaluation = evaluations[0]
     aside = f"{100 * evaluation['set_aside_fraction']:g}{SPACE}%"
     paper = evaluation.get("paper") or {}
     rows = []
@@ -197,26 +229,23 @@ def list_measures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
         (f"sorted rightly, with the least sure {aside} set aside", "kept_accuracy", "kept"),
         (f"wrong among the {aside} set aside", "aside_error", "aside"),
     ):
-        here = evaluation[key] or {}
+        values = [one[key] or {} for one in evaluations]
         rows.append(
             {
                 "name": name,
                 "paper": paper.get(key),
                 "paper_interval": interval(paper.get(f"{bounds}_low"), paper.get(f"{bounds}_high")),
-                "here": here.get("mean"),
-                "interval": interval(here.get("low"), here.get("high")),
-                "sd": here.get("sd"),
+                "here": [
+                    {
+                        "mean": here.get("mean"),
+                        "interval": interval(here.get("low"), here.get("high")),
+                        "sd": here.get("sd"),
+                    }
+                    for here in values
+                ],
             }
         )
     return rows
-
-
-def overlaps(evaluation: dict[str, Any]) -> bool | None:
-    """Whether the interval of the accuracy overlaps the paper's; None without the paper's."""
-    paper, here = evaluation.get("paper"), evaluation["accuracy"]
-    if not paper or here["mean"] is None:
-        return None
-    return bool(here["low"] <= paper["accuracy_high"] and here["high"] >= paper["accuracy_low"])
 
 
 def show_galleries(averaged: pd.DataFrame, pack: SheetPictures, classes: list[str]) -> dict[str, list[dict[str, Any]]]:

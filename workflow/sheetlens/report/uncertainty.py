@@ -13,6 +13,7 @@ PROTOCOLS = {
     "grouped": "what belongs together in one part",
     "held_out_source": "one source held out",
 }
+USUAL = 0.05  # error rate that is shown first, where it can be guaranteed
 SCORES = {  # in shares of 1, so that they can be written as per cent
     "balanced_accuracy": "sorted rightly, every class counting alike",
     "roc_auc": "of a sheet of the class and another one, the first gets the higher probability (ROC area)",
@@ -22,6 +23,24 @@ SCORES = {  # in shares of 1, so that they can be written as per cent
     "augrc": "mean risk of an error nobody notices (AUGRC)",
     "excess_aurc": "error that a better order of sureness would spare (excess AURC)",
 }
+
+
+def promise(evaluation: dict[str, Any]) -> str:
+    """What error rate is guaranteed, and for how many sheets; or that none is."""
+    selective = evaluation["selective"]
+    given = [row for row in selective["at_risk"] if row["guaranteed"]["coverage"]["mean"] > 0]
+    sheets = min(selective["independent"])
+    if not given:
+        return (
+            f"No error rate can be guaranteed: {sheets:,} validation sheets are new and independent, which is too few"
+            " or too many of them are wrong. Every sheet needs a person's look."
+        )
+    best = min(given, key=lambda row: (abs(row["risk"] - USUAL), row["risk"]))
+    return (
+        f"With a guarantee of at most {100 * best['risk']:g} wrong of 100 answers"
+        f" ({100 * selective['guarantee']:g} % sure, for sheets like these), it answers"
+        f" {100 * best['guaranteed']['coverage']['mean']:.0f} of 100 sheets by itself; the others go to a person."
+    )
 
 
 def describe_evidence(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -38,9 +57,19 @@ def describe_evidence(outcomes: list[Outcome]) -> dict[str, Any]:
         "temperature": evaluation["calibration"]["temperature"]["mean"],
         **_worth(evaluation["prevalence"]),
         "guarantee": evaluation["selective"]["guarantee"],
+        "independent": min(evaluation["selective"]["independent"]),
+        "of_training": evaluation["accuracy_of_training"],
+        "floors": _shown(evaluation["floors"], evaluation["classes"]),
+        "decisions": _shown(evaluation["decisions"], evaluation["classes"]),
         "file": f"{first.results.name}/{evaluation['dataset']}/evaluation/{first.path.name}",
         "splits": f"{first.results.name}/{evaluation['dataset']}/splits/",
     }
+
+
+def _shown(rows: list[dict[str, Any]], classes: list[str]) -> list[dict[str, Any]]:
+    """The rows of the classes that a page shows: of stained and unstained the former, else all."""
+    shown = [name for name in classes if name == "stained"] or classes
+    return [row for row in rows if row["class"] in shown]
 
 
 def _worth(classes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sheetlens.common.tables import class_names, plain_cell
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
 from sheetlens.review.decisions import identify
+from sheetlens.statistics.calibration import log_odds
 
 REASONS = {  # in the order of the queue
     "suspect": "label suspect",
@@ -128,7 +129,7 @@ def _of_collection(folder: Path) -> Queue:
     scores = sheets[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
     known = ~np.isnan(scores).any(axis=1)
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), 0)
-    sure = np.nan_to_num(scores).max(axis=1)
+    sure = np.where(known, log_odds(np.nan_to_num(scores)), 0)
     unlike = sheets["unlike"].fillna(False).to_numpy(bool)
     marks = {
         "threshold": (sheets["decision"] == REVIEW).to_numpy() & ~unlike,

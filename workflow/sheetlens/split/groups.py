@@ -1,5 +1,6 @@
 """Which sheets belong together: relations between them, and the groups they form."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import specimen, without_suffix
 from sheetlens.config import Split
 
+log = logging.getLogger(__name__)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
 NOBODY = re.compile(r"(anon(ym(ous|us))?|unknown|not (stated|recorded)|s\.? ?(coll|leg|n)|sine .*)?\W*")
 NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -91,6 +93,20 @@ def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split
     related = relate(sheets, duplicates, settings.barcode_run)
     names = [name for group in settings.groups for name in related if name == group or name.endswith(f"_{group}")]
     return find_groups(len(sheets), [related[name] for name in names])
+
+
+def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
+    """A table of image_id, specimen_id and group: the first image_id of those that belong together names them all."""
+    first = sheets.groupby(groups)["image_id"].transform("min")
+    return sheets[["image_id", "specimen_id"]].assign(group=first)
+
+
+def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Write which sheets of an image set belong together."""
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
 
 
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:

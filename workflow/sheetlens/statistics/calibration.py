@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 SMALLEST = np.finfo(np.float32).tiny  # stands for a probability that float32 rounded to nothing
 COLDEST, HOTTEST = 0.02, 50.0  # temperatures searched
@@ -16,6 +16,22 @@ def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     same up to a constant of each sheet. Guo et al. 2017, ICML: 1321-1330.
     """
     return softmax(_logits(probabilities) / temperature, axis=1)
+
+
+def log_odds(probabilities: np.ndarray) -> np.ndarray:
+    """How sure each sheet's predicted class is: the logarithm of its probability over that of all others together.
+
+    `probabilities` has shape (n, classes). It orders sheets as the highest probability does, also where that is so
+    close to 1 that floating point numbers make it 1.
+    """
+    ordered = np.sort(_logits(probabilities), axis=1)
+    return np.asarray(ordered[:, -1] - logsumexp(ordered[:, :-1], axis=1))
+
+
+def log_odds_of(probabilities: np.ndarray, number: int) -> np.ndarray:
+    """The same of one class, the column `number`, against all others."""
+    logits = _logits(probabilities)
+    return np.asarray(logits[:, number] - logsumexp(np.delete(logits, number, axis=1), axis=1))
 
 
 def fit_temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:
@@ -61,3 +77,22 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) ->
     """
     table = reliability(confidence, correct, bins)
     return sum(row["n"] * abs(row["confidence"] - row["accuracy"]) for row in table) / len(confidence)
+
+
+def chance_calibration_error(
+    confidence: np.ndarray, correct: np.ndarray, groups: np.ndarray, bins: int, draws: int = 200
+) -> tuple[float, float]:
+    """The calibration error that sheets like these show by chance if the probabilities are right: mean, 95 % quantile.
+
+    Few sheets in a bin are never right just as often as they are expected to be, so that the error of a perfectly
+    calibrated network is above 0 (Kumar et al. 2019, NeurIPS). What chance does is shown by the sheets themselves: the
+    differences between right and confidence with the signs of whole groups (int, shape (n,)) drawn anew.
+    """
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    rest = np.where(correct, 1.0, 0.0) - confidence
+    codes = np.unique(groups, return_inverse=True)[1]
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (draws, codes.max() + 1))
+    errors = sum(np.abs((signs[:, codes[part]] * rest[part]).sum(axis=1)) for part in parts if len(part))
+    found = np.asarray(errors) / len(confidence)
+    return float(found.mean()), float(np.quantile(found, 0.95))

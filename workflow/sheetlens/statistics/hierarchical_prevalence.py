@@ -1,184 +1,229 @@
-"""The share of a class in each of many groups of sheets (cabinets, families), behind the answers of a network.
+"""How many sheets of a class are in each of many groups (cabinets, families), behind the answers of a network.
 
 The model, for groups j with n sheets of which y are named as the class:
 
     share_j = sin(angle_j)^2, angle_j ~ Cauchy(centre, spread) from 0 to pi / 2    groups are alike, but for hotspots
-    y_j ~ Binomial(n_j, share_j se + (1 - share_j) (1 - sp))                       the network errs both ways
-    se, sp ~ Beta(right + 1/2, wrong + 1/2)           as far as its test part tells (Jeffreys' prior)
-    centre ~ Uniform(0, pi / 2), spread ~ half normal, scale 1/2                   hardly informative
+    y_j ~ Binomial(n_j, share_j se_j + (1 - share_j) fa_j)                         the network errs both ways
+    logit se_j ~ Normal(m, tau), logit fa_j ~ Normal(f, tau)                       and otherwise in each group
+    mean of se_j, 1 - mean of fa_j ~ Beta(right + 1/2, wrong + 1/2)                as far as its test part tells
+    tau in TAUS, all as likely                                                     checked groups tell more of it
+    centre ~ Uniform(0, pi / 2), log spread ~ Uniform, cut                         hardly informative
 
-A group of few sheets is drawn to the others, the more so the more alike they are. The Cauchy distribution has tails
-that let single groups stand far out; with a normal or a beta distribution in its place, hotspots widen the
-distribution for all, and the other cabinets are then taken for cleaner than they are (`benchmarks/hotspots.py`, few
-hot). The four unknowns that all groups share are integrated by importance sampling at fixed points, the shares over
-bins; nothing is random.
+A fern that looks stained or a week of another camera makes the network err in a whole cabinet: with the same error
+rates everywhere, such cabinets would be taken for treated ones (`benchmarks/truth.py`, hotspots out of nothing). A
+group of few sheets is drawn to the others, the more so the more alike they are; the Cauchy distribution has tails that
+let single groups stand far out. What all groups share is integrated over a grid of settings, the rates of a group over
+bins. The answer is the number of sheets among those that are there, as draws from its posterior predictive
+distribution; the lots are the same in every run.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logit, xlog1py, xlogy
-from scipy.stats import chi2, norm, qmc
+from scipy.special import expit, logit, ndtr, xlog1py, xlogy
+from scipy.stats import beta, binom
 
 from sheetlens.common.errors import UserError
 from sheetlens.statistics.prevalence import Counts
 
-POINTS = 128  # where the four common unknowns are integrated
-FREEDOM = 5  # degrees of freedom of the t distribution they are drawn from: tails heavier than the posterior's
-WIDEST = 0.5  # scale of the spread
-STEP = 1e-3  # of the differences that stand for derivatives
-CELLS = 2_000_000  # numbers in memory at a time
-FINEST, COARSEST = 2048, 128  # bins of the shares
+TAUS = (0.2, 0.5, 0.8, 1.2)  # standard deviation of error rates between groups, on the logit; 0.7 was met
+SENSITIVITIES, FALSE_ALARMS = 3, 7  # quantiles of their means that are tried
+CENTRES, SPREADS = 20, 9  # of the shares' distribution that are tried
+OWN = 20  # sheets that the network's own test part is worth beside checked sheets
+NARROWEST, WIDEST = 0.003, 1.0  # spread, in radians
+SETTINGS, EACH = 64, 16  # settings drawn, and draws for each of them
+SHARE_BINS, RATE_BINS = (64, 256), (96, 512)  # fewest and most bins of a group's share, and of its share of names
+CELLS = 4_000_000  # numbers in memory at a time
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What is known of the share of each group: probabilities of bins between `edges`.
+    """Draws of how many sheets of each group are of the class: int, shape (different groups, draws).
 
-    `bins` has shape (different groups, len(edges) - 1); `rows` tells for each group its row: groups with the same
-    counts share one.
+    `rows` tells for each group its row (groups with the same counts share one), `sheets` how many it has.
     """
 
-    edges: np.ndarray
-    bins: np.ndarray
+    draws: np.ndarray
     rows: np.ndarray
+    sheets: np.ndarray
 
     def mean(self) -> np.ndarray:
         """Expected share, shape (groups,)."""
-        return (self.bins @ _middle(self.edges))[self.rows]
+        return np.asarray(self.draws.mean(axis=1)[self.rows] / np.maximum(self.sheets, 1))
 
     def at_least(self, share: float) -> np.ndarray:
-        """Probability that the share is `share` or more, shape (groups,)."""
-        return np.array([1 - np.interp(share, self.edges, _cumulated(one)) for one in self.bins])[self.rows]
+        """Probability that the share among the sheets that are there is `share` or more, shape (groups,)."""
+        needed = np.ceil(share * self.sheets - 1e-9)
+        return np.array([(self.draws[row] >= least).mean() for row, least in zip(self.rows, needed, strict=True)])
 
     def interval(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the shortest interval that holds the share with probability `confidence`, each of shape (groups,).
+        """Fewest and most sheets of the shortest interval that holds the number with this probability, int, (groups,).
 
-        The shortest, because a share near 0 has no lower end to speak of.
+        The shortest, because a number near 0 has no lower end to speak of.
         """
-        ends = np.array([_shortest(self.edges, _cumulated(one), confidence) for one in self.bins])[self.rows]
+        ends = np.array([_shortest(np.sort(one), confidence) for one in self.draws])[self.rows]
         return ends[:, 0], ends[:, 1]
 
+    def total(self) -> np.ndarray:
+        """Draws of the number in all groups together, int, shape (draws,)."""
+        return np.asarray(np.bincount(self.rows, minlength=len(self.draws)) @ self.draws)
 
-def fit_shares(n: np.ndarray, named: np.ndarray, sensitivity: Counts, specificity: Counts) -> Shares:
-    """Estimate the shares of groups with `n` sheets each, int, shape (groups,), of which `named` got the class.
+
+def fit_shares(
+    n: np.ndarray, named: np.ndarray, sensitivity: Counts, specificity: Counts, checked: np.ndarray | None = None
+) -> Shares:
+    """Estimate groups with `n` sheets each, int, shape (groups,), of which `named` got the class.
 
     `sensitivity` and `specificity` are (right, tested) of the network on sheets of known class, and need not be whole.
-    Raises UserError where the network is no better than chance, so that its answers say nothing.
+    `checked`, int, shape (m, 4), are groups whose sheets were tested: found and all of the class, named wrongly and all
+    of the others. Raises UserError where the network is no better than chance, so that its answers say nothing.
     """
     if sensitivity[0] / sensitivity[1] + specificity[0] / specificity[1] <= 1:
         raise UserError("the network was no better than chance on its test part: its answers say nothing of shares")
     different, rows, times = np.unique(np.stack([n, named], axis=1), axis=0, return_inverse=True, return_counts=True)
-    model = _Model(different.astype(float), times, sensitivity, specificity)
-    points, weights = _integrate(model)
-    return Shares(model.edges, model.bins(points, weights), rows.reshape(-1))
+    known = np.zeros((0, 4), int) if checked is None else checked
+    grid = _Grid(different, _cut(sensitivity, known[:, 1].sum()), _cut(specificity, known[:, 3].sum()))
+    weights = grid.weigh(times, known)
+    return Shares(grid.draw(weights), rows.reshape(-1), np.asarray(n))
 
 
-class _Model:
-    """The posterior density of the common unknowns, as logits of centre / (pi / 2), se and sp; log of spread second."""
+class _Grid:
+    """All settings of the errors (m, f, tau) and of the shares' distribution, and what the counts say of them."""
 
-    def __init__(self, different: np.ndarray, times: np.ndarray, sensitivity: Counts, specificity: Counts) -> None:
-        self.counts = np.stack([different[:, 1], different[:, 0] - different[:, 1]], axis=1)  # named, not named
-        self.times = times
-        self.known = np.array([(right, tested - right) for right, tested in (sensitivity, specificity)]) + 0.5
-        # Half as wide as the likelihood of the largest group, and finer towards 0 and 1.
-        number = int(np.clip(5 * np.sqrt(different[:, 0].max()), COARSEST, FINEST))
-        self.edges = np.sin(np.linspace(0, np.pi / 2, number + 1)) ** 2
-        share = different[:, 1] / different[:, 0]
-        self.best = xlogy(self.counts[:, 0], share) + xlog1py(self.counts[:, 1], -share)
+    def __init__(self, pairs: np.ndarray, sensitivity: Counts, specificity: Counts) -> None:
+        self.n, self.y = pairs.T
+        root = float(np.sqrt(max(pairs[:, 0].max(), 1)))
+        angles = np.linspace(0, np.pi / 2, int(np.clip(3 * root, *SHARE_BINS)) + 1)
+        self.share = _middles(np.sin(angles) ** 2)
+        self.edges = np.sin(np.linspace(0, np.pi / 2, int(np.clip(6 * root, *RATE_BINS)) + 1)) ** 2
+        rate = _middles(self.edges)
+        logs = xlogy(self.y[:, None], rate) + xlog1py((self.n - self.y)[:, None], -rate)
+        self.likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+        self.errors = np.array(
+            [
+                (m, f, tau)
+                for tau in TAUS
+                for m in _centres(_quantiles(sensitivity, SENSITIVITIES), tau)
+                for f in _centres(1 - _quantiles(specificity, FALSE_ALARMS), tau)
+            ]
+        )
+        centres = np.linspace(0, 1, CENTRES) ** 1.5 * np.pi / 2  # closer together near 0, where most groups are
+        spreads = np.geomspace(NARROWEST, WIDEST, SPREADS)
+        centre, spread = (values.ravel()[:, None] for values in np.meshgrid(centres, spreads, indexing="ij"))
+        priors = np.diff(np.arctan((angles - centre) / spread), axis=1)
+        self.priors = priors / priors.sum(axis=1, keepdims=True)
+        self.prior = np.log(np.repeat(np.gradient(centres), SPREADS)) - 2 * spread[:, 0] ** 2
 
-    def start(self) -> np.ndarray:
-        """A rough guess at the mode, by the method of Rogan and Gladen."""
-        se, sp = self.known[:, 0] / self.known.sum(axis=1)
-        named, others = self.times @ self.counts
-        centre = np.clip((named / (named + others) + sp - 1) / (se + sp - 1), 0.02, 0.98)
-        return np.array([logit(2 / np.pi * np.arcsin(np.sqrt(centre))), np.log(WIDEST / 2), *logit([se, sp])])
+    def weigh(self, times: np.ndarray, checked: np.ndarray) -> np.ndarray:
+        """Posterior probability of each setting, shape (errors, priors); `times` each pair of counts was met."""
+        logs = np.empty((len(self.errors), len(self.priors)))
+        for row, errors in enumerate(self.errors):
+            rates = self.priors @ self._rates(errors).sum(axis=1)
+            found = times @ np.log(np.maximum(self.likelihood @ rates.T, 1e-300))
+            logs[row] = self.prior + found + _log_checked(errors, checked)
+        weights = np.exp(logs - logs.max())
+        return np.asarray(weights / weights.sum())
 
-    def log_density(self, points: np.ndarray) -> np.ndarray:
-        """Logarithm of the density, but for a constant; points have shape (m, 4), the result (m,)."""
-        (middle, se, sp), spread = expit(points.T[[0, 2, 3]]), np.exp(points.T[1])
-        prior = np.log(middle * (1 - middle)) + points.T[1] - spread**2 / (2 * WIDEST**2)
-        for share, (right, wrong) in zip((se, sp), self.known, strict=True):
-            prior = prior + right * np.log(share) + wrong * np.log1p(-share)
-        found = [self.times[some] @ np.log(likelihood.sum(axis=1)) for some, likelihood in self._likelihoods(points)]
-        return np.where(se + sp > 1, prior + np.sum(found, axis=0), -np.inf)
+    def draw(self, weights: np.ndarray) -> np.ndarray:
+        """Numbers of sheets of the class for each pair of counts, int, shape (pairs, SETTINGS * EACH)."""
+        places = np.searchsorted(weights.ravel().cumsum(), (np.arange(SETTINGS) + 0.5) / SETTINGS)
+        drawn = np.empty((len(self.n), SETTINGS, EACH), int)
+        size = max(1, CELLS // (EACH * max(len(self.edges), len(self.share) * len(NODES))))
+        for number, place in enumerate(np.minimum(places, weights.size - 1)):
+            errors, prior = divmod(int(place), len(self.priors))
+            rates = self._rates(self.errors[errors])
+            random = np.random.default_rng(number)
+            for first in range(0, len(self.n), size):
+                some = slice(first, first + size)
+                drawn[some, number] = self._draw(some, self.errors[errors], self.priors[prior], rates, random)
+        return drawn.reshape(len(self.n), -1)
 
-    def bins(self, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Probabilities of the bins for each different group, averaged over weighted points."""
-        found = np.empty((len(self.counts), len(self.edges) - 1))
-        for some, likelihood in self._likelihoods(points):
-            found[some] = np.einsum("gtm,gm->gt", likelihood, weights / likelihood.sum(axis=1))
-        return found / found.sum(axis=1, keepdims=True)
+    def _rates(self, errors: np.ndarray) -> np.ndarray:
+        """Chance of each bin of a group's share of names, given its share: shape (shares, nodes, rates).
 
-    def _likelihoods(self, points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield slices of the groups with prior times likelihood of each bin and point, shape (groups, bins, m)."""
-        (se, sp), spread = expit(points.T[2:]), np.exp(points.T[1])
-        angles = np.linspace(0, np.pi / 2, len(self.edges))[:, None]
-        prior = np.diff(np.arctan((angles - np.pi / 2 * expit(points.T[0])) / spread), axis=0)
-        prior /= prior.sum(axis=0)
-        named = np.clip(_middle(self.edges)[:, None] * (se + sp - 1) + 1 - sp, 1e-12, 1 - 1e-12)
-        logs = np.stack([np.log(named), np.log1p(-named)]).reshape(2, -1)
-        size = max(1, CELLS // prior.size)
-        for first in range(0, len(self.counts), size):
-            some = slice(first, first + size)
-            likelihood = np.exp(self.counts[some] @ logs - self.best[some, None])
-            yield some, np.maximum(likelihood.reshape(-1, *prior.shape) * prior, np.finfo(float).tiny)
+        The rate that matters more (false alarms below a share of one half, else sensitivity) is integrated exactly, the
+        other over NODES.
+        """
+        m, f, tau = errors
+        chances = np.empty((len(self.share), len(NODES), len(self.edges) - 1))
+        low = self.share < 0.5
+        for half, node, exact in ((low, m, f), (~low, f, m)):
+            weight = np.where(low, self.share, 1 - self.share)[half][:, None, None]
+            rest = (self.edges - weight * expit(node + tau * NODES)[None, :, None]) / (1 - weight)
+            with np.errstate(divide="ignore"):  # an edge at 0 or 1 has no finite logit
+                chances[half] = np.diff(ndtr((logit(np.clip(rest, 0, 1)) - exact) / tau), axis=2)
+        return np.asarray(chances * WEIGHTS[None, :, None])
 
-
-def _integrate(model: _Model) -> tuple[np.ndarray, np.ndarray]:
-    """Points of the common unknowns, shape (POINTS, 4), and their weights, which add up to 1."""
-
-    def height(point: np.ndarray) -> float:
-        value = float(model.log_density(point[None])[0])
-        return -value if np.isfinite(value) else 1e10
-
-    def slope(point: np.ndarray) -> np.ndarray:
-        moves = STEP * np.eye(4)
-        values = model.log_density(np.concatenate([point + moves, point - moves]))
-        with np.errstate(invalid="ignore"):  # outside of what may be, where there is no slope
-            return np.nan_to_num((values[4:] - values[:4]) / (2 * STEP))
-
-    mode = minimize(height, model.start(), jac=slope, method="BFGS", options={"gtol": 1e-2, "maxiter": 100}).x
-    bend = np.array([slope(mode + move) - slope(mode - move) for move in 10 * STEP * np.eye(4)]) / (20 * STEP)
-    values, directions = np.linalg.eigh((bend + bend.T) / 2)
-    spread = directions / np.clip(values, 0.1, None) @ directions.T
-    for _ in range(3):  # the first fits a bell to the mode, the others to the points weighted
-        points, weights = _weigh(model, mode, spread)
-        mode = weights @ points
-        spread = (points - mode).T @ ((points - mode) * weights[:, None]) + 1e-6 * np.eye(4)
-    return points, weights
-
-
-def _weigh(model: _Model, centre: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a t distribution, weighted so that they stand for the posterior."""
-    normal, stretch = _fixed_points()
-    moves = normal * stretch[:, None]
-    points = centre + moves @ np.linalg.cholesky(spread).T
-    log_drawn = -(FREEDOM + 4) / 2 * np.log1p((moves**2).sum(axis=1) / FREEDOM)
-    log_weights = model.log_density(points) - log_drawn
-    weights = np.exp(log_weights - log_weights.max())
-    return points, weights / weights.sum()
-
-
-@cache
-def _fixed_points() -> tuple[np.ndarray, np.ndarray]:
-    uniform = qmc.Sobol(5, rng=0).random(POINTS)
-    return norm.ppf(uniform[:, :4]), np.sqrt(FREEDOM / chi2.ppf(uniform[:, 4], FREEDOM))
+    def _draw(
+        self, some: slice, errors: np.ndarray, prior: np.ndarray, rates: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
+        """Draws for some pairs of counts, int, shape (pairs, EACH): share, rates, then the sheets themselves."""
+        n, y, likelihood = self.n[some, None], self.y[some, None], self.likelihood[some]
+        chances = (likelihood @ rates.reshape(-1, rates.shape[2]).T).reshape(len(n), len(prior), -1)
+        share, node = np.divmod(_lots((chances * prior[:, None]).reshape(len(n), 1, -1), random), len(NODES))
+        place = _lots(rates[share, node] * likelihood[:, None], random, 1)
+        rate = self.edges[place] + (self.edges[place + 1] - self.edges[place]) * random.random(place.shape)
+        m, f, tau = errors
+        part = self.share[share]
+        low = part < 0.5
+        weight, other = np.where(low, part, 1 - part), expit(np.where(low, m, f) + tau * NODES[node])
+        own = np.clip((rate - weight * other) / (1 - weight), 0, 1)
+        found, alarms = np.where(low, other, own), np.where(low, own, other)
+        rate = np.clip(part * found + (1 - part) * alarms, 1e-12, 1 - 1e-12)
+        of_named, of_others = part * found / rate, part * (1 - found) / (1 - rate)
+        return random.binomial(y, np.clip(of_named, 0, 1)) + random.binomial(n - y, np.clip(of_others, 0, 1))
 
 
-def _middle(edges: np.ndarray) -> np.ndarray:
-    return (edges[1:] + edges[:-1]) / 2
+def _lots(chances: np.ndarray, random: np.random.Generator, each: int = EACH) -> np.ndarray:
+    """Draw places along the last axis of `chances`, `each` for all rows: shape (rows, EACH)."""
+    cumulated = chances.cumsum(axis=2)
+    wanted = random.random((len(chances), EACH)) * cumulated[..., -1]
+    if each == 1:  # a draw from each of EACH distributions
+        return np.minimum((cumulated < wanted[..., None]).sum(axis=2), chances.shape[2] - 1)
+    places = [np.searchsorted(one[0], lots) for one, lots in zip(cumulated, wanted, strict=True)]
+    return np.minimum(np.array(places), chances.shape[2] - 1)
 
 
-def _cumulated(bins: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0.0], np.minimum(bins.cumsum(), 1)])
+def _cut(counts: Counts, checked: int) -> Counts:
+    """What the test part says of an error where sheets were checked in the collection itself: no more than OWN sheets.
+
+    Another collection may be harder on the whole; the checked sheets say how hard.
+    """
+    right, tested = counts
+    worth = min(1.0, OWN / tested) if checked else 1.0
+    return right * worth, tested * worth
 
 
-def _shortest(edges: np.ndarray, cumulated: np.ndarray, confidence: float) -> tuple[float, float]:
-    first = np.flatnonzero(cumulated <= cumulated[-1] - confidence)
-    ends = np.interp(cumulated[first] + confidence, cumulated, edges)
-    best = int(np.argmin(ends - edges[first]))
-    return float(edges[first[best]]), float(ends[best])
+def _quantiles(counts: Counts, number: int) -> np.ndarray:
+    """Equally likely values of a share that is known from (right, tested), by Jeffreys' prior."""
+    right, tested = counts
+    return np.asarray(beta.ppf((np.arange(number) + 0.5) / number, right + 0.5, tested - right + 0.5))
+
+
+def _centres(means: np.ndarray, tau: float) -> np.ndarray:
+    """Logits around which rates vary by `tau` and have these means."""
+    centres = wanted = logit(np.clip(means, 1e-6, 1 - 1e-6))
+    for _ in range(8):
+        centres = centres + wanted - logit(expit(centres[:, None] + tau * NODES) @ WEIGHTS)
+    return np.asarray(centres)
+
+
+def _log_checked(errors: np.ndarray, checked: np.ndarray) -> float:
+    """What checked groups say of a setting of the errors, as a logarithm."""
+    m, f, tau = errors
+    found = 0.0
+    for centre, (hits, tested) in ((m, checked[:, :2].T), (f, checked[:, 2:].T)):
+        found += float(np.log(binom.pmf(hits[:, None], tested[:, None], expit(centre + tau * NODES)) @ WEIGHTS).sum())
+    return found
+
+
+def _middles(edges: np.ndarray) -> np.ndarray:
+    return np.asarray((edges[1:] + edges[:-1]) / 2)
+
+
+def _shortest(ordered: np.ndarray, confidence: float) -> tuple[int, int]:
+    inside = int(np.ceil(confidence * len(ordered)))
+    best = int(np.argmin(ordered[inside - 1 :] - ordered[: len(ordered) - inside + 1]))
+    return int(ordered[best]), int(ordered[best + inside - 1])

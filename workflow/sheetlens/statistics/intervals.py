@@ -3,7 +3,9 @@
 import math
 from statistics import NormalDist
 
-from scipy.special import betaincinv
+from scipy.special import betaincinv, stdtrit
+
+from sheetlens.statistics.clusters import Size
 
 Interval = tuple[float, float]
 
@@ -13,7 +15,18 @@ def wilson_interval(share: float, n: int, confidence: float) -> Interval:
 
     The share need not be a whole number of n-ths: a mean over seeds is treated as one test part.
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    return _wilson(share, n, NormalDist().inv_cdf((1 + confidence) / 2))
+
+
+def clustered_interval(share: float, size: Size, confidence: float) -> Interval:
+    """The same for sheets in groups: Wilson's interval at their effective number, with Student's t for the normal.
+
+    As Korn & Graubard 1998 (Survey Methodology 24: 193-201) do with that of Clopper and Pearson.
+    """
+    return _wilson(share, max(size.sheets, 1.0), float(stdtrit(size.freedom, (1 + confidence) / 2)))
+
+
+def _wilson(share: float, n: float, z: float) -> Interval:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # Never beyond the share itself, which rounding may do at 0 and 1.

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-Counts = tuple[int, int]  # right, tested
+Counts = tuple[float, float]  # right, tested; of independent sheets, so not always whole
 UNKNOWN: dict[str, float | None] = {"estimate": None, "low": None, "high": None}
 
 
@@ -62,3 +62,11 @@ def adjust_prior(probabilities: np.ndarray, trained: np.ndarray, expected: np.nd
     """
     weighted = probabilities * (np.asarray(expected) / np.asarray(trained))
     return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def net_benefit(sensitivity: float, false_alarms: float, prevalence: float, line: float) -> float:
+    """True positives, as a share of all, less false ones weighted by the odds of `line`, the probability acted on.
+
+    Vickers & Elkin 2006 (Med Decis Making 26: 565-574). All arguments are shares; nought is what doing nothing brings.
+    """
+    return sensitivity * prevalence - false_alarms * (1 - prevalence) * line / (1 - line)

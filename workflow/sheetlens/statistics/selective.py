@@ -1,18 +1,22 @@
 """Answer only when sure: the error among the answered sheets, and thresholds that keep it low.
 
-Throughout, `confidence` is float, shape (n,), and `wrong` bool, shape (n,). The coverage is the share of sheets
-that are answered, the (selective) risk the share of wrong ones among them. A sheet is answered when its
-confidence is above the threshold.
+Throughout, `confidence` is float, shape (n,), any number that is higher the surer the network is, and `wrong` bool,
+shape (n,). The coverage is the share of sheets that are answered, the (selective) risk the share of wrong ones among
+them. A sheet is answered when its confidence is above the threshold.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import binom, rankdata
 
 from sheetlens.statistics.intervals import upper_limit
 
-CANDIDATES = 20  # thresholds among which a guaranteed one is sought
+STEPS = 20  # thresholds that are tried for a guarantee
+FIRST = 0.25  # coverage of the first of them: so many sheets forgive it a few errors
+ALL = -1e9  # a threshold below every confidence: all sheets are answered
 
 
 def risks(confidence: np.ndarray, wrong: np.ndarray) -> np.ndarray:
@@ -55,19 +59,23 @@ def threshold_at_coverage(confidence: np.ndarray, coverage: float) -> float:
     return _threshold(np.sort(confidence)[::-1], count)
 
 
-def threshold_at_risk(confidence: np.ndarray, wrong: np.ndarray, risk: float) -> float | None:
-    """The threshold that answers most sheets at no more than this risk on the same sheets; None if none does."""
+def threshold_at_risk(confidence: np.ndarray, wrong: np.ndarray, risk: float, floor: float = -math.inf) -> float | None:
+    """The threshold, not below `floor`, that answers most sheets at no more than this risk on the same sheets.
+
+    None if none does. It promises nothing for other sheets: their risk is above in about half of all cases.
+    """
     ordered = np.sort(confidence)[::-1]
     order = np.argsort(-confidence, kind="stable")
     share = wrong[order].cumsum() / np.arange(1, len(wrong) + 1)
     last_of_its_kind = np.append(ordered[:-1] > ordered[1:], True)
-    counts = np.flatnonzero((share <= risk) & last_of_its_kind) + 1
+    thresholds = np.append(ordered[1:], ALL)
+    counts = np.flatnonzero((share <= risk) & last_of_its_kind & (thresholds >= floor)) + 1
     return _threshold(ordered, int(counts[-1])) if len(counts) else None
 
 
 def _threshold(surest_first: np.ndarray, count: int) -> float:
-    """The threshold that leaves `count` sheets above it, fewer if there are ties at it; below 0 for all."""
-    return float(surest_first[count]) if count < len(surest_first) else -1.0
+    """The threshold that leaves `count` sheets above it, fewer if there are ties at it; ALL for all."""
+    return float(surest_first[count]) if count < len(surest_first) else ALL
 
 
 def at_threshold(confidence: np.ndarray, wrong: np.ndarray, threshold: float) -> tuple[float, float | None]:
@@ -76,25 +84,70 @@ def at_threshold(confidence: np.ndarray, wrong: np.ndarray, threshold: float) ->
     return float(answered.mean()), float(wrong[answered].mean()) if answered.any() else None
 
 
-def guaranteed_threshold(confidence: np.ndarray, wrong: np.ndarray, risk: float, certainty: float) -> float | None:
-    """A threshold whose true risk is at most `risk`, with a probability of at least `certainty`.
+def guaranteed_thresholds(confidence: np.ndarray, wrong: np.ndarray, risk: float, certainty: float) -> list[float]:
+    """Thresholds whose true risks are all at most `risk`, with a probability of at least `certainty`; strictest first.
 
-    The sheets must be drawn like those it will be used on, and not have been trained on. CANDIDATES numbers of
-    answered sheets, fixed beforehand, are tried, each at an equal part of the doubt (Bonferroni); the largest one is
-    taken whose risk has an upper Clopper-Pearson limit of at most `risk`. Given the confidence of the surest sheet
-    left out, those above it are a random sample of all such sheets, so each limit holds whatever the network. This is
-    Learn Then Test (Angelopoulos et al. 2021, arXiv 2110.01052) in the place of the search of Geifman & El-Yaniv 2017.
-    None where no candidate passes: there are too few sheets, or too many wrong ones. Where the validation part also
-    chose the epoch, it is a little kinder than new sheets, and the guarantee holds for it but for that choice.
+    The sheets must be drawn like those they will be used on, not have been trained on, and be independent (one of each
+    gathering). STEPS numbers of answered sheets, fixed beforehand, are tried from the fewest on, each at the whole
+    doubt, until one has an upper Clopper-Pearson limit above `risk`: fixed-sequence testing, as in Learn Then Test
+    (Angelopoulos et al. 2021, arXiv 2110.01052). Given the confidence of the surest sheet left out, those above it are
+    a random sample of all such sheets, so each limit holds whatever the network. None passes where there are too few
+    sheets or too many wrong ones. Where the validation part also chose the epoch, it is a little kinder than new
+    sheets, and the guarantee holds for it but for that choice.
     """
-    doubt = (1 - certainty) / CANDIDATES
-    fewest = math.ceil(math.log(doubt) / math.log(1 - risk))  # with none of them wrong
+    fewest = math.ceil(math.log(1 - certainty) / math.log(1 - risk))  # with none of them wrong
     ordered = np.sort(confidence)[::-1]
+    passed: list[float] = []
     if fewest > len(wrong):
-        return None
-    for count in np.linspace(len(wrong), fewest, CANDIDATES).round().astype(int):
-        threshold = _threshold(ordered, count)
+        return passed
+    first = max(fewest, int(FIRST * len(wrong)))
+    for count in np.unique(np.linspace(first, len(wrong), STEPS).round().astype(int)):
+        threshold = _threshold(ordered, int(count))
         errors = wrong[confidence > threshold]
-        if upper_limit(int(errors.sum()), len(errors), 1 - doubt) <= risk:
-            return threshold
-    return None
+        if not len(errors) or upper_limit(int(errors.sum()), len(errors), certainty) > risk:
+            return passed
+        passed.append(threshold)
+    return passed
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Thresholds for a risk: one with a guarantee, and one that held on the validation part, no more; or None."""
+
+    risk: float
+    guaranteed: float | None
+    unguaranteed: float | None
+
+
+def choose_thresholds(
+    confidence: np.ndarray, wrong: np.ndarray, independent: np.ndarray, risks: Sequence[float], certainty: float
+) -> list[Choice]:
+    """Thresholds for each of `risks`; who asks for fewer errors never gets more sheets answered.
+
+    `independent` are the rows, int, that a guarantee can rest on. Of the thresholds that pass for a risk, which hold
+    together, the one that answers most is taken that is not below that of the next higher risk.
+    """
+    found: dict[float, Choice] = {}
+    floor: float | None = -math.inf  # of the guaranteed ones; None where a higher risk has none
+    used = -math.inf
+    for risk in sorted(risks, reverse=True):
+        passed = guaranteed_thresholds(confidence[independent], wrong[independent], risk, certainty)
+        allowed = [threshold for threshold in passed if floor is not None and threshold >= max(floor, used)]
+        floor = min(allowed) if allowed else None
+        other = threshold_at_risk(confidence, wrong, risk, used)
+        found[risk] = Choice(risk, floor, other)
+        used = next((one for one in (floor, other) if one is not None), math.inf)
+    return [found[risk] for risk in risks]
+
+
+def floor_threshold(scores: np.ndarray, missed: float, certainty: float) -> float | None:
+    """The highest threshold that misses at most the share `missed` of a class, with a probability of `certainty`.
+
+    `scores`, float, shape (n,), are those of independent sheets of the class; a sheet is found when its score is the
+    threshold or above. The one-sided tolerance limit of Wilks 1941 (Ann. Math. Stat. 12: 91-96): of the k-th lowest
+    score, the share below is at most `missed` with the probability that k or more of n sheets are. None where there
+    are too few sheets (59 are needed for 5 % at 95 %).
+    """
+    ranks = np.arange(1, len(scores) + 1)
+    sure = np.flatnonzero(binom.sf(ranks - 1, len(scores), missed) >= certainty)
+    return float(np.sort(scores)[sure[-1]]) if len(sure) else None

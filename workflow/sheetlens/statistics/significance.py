@@ -5,20 +5,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from sheetlens.statistics.clusters import one_of_each
+
 PERMUTATIONS = 9999
 RESAMPLES = 2000
 CHUNK = 500  # permutations held in memory at once
 
 
 def held_out(table: pd.DataFrame) -> pd.DataFrame:
-    """The sheets a baseline's training knows nothing of: one for each specimen that has none in training.
+    """The sheets a baseline's training knows nothing of: one for each group that has none in training.
 
-    `table` has specimen_id, image_id and part. Sheets of one specimen are no independent evidence.
+    `table` has group, image_id and part. Sheets of one specimen or gathering are no independent evidence: they share a
+    class and often the day and the camera.
     """
-    named = table["specimen_id"] != ""
-    seen = set(table.loc[(table["part"] == "train") & named, "specimen_id"])
-    rest = table[(table["part"] != "train") & ~table["specimen_id"].isin(seen)].sort_values("image_id")
-    return rest[~(rest.duplicated("specimen_id") & (rest["specimen_id"] != ""))]
+    seen = set(table.loc[table["part"] == "train", "group"])
+    rest = table[(table["part"] != "train") & ~table["group"].isin(seen)].sort_values("image_id")
+    return rest.iloc[one_of_each(pd.factorize(rest["group"])[0])]
 
 
 def permutation_p(probabilities: NDArray[np.floating], truth: NDArray[np.integer], seed: int = 0) -> float:
@@ -67,12 +69,12 @@ def area(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> flo
 
 
 def paired_gain(tests: pd.DataFrame, confidence: float, seed: int = 0) -> dict[str, float]:
-    """Mean gain over paired tests with a bootstrap interval over sheets.
+    """Mean gain over paired tests with a bootstrap interval over groups of sheets.
 
-    `tests` has image_id and gain, one row for each test of a sheet (one sheet may be tested with several seeds);
-    whole sheets are drawn, so that its tests stay together. The interval is the percentile one.
+    `tests` has group and gain, one row for each test of a sheet (one sheet may be tested with several seeds); whole
+    groups are drawn, so that their tests stay together. The interval is the percentile one.
     """
-    sheets = tests.groupby("image_id", sort=True)["gain"].agg(["sum", "size"])
+    sheets = tests.groupby("group", sort=True)["gain"].agg(["sum", "size"])
     interval = ratio_interval(sheets["sum"].to_numpy(float), sheets["size"].to_numpy(float), confidence, seed)
     return {"gain": interval.pop("ratio"), **interval}
 

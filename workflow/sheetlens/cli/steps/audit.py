@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, FOLDER, PATH, Section, figures_option
+from sheetlens.cli.options import FILE, FOLDER, PATH, Section
 from sheetlens.config import Audit
 
 SETTINGS = click.option("--settings", type=Section(Audit), required=True, help="The config's section `audit`.")
@@ -23,13 +23,16 @@ def audit() -> None:
 @click.option("--index", type=FILE, required=True, help="Table of the image set.")
 @click.option("--manifest", type=FILE, required=True, help="What is known of each photograph.")
 @click.option("--pixels", type=FILE, required=True, help="Image set.")
+@click.option("--groups", type=FILE, required=True, help="Table of sheets that belong together.")
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, a table named as each split.")
 @click.argument("splits", type=FILE, nargs=-1, required=True)
-def fit_baselines(index: Path, manifest: Path, pixels: Path, folder: Path, splits: tuple[Path, ...]) -> None:
+def fit_baselines(
+    index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: tuple[Path, ...]
+) -> None:
     """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
     from sheetlens.audit.baselines import write_baselines
 
-    write_baselines(index, manifest, pixels, folder, splits)
+    write_baselines(index, manifest, pixels, groups, folder, splits)
 
 
 @audit.command("setup")
@@ -118,18 +121,6 @@ def check_saliency(maps: Path, pixels: Path, index: Path, confidence: float, tab
     from sheetlens.audit.saliency import write_saliency
 
     write_saliency(maps, pixels, index, confidence, table, output)
-
-
-@audit.command("draw")
-@figures_option("shortcuts", "saliency", "mistakes", "unsure")
-@click.option("--folder", type=FOLDER, required=True, help="Products of the data set: results/{dataset}.")
-@click.option("--evaluation", type=FILE, required=True, help="Evaluation of the network.")
-@click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
-def draw_findings(figures: tuple[str, ...], folder: Path, evaluation: Path, dots_per_inch: int) -> None:
-    """Draw what the audits found into figures/ of the folder, as SVG, PNG and PDF with the CSV of each."""
-    from sheetlens.figure.audits import write_audit_figures
-
-    write_audit_figures(figures, folder, evaluation, dots_per_inch)
 
 
 @audit.command("duplicates")

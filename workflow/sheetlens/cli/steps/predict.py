@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the class needs torch, which takes seconds to import
 
 log = logging.getLogger(__name__)
 RISK = 0.05
+UNGUARANTEED = click.option(
+    "--unguaranteed", is_flag=True, help="Where no threshold has a guarantee, take one that held on validation sheets."
+)
 READERS = 4  # to a thread of the network: decoding a photograph costs four times as much
 EXISTING = click.Path(exists=True, path_type=Path)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -51,7 +54,10 @@ def export(model: Path, output: Path) -> None:
 @click.option("--risk", default=RISK, show_default=True, help="Error rate wanted among the sheets that get a class.")
 @click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
 @limits_option
-def predict(model: Path, source: Path, output: Path, risk: float, workers: int, limits: Limits) -> None:
+@UNGUARANTEED
+def predict(
+    model: Path, source: Path, output: Path, risk: float, workers: int, limits: Limits, unguaranteed: bool
+) -> None:
     """Let MODEL, a model's folder, read the photographs of INPUT, a folder or a table of them.
 
     Writes predictions.parquet, .csv and summary.json. After a kill, the same command continues.
@@ -59,7 +65,7 @@ def predict(model: Path, source: Path, output: Path, risk: float, workers: int, 
     from sheetlens.predict.collection_predictions import write_part
     from sheetlens.predict.input_list import write_list
 
-    classifier = _open(model, risk, workers)
+    classifier = _open(model, risk, workers, unguaranteed)
     listing, part = output / "list.parquet", output / "parts/0"
     write_list(source, listing)
     write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"), limits)
@@ -122,13 +128,23 @@ def predict_list(source: Path, output: Path) -> None:
 @click.option("--stem", type=PATH, required=True, help="Journal to write, without ending.")
 @click.option("--workers", default=1, show_default=True, help="Processes that decode and resize.")
 @limits_option
+@UNGUARANTEED
 def predict_part(
-    model: Path, listing: Path, risk: float, part: int, parts: int, stem: Path, workers: int, limits: Limits
+    model: Path,
+    listing: Path,
+    risk: float,
+    part: int,
+    parts: int,
+    stem: Path,
+    workers: int,
+    limits: Limits,
+    unguaranteed: bool,
 ) -> None:
     """Read a part of a list with a model; after a kill, the same command continues."""
     from sheetlens.predict.collection_predictions import write_part
 
-    write_part(_open(model, risk, workers), listing, part, parts, stem, risk, workers, reporter("sheets read"), limits)
+    classifier = _open(model, risk, workers, unguaranteed)
+    write_part(classifier, listing, part, parts, stem, risk, workers, reporter("sheets read"), limits)
 
 
 @click.command()
@@ -136,25 +152,28 @@ def predict_part(
 @click.option("--list", "listing", type=FILE, required=True, help="List of the photographs, from `predict-list`.")
 @click.option("--risk", default=RISK, show_default=True, help="The error rate that the parts were read for.")
 @click.option("--output", type=PATH, required=True, help="Folder to write.")
+@UNGUARANTEED
 @click.argument("stems", type=PATH, nargs=-1, required=True)
 @limits_option
 def predict_merge(
-    model: Path, listing: Path, risk: float, output: Path, stems: tuple[Path, ...], limits: Limits
+    model: Path, listing: Path, risk: float, output: Path, stems: tuple[Path, ...], limits: Limits, unguaranteed: bool
 ) -> None:
     """Put STEMS, the parts of a list in their order and without endings, together."""
-    _merge(_open(model, risk), listing, list(stems), risk, output, limits)
+    _merge(_open(model, risk, unguaranteed=unguaranteed), listing, list(stems), risk, output, limits)
 
 
-def _open(model: Path, risk: float, workers: int = 1) -> "Classifier":
+def _open(model: Path, risk: float, workers: int = 1, unguaranteed: bool = False) -> "Classifier":
     from sheetlens.predict.classifier import Classifier
 
-    classifier = Classifier(model, threads=-(-workers // READERS))
+    classifier = Classifier(model, threads=-(-workers // READERS), unguaranteed=unguaranteed)
     log.info("%s: %s", classifier.facts["title"], classifier.reason)
     asked = classifier.threshold(risk)
     if asked["threshold"] is None:
-        log.info("no threshold of this model keeps to a risk of %g: all sheets go to review", risk)
+        why = "" if unguaranteed else " (--unguaranteed takes a threshold that promises nothing)"
+        told = (classifier.facts["independent"], risk, why)
+        log.warning("%d independent validation sheets guarantee no risk of %g: all sheets go to review%s", *told)
     elif not asked["guaranteed"]:
-        log.info("too few validation sheets to guarantee a risk of %g: it held on those sheets, no more", risk)
+        log.warning("no guarantee: the risk of %g held on the validation sheets, new sheets may have more", risk)
     return classifier
 
 
@@ -167,3 +186,8 @@ def _merge(
     answered = ", ".join(f"{name} {count}" for name, count in found["answered"].items())
     told = (found["rows"], answered, found["unsure"], found["unlike"], found["refused"])
     log.info("%d files: %s; for review %d unsure and %d unlike the training's; %d refused", *told)
+    if found["comparison"] is None:
+        log.warning("no independent validation sheets: whether this collection is like them cannot be told")
+    elif found["comparison"]["differs"]:
+        distance = found["comparison"]["distance"]
+        log.warning("the sheets differ from the validation sheets (by %.2f of 1): no guarantee applies", distance)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
-from sheetlens.cli.options import FILE, PATH, figures_option, limits_option
+from sheetlens.cli.options import FILE, PATH, limits_option
 from sheetlens.config import Limits
-
-EVIDENCE = ("risk", "reliability", "seeds")  # figures added to the paper's
+from sheetlens.figure.catalogue import FIGURES
 
 
 @click.command()
-@figures_option("1", "2", "history", *EVIDENCE)
+@click.option(
+    "--figure", "figures", type=click.Choice(FIGURES), multiple=True, required=True, help="Which figure, repeatable."
+)
 @click.option("--folder", type=PATH, required=True, help="Folder to write to, figure-1.svg and so on.")
 @click.option("--dots-per-inch", default=300, show_default=True, help="Resolution of the PNG.")
 @click.argument("evaluations", type=FILE, nargs=-1, required=True)
@@ -23,19 +24,9 @@ def draw(
 
     Figures 1 and 2 show several data sets, the others one; risk and seeds also under several protocols.
     """
-    from sheetlens.figure import uncertainty
-    from sheetlens.figure.paper import draw_evaluation, draw_history, draw_sheets, save_figure
+    from sheetlens.figure.style import write_figures
 
-    for figure in figures:
-        if figure in EVIDENCE:
-            drawn, table = getattr(uncertainty, f"draw_{figure}")(evaluations)
-        elif figure == "history":
-            drawn, table = draw_history(evaluations[0])
-        elif figure == "1":
-            drawn, table = draw_sheets(evaluations, limits=limits)
-        else:
-            drawn, table = draw_evaluation(evaluations)
-        save_figure(drawn, table, folder / f"figure-{figure}", dots_per_inch)
+    write_figures({name: FIGURES[name].load(limits) for name in figures}, evaluations, folder, dots_per_inch)
 
 
 @click.command()

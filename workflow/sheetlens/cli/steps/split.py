@@ -47,6 +47,19 @@ def split_groups(
 @INDEX
 @MANIFEST
 @DUPLICATES
+@click.option("--output", type=PATH, required=True, help="Table to write (.tsv).")
+def relate_sheets(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Say which sheets belong together, and so are no independent cases."""
+    from sheetlens.split.groups import write_groups
+
+    write_groups(settings, index, manifest, duplicates, output)
+
+
+@click.command()
+@SETTINGS
+@INDEX
+@MANIFEST
+@DUPLICATES
 @click.option("--protocol", required=True, help="Split protocol.")
 @click.option("--seed", type=int, required=True, help="Its seed.")
 @click.option("--split", "split_file", type=FILE, required=True, help="Split to measure.")

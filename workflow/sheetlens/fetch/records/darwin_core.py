@@ -28,6 +28,7 @@ TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
 DEPTH = 4  # folders below which an archive may hold its tables
 DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
+OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of specimen records to `records`"
 NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
 HEADER = "skipped as a header that ignoreHeaderLines does not mention"
 
@@ -53,13 +54,14 @@ class Archive:
 
         A row with too few or too many columns gives what it has; what is odd is noted.
         """
-        plan = [(term, table.terms.get(term, ()), table.defaults.get(term, "")) for term in wanted]
+        silent = {term: table.defaults.get(term, "") for term in wanted}
+        plan = [(term, table.terms[term], default) for term, default in silent.items() if term in table.terms]
         for location in table.locations:
             for values in self._lines(table, location):
                 if len(values) < table.columns:
                     values += [""] * (table.columns - len(values))
                 key = values[table.key].strip() if table.key is not None else ""
-                yield key, {term: _value(values, places) or default for term, places, default in plan}
+                yield key, silent | {term: _value(values, places) or default for term, places, default in plan}
 
     def sentences(self) -> Iterator[str]:
         """What was odd in the tables read so far."""
@@ -98,7 +100,11 @@ class Archive:
         with self._open(location) as raw:
             lines = read_lines(raw, table.encoding, table.line_end, notes)
             columns = 0 if table.header_lines else table.columns
-            rows = iter(Rows(lines, table.delimiter, table.quote, columns, notes))
+            first = next(lines, "")
+            delimiter = _delimiter(first, table)
+            if delimiter != table.delimiter:
+                notes.add(f"separated by {delimiter!r}, though meta.xml says {table.delimiter!r}: read so", 1)
+            rows = iter(Rows(itertools.chain([first], lines), delimiter, table.quote, columns, notes))
             header = list(itertools.islice(rows, table.header_lines))
             if header and _is_record(header[-1], table):
                 notes.add(NO_HEADER, len(header))
@@ -156,7 +162,7 @@ def _root(path: Path, stack: ExitStack) -> Any:
         _untar(path, folder)
         return folder
     said = unreadable(path)
-    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or 'it is text'}")
+    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or OF_TEXT}")
 
 
 def _untar(path: Path, folder: Path) -> None:
@@ -202,6 +208,14 @@ def _descriptors(folder: Any, below: int) -> Iterator[tuple[int, Any]]:
         for child in children:
             if child.is_dir() and not child.name.startswith((".", "__")):
                 yield from ((level + 1, found) for level, found in _descriptors(child, below - 1))
+
+
+def _delimiter(first: str, table: Table) -> str:
+    """The delimiter of a table: another than described where only that one gives its first line enough columns."""
+    if table.columns == 1 or table.delimiter in first:
+        return table.delimiter
+    fitting = (one for one in ("\t", ",", ";", "|") if first.count(one) >= table.columns - 1)
+    return next(fitting, table.delimiter)
 
 
 def _is_header(values: list[str], table: Table) -> bool:

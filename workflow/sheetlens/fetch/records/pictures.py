@@ -45,8 +45,8 @@ def named(media: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 def size_of(address: str, otherwise: str) -> str:
     """The size that an address names, by the habits of portals, or another word."""
-    word = next(iter(_words(address)), "").lower()
-    return next((size for size, words in WORDS.items() if word and re.fullmatch(words, word)), otherwise)
+    word = next(_words(address), "").lower()
+    return next((size for size, words in WORDS.items() if re.fullmatch(words, word)), otherwise) if word else otherwise
 
 
 def same(media: Mapping[str, str], address: str) -> str:

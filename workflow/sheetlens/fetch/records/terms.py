@@ -1,6 +1,7 @@
 """From Darwin Core and Audiovisual Core terms to the columns of a listing."""
 
-import html
+import functools
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,21 +22,26 @@ MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
     "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
 )  # fmt: skip
-BETWEEN = re.compile(r"\s+\|\s*|\s*\|\s+|[\s|;,]+(?=https?://)", re.IGNORECASE)  # what stands between addresses
-LINK = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)[^>]*>.*?(?:</a>|$)", re.IGNORECASE | re.DOTALL)
+BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # and not within another one
+PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
+MORE = frozenset(" \t\r\n|;,<>\"'[]{}&")  # without one of them, a text is one address at most
+CLOSING = {'"': '"', "'": "'", "<": ">"}  # what ends an address that stands behind it, in HTML or JSON
+BEHIND = " \t\r\n|;,\"'<>[]{}"  # what may stand behind an address and is no part of it
 OTHER_KINDS = ("sound", "audio", "moving", "video")
 PAGES = ("html", "pdf", "text", "csv", "xml", "json", "zip", "msword", "model")
+NO_PICTURES = ("dataset", "interactive")
 PICTURES = ("image", "jpeg", "jpg", "png", "tif", "jp2", "photo", "picture", "webp")
 
 
 def is_protected(record: Mapping[str, str]) -> bool:
     """Whether a collection protects the place of a specimen."""
-    return any((record.get(term) or "").strip().casefold() not in OPEN for term in PROTECTED)
+    stated = filter(None, map(record.get, PROTECTED))
+    return any(value.strip().casefold() not in OPEN for value in stated)
 
 
 def withhold(record: Mapping[str, str]) -> dict[str, str]:
     """The terms of a record, without the place if that is protected."""
-    return {term: value for term, value in record.items() if term not in PLACE or not is_protected(record)}
+    return {term: value for term, value in record.items() if term not in PLACE} if is_protected(record) else {**record}
 
 
 def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
@@ -54,19 +60,24 @@ def why_no_picture(media: Mapping[str, str]) -> str:
     Portals mix up format and type, and misspell both: only what surely means something else is left out.
     """
     kind, form = (media.get("type") or "").lower(), (media.get("format") or "").lower()
-    said = f"by type or format ({', '.join(filter(None, (kind, form)))[:60]})"
+    return _why_no_picture(kind, form) or ("a thumbnail" if quality(media) == "thumbnail" else "")
+
+
+@functools.lru_cache(maxsize=4096)  # a million pictures have few formats
+def _why_no_picture(kind: str, form: str) -> str:
+    said = f"no still picture by type or format ({', '.join(filter(None, (kind, form)))[:60]})"
     if any(word in kind + form for word in OTHER_KINDS):
-        return f"no still picture {said}"
-    if not any(word in form for word in PICTURES):
-        if any(word in form for word in PAGES):
-            return f"no still picture {said}"
-        if not any(word in kind for word in PICTURES) and any(w in kind for w in (*PAGES, "dataset", "interactive")):
-            return f"no still picture {said}"
-    return "a thumbnail" if quality(media) == "thumbnail" else ""
+        return said
+    if any(word in form for word in PICTURES):
+        return ""
+    other = not any(word in kind for word in PICTURES) and any(word in kind for word in (*PAGES, *NO_PICTURES))
+    return said if other or any(word in form for word in PAGES) else ""
 
 
 def quality(media: Mapping[str, str]) -> str:
     """What a media row says of its size, by Audiovisual Core's terms: "thumbnail", "best", ..., "" for nothing."""
+    if not (media.get("variant") or media.get("variantLiteral")):
+        return ""
     said = (media.get("variant") or media.get("variantLiteral") or "").lower()
     return next((name for name, words in QUALITIES.items() if any(word in said for word in words)), "")
 
@@ -81,11 +92,21 @@ QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary o
 
 
 def addresses(text: str) -> list[str]:
-    """The addresses in one field: between pipes, semicolons, commas or blanks, or in a link of HTML."""
-    if links := LINK.findall(text):
-        return [html.unescape(link) for link in links]
-    found = (part.strip(" \t\r\n<>\"'").rstrip("|;, ") for part in BETWEEN.split(text.strip()))
-    return list(dict.fromkeys(part.replace("&amp;", "&") for part in found if part))
+    """The addresses in one field: between pipes, semicolons, commas or blanks, in HTML or in JSON.
+
+    What is no address of the web is given, too, so that it can be counted.
+    """
+    if text and not MORE.intersection(text):
+        return [text]
+    found = []
+    for part in PIPES.split(text):
+        begins = [match.start() for match in BEGINS.finditer(part)]
+        found.append(part[: begins[0]] if begins and not part.lstrip().startswith("<") else "" if begins else part)
+        for begin, end in itertools.pairwise([*begins, len(part)]):
+            address = part[begin:end]
+            found.append(address.split(closing)[0] if (closing := CLOSING.get(part[max(begin - 1, 0)])) else address)
+    stripped = (one.strip(BEHIND).replace("&amp;", "&") for one in found)
+    return list(dict.fromkeys(filter(None, stripped)))
 
 
 def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:

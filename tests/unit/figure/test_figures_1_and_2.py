@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sheetlens.figure.paper import draw_evaluation, draw_history, draw_sheets, save_figure
+from sheetlens.figure.figure_1 import draw_sheets
+from sheetlens.figure.figure_2 import draw_evaluation
+from sheetlens.figure.history import draw_history
+from sheetlens.figure.style import save_figure
 from tests.unit.finished_study import PAPER, MadeUp, make_study
 
 LYCOPHYTES = MadeUp("lycophytes", "Clubmoss or spikemoss", ("clubmoss", "spikemoss"), network="table2", sureness=3)
@@ -121,7 +124,7 @@ def test_figure_1_turns_a_sheet_upright(tmp_path):
 
 
 def test_history_keeps_every_epoch_of_every_seed(root, evaluations):
-    _, table = draw_history(evaluations["mercury"], root / "results")
+    _, table = draw_history([evaluations["mercury"]], root / "results")
     history = pd.read_csv(root / "results/mercury/models/table1/random-2/history.csv")
     drawn = table[(table["seed"] == 2) & (table["series"] == "validation_accuracy")]
     assert drawn["value"].tolist() == history["validation_accuracy"].tolist()
@@ -155,8 +158,8 @@ def test_csv_holds_the_table_without_loss(root, evaluations, tmp_path):
 def test_a_style_of_the_user_changes_nothing(root, evaluations, tmp_path):
     import matplotlib
 
-    save_figure(*draw_history(evaluations["own"], root / "results"), tmp_path / "plain")
+    save_figure(*draw_history([evaluations["own"]], root / "results"), tmp_path / "plain")
     with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "none", "savefig.bbox": "tight"}):
-        save_figure(*draw_history(evaluations["own"], root / "results"), tmp_path / "odd")
+        save_figure(*draw_history([evaluations["own"]], root / "results"), tmp_path / "odd")
     for ending in ENDINGS:
         assert (tmp_path / f"plain.{ending}").read_bytes() == (tmp_path / f"odd.{ending}").read_bytes()

@@ -1,7 +1,4 @@
-"""Draw the figures of the paper, and the training history, from finished evaluations.
-
-Every `draw_*` function returns a figure and the tidy table behind it; `save_figure` writes both.
-"""
+"""Figure 2 of the paper: confusion matrices, distributions of probability, rejection plots with the paper's marks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +9,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
-from sheetlens.common.files import read_json
-from sheetlens.config import LIMITS, Limits
-from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
+from sheetlens.evaluate.results import Outcome, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
     INK,
@@ -26,89 +19,11 @@ from sheetlens.figure.style import (
     new_figure,
     panel_letter,
     percent_axis,
-    reduce_colours,
-    save_figure,
     wrap,
     write_letter,
 )
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.decoder_processes import shared_readers
 
-__all__ = ["draw_evaluation", "draw_history", "draw_sheets", "save_figure"]
-
-PAPER_ORDER = ("unstained", "stained", "clubmoss", "spikemoss")  # Figure 1 a-d
 BINS = np.linspace(0, 1, 21)  # of the probability: 0.05 wide
-WIDTH = 1.85  # inches of a sheet in Figure 1
-PHOTOGRAPH = 900  # pixels on the longer side of a sheet in Figure 1
-
-
-def draw_sheets(
-    evaluations: Sequence[Path],
-    results: Path = Path("results"),
-    limits: Limits = LIMITS,
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw Figure 1: one sample sheet for each class of each data set, as photographed.
-
-    The sample is the typical right answer: of the sheets of the class that the first model tested and
-    got right, the one with the median probability (of all tested ones, if it got none right).
-    The table has the columns panel, dataset, class, image_id, probability (of the class).
-    """
-    outcomes = {outcome.folder: outcome for outcome in (read_outcome(path, results) for path in evaluations)}
-    samples = []
-    for outcome in outcomes.values():  # each data set once, however many evaluations it has
-        samples += [(outcome, *sample) for sample in _sample_sheets(outcome, limits)]
-    columns = min(4, len(samples))
-    rows = -(-len(samples) // columns)
-    shapes = [picture.height / picture.width for *_, picture in samples]
-    heights = [max(shapes[columns * row : columns * (row + 1)]) for row in range(rows)]
-    with house_style():
-        figure = new_figure(WIDTH * columns, sum(0.95 * WIDTH * height + 0.25 for height in heights))
-        axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flatten()
-        for axis in axes:
-            axis.set_axis_off()
-        for number, (axis, (_, name, _, _, picture)) in enumerate(zip(axes, samples, strict=False)):
-            # "none" hands the pixels on to SVG and PDF as they are; save_figure smooths the PNG.
-            axis.imshow(picture, interpolation="none")
-            axis.set_anchor("N")
-            write_letter(axis, number, (0, 4))
-            axis.set_title(wrap(name, 24), loc="left", x=0.1)
-    table = pd.DataFrame(
-        [
-            (panel_letter(number), outcome.evaluation["dataset"], name, image_id, probability)
-            for number, (outcome, name, image_id, probability, _) in enumerate(samples)
-        ],
-        columns=["panel", "dataset", "class", "image_id", "probability"],
-    )
-    return figure, table
-
-
-def _sample_sheets(outcome: Outcome, limits: Limits) -> list[tuple[str, str, float, Image.Image]]:
-    """Choose a sheet per class: class, image_id, probability of the class, picture."""
-    manifest = read_manifest(outcome)
-    paths = dict(zip(manifest["image_id"], manifest["path"], strict=True))
-    tested = read_tested(outcome)
-    first = tested[tested["seed"] == outcome.evaluation["seeds"][0]]
-    pack = SheetPictures(outcome)
-    samples = []
-    for name in sorted(outcome.classes, key=_paper_order):
-        sheets = first[first["label"] == name].sort_values(["own", "image_id"])
-        right = sheets[sheets["answer"] == name]
-        sheets = sheets if right.empty else right
-        if sheets.empty:
-            continue
-        sheet = sheets.iloc[len(sheets) // 2]
-        image_id = str(sheet["image_id"])
-        try:
-            picture = shared_readers(limits).show(outcome.results.parent / paths[image_id], PHOTOGRAPH)
-        except RefusedImageError:  # originals may be dropped after packing
-            picture = pack.picture(image_id)
-        picture = reduce_colours(picture).convert("RGB")  # the PDF stores 256 colours in less space
-        samples.append((name, image_id, float(sheet["own"]), picture))
-    return samples
-
-
-def _paper_order(name: str) -> tuple[int, str]:
-    return (PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER), name)
 
 
 def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
@@ -294,42 +209,3 @@ def _reference_points(evaluation: dict[str, Any]) -> pd.DataFrame:
         points.append(("paper", 0.0, paper["accuracy"], paper["accuracy_low"], paper["accuracy_high"]))
         points.append(("paper", aside, paper["kept_accuracy"], paper["kept_low"], paper["kept_high"]))
     return pd.DataFrame(points, columns=["series", "x", "y", "low", "high"])
-
-
-def draw_history(evaluation: Path, results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
-    """Draw how the training of one data set went: losses and validation accuracy, a line per seed.
-
-    A dot marks the epoch whose weights were kept. The table is the models' history.csv with the columns
-    seed, epoch, series, value.
-    """
-    outcome = read_outcome(evaluation, results)
-    tables, best = [], {}
-    for model in outcome.evaluation["models"]:
-        folder = outcome.model_folder(model)
-        tables.append(pd.read_csv(folder / "history.csv").assign(seed=model["seed"]))
-        best[model["seed"]] = read_json(folder / "model.json").get("best_epoch")
-    history = pd.concat(tables, ignore_index=True)
-    with house_style():
-        figure = new_figure(7.4, 2.4)
-        losses, accuracies = figure.subplots(1, 2)
-        for number, (seed, lines) in enumerate(history.groupby("seed")):
-            colour = COLOURS[number % len(COLOURS)]
-            kept = lines[lines["epoch"] == best[seed]]
-            losses.plot(lines["epoch"], lines["train_loss"], color=colour, lw=1, ls=":")
-            losses.plot(lines["epoch"], lines["validation_loss"], color=colour, lw=1.2)
-            losses.plot(kept["epoch"], kept["validation_loss"], "o", color=colour, ms=4.5)
-            accuracies.plot(lines["epoch"], lines["validation_accuracy"], color=colour, lw=1.2)
-            accuracies.plot(
-                kept["epoch"], kept["validation_accuracy"], "o-", color=colour, ms=4.5, label=f"seed {seed}"
-            )
-        losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-        losses.set_title("validation (lines) and training (dots)", fontsize=8)
-        accuracies.set_title("dot: the epoch that was kept", fontsize=8)
-        accuracies.set(xlabel="epoch", ylabel="right in validation")
-        accuracies.yaxis.set_major_formatter(percent_axis())
-        accuracies.legend(loc="best", frameon=False, fontsize=7.5)
-        for axes in (losses, accuracies):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            sns.despine(ax=axes)
-    table = history.melt(["seed", "epoch"], var_name="series", value_name="value")
-    return figure, table

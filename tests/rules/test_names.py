@@ -1,0 +1,80 @@
+"""People's own names, with whatever is in them: braces are no wildcards, quotes and dollars are not the shell's."""
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from sheetlens.common import files
+from tests.conftest import ROOT, snakemake
+from tests.rules.test_rules import own_config, photographs  # noqa: F401 - a fixture
+
+CLASSES = {name: {"images": 10, "where": {"family": [name]}} for name in ("Lycopodiaceae", "Selaginellaceae")}
+NAMES = [
+    'ferns "old"',
+    "ferns '$HOME'",
+    "ferns; touch pwned",
+    "ferns `touch pwned`",
+    "ferns {dataset} {x}",
+    "fe $(x) #rn",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_make_hands_on_what_it_is_given_as_it_is(tmp_path, name):
+    for file in ("Makefile", "requirements.lock", "pyproject.toml", "envs/install.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    program = tmp_path / ".venv/bin/snakemake"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s|%s|%s" "$*" "$SHEETLENS_SHEETS" "$SHEETLENS_CONTACT"\n')
+    program.chmod(0o755)
+    (tmp_path / ".venv/installed").touch()
+    command = ["make", "--silent", "own", f"SHEETS={name}", f"CONTACT={name}@example.org"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout == f"--cores all --configfile config/own.yaml|{name}|{name}@example.org", result.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_braces_in_names_and_titles_are_no_wildcards(tmp_path, photographs):  # noqa: F811
+    photographs.rename(tmp_path / "{x} photos")
+    (tmp_path / "photos").symlink_to("{x} photos")
+    table = "{dataset} records.csv"
+    (tmp_path / table).write_text("barcode\n1\n")
+    config = own_config(tmp_path, {"path": str(tmp_path / table)})
+    values = yaml.safe_load(config.read_text())
+    own = values["datasets"]["own"]
+    own |= {"title": "My {sheets} of {seed}", "records": {"path": table, "barcode": "barcode"}}
+    own["folder"]["path"] = "{x} photos"
+    values["predict"] = {"collections": {"all": {"dataset": "own", "input": table}}}
+    config.write_text(yaml.safe_dump(values))
+    result = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet", "all")
+    assert result.returncode == 0, result.stdout + result.stderr
+    result = snakemake(tmp_path, "--configfile", config, "--cores", "1", "results/own/listing.parquet")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(files.read_table(tmp_path / "results/own/listing.parquet")) == 24
+
+
+def test_a_records_table_with_braces_in_its_name_is_watched(tmp_path, photographs):  # noqa: F811
+    table = tmp_path / "{x}.csv"
+    table.write_text("barcode\n1\n")
+    config = own_config(tmp_path)
+    values = yaml.safe_load(config.read_text())
+    values["datasets"]["own"]["records"] = {"path": "{x}.csv", "barcode": "barcode"}
+    config.write_text(yaml.safe_dump(values))
+    arguments = ("--configfile", config, "--cores", "1", "results/own/listing.parquet")
+    assert snakemake(tmp_path, *arguments).returncode == 0
+    assert "Nothing to be done" in snakemake(tmp_path, *arguments).stderr
+    table.write_text("barcode\n2\n")
+    assert "fetch_folder" in snakemake(tmp_path, *arguments, "--dry-run").stdout
+
+
+def test_the_documented_pattern_of_the_smithsonian_is_planned(tmp_path):
+    config = tmp_path / "config.yaml"
+    section = {"classes": CLASSES, "unit": "NMNHBOTANY", "size": 512}
+    section["metadata"] = "http://127.0.0.1:1/meta/{shard}.txt.bz2"
+    dataset = {"title": "S", "source": "smithsonian", "network": "table1", "smithsonian": section}
+    config.write_text(yaml.safe_dump({"datasets": {"s": dataset}, "run": ["s"]}))
+    result = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet", "all")
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,124 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from sheetlens.common.delimited import LINE_LIMIT, Notes, Rows, read_lines
+
+HEADER = "id\tcatalogNumber\tfamily\tlocality\n"
+
+
+def read(text, delimiter=",", quote='"', columns=0, encoding="utf-8", line_end="\n"):
+    """The rows, and what was odd; every line is a row, a part of one, or empty."""
+    notes = Notes()
+    data = text if isinstance(text, bytes) else text.encode()
+    rows = list(Rows(read_lines(io.BytesIO(data), encoding, line_end, notes), delimiter, quote, columns, notes))
+    assert notes.lines == notes.rows + notes.continued + notes.empty
+    assert notes.rows == len(rows)
+    return rows, notes.sentences()
+
+
+def table(stray, rows=40, at=10, delimiter="\t"):
+    """A table of which one locality is `stray`."""
+    lines = [
+        delimiter.join((str(n), f"US{n:05d}", "Lycopodiaceae", stray if n == at else "a place")) for n in range(rows)
+    ]
+    return HEADER.replace("\t", delimiter) + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";", "|"])
+@pytest.mark.parametrize(
+    "stray", ['"El Yunque', '12" rock', '"quoted" town', '"', 'by the "river"', '"""', '"a" and "b', 'rock 12"']
+)
+def test_no_quote_swallows_rows(stray, delimiter):
+    text = table(stray, delimiter=delimiter) + delimiter.join(("40", "US00040", "Ferns", 'end 12"')) + "\n"
+    rows, _ = read(text, delimiter)
+    assert [row[1] for row in rows[1:]] == [f"US{n:05d}" for n in range(41)]
+    assert rows[11][3].strip('"') == stray.strip('"')
+
+
+def test_what_is_not_as_it_should_be_is_said_with_its_line():
+    assert read(table('"El Yunque'), "\t")[1] == [
+        "1 line with a quotation mark that nothing closes, or with text behind a closing one, which were read as"
+        " letters; the first is line 12"
+    ]
+    assert read("a,b\n1,2,3\n4\n5,,\n")[1] == [
+        "1 line with more cells than the table has columns; the first is line 2",
+        "1 line with fewer cells than the table has columns, the rest left empty; the first is line 3",
+    ]
+    assert read(table("a place"), "\t")[1] == []
+
+
+def test_a_field_may_go_on_over_lines_that_are_no_rows():
+    text = 'id,place,note\n1,"by the\nriver, left",x\n"odd\nid",y,z\n3,"one, two\n\nthree, four\nfive","say ""so"""\n'
+    assert read(text)[0] == [
+        ["id", "place", "note"],
+        ["1", "by the\nriver, left", "x"],
+        ["odd\nid", "y", "z"],
+        ["3", "one, two\n\nthree, four\nfive", 'say "so"'],
+    ]
+
+
+def test_quotes_behind_backslashes_are_read_where_the_cells_then_fit():
+    assert read('a,b,c\n1,"say \\"hi, you\\" there",3\n')[0][1] == ["1", 'say "hi, you" there', "3"]
+
+
+def test_quotes_over_two_cells_of_an_unquoted_table_are_letters():
+    assert read('a\tb\tc\n1\t"from\tto"\n2\tx\ty\n', "\t")[0][1] == ["1", '"from', 'to"']
+
+
+def test_whatever_a_csv_writer_writes_comes_back():
+    random = np.random.default_rng(1)
+    pieces = np.array(["", "a", "7", '"', ",", "\n", " ", "é", "''", "\t", "river, left", 'x"y', "\r\n", ";"])
+    for columns in range(2, 9):
+        cells = [["".join(random.choice(pieces, random.integers(0, 5))) for _ in range(columns)] for _ in range(200)]
+        rows = [[f"US{n:05d}", *row] for n, row in enumerate(cells)]
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows([[f"column {n}" for n in range(columns + 1)], *rows])
+        assert read(text.getvalue())[0][1:] == rows
+
+
+def test_stray_quotes_anywhere_cost_no_row():
+    random = np.random.default_rng(2)
+    for _ in range(200):
+        rows = [[f"US{n:05d}", *(f"text {random.integers(100)}" for _ in range(4))] for n in range(30)]
+        for _ in range(random.integers(1, 6)):
+            row, cell = rows[random.integers(30)], random.integers(1, 5)
+            at = random.integers(0, len(row[cell]) + 1)
+            row[cell] = row[cell][:at] + '"' + row[cell][at:]
+        found, _ = read("a\tb\tc\td\te\n" + "".join("\t".join(row) + "\n" for row in rows), "\t")
+        assert [row[0] for row in found[1:]] == [row[0] for row in rows]
+        assert [len(row) for row in found] == [5] * 31
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
+def test_encodings_and_line_ends_are_told_by_the_bytes(encoding, line_end):
+    text = line_end.join(["name,place", *["Lycopodiacées,Málaga"] * 3, ""])
+    rows, odd = read(text.encode(encoding))
+    assert rows == [["name", "place"], *[["Lycopodiacées", "Málaga"]] * 3]
+    assert ("Windows-1252" in " ".join(odd)) == (encoding in ("cp1252", "latin-1"))
+
+
+def test_one_line_of_another_encoding_does_not_change_the_others():
+    data = "é,1\n".encode() + "é,2\n".encode("latin-1") + "š,3\n".encode("cp1252") + b"x\x81,4\n"
+    rows, odd = read(data)
+    assert rows == [["é", "1"], ["é", "2"], ["š", "3"], ["x\x81", "4"]]
+    assert odd[0].startswith("3 lines not in the encoding UTF-8, read as Windows-1252") and odd[0].endswith("line 2")
+
+
+def test_what_was_called_latin_1_and_is_utf_8_is_read_as_that():
+    rows, odd = read("Málaga,1\n".encode() + "Málaga,2\n".encode("latin-1"), encoding="ISO-8859-1")
+    assert rows == [["Málaga", "1"], ["Málaga", "2"]]
+    assert "1 line not in the encoding iso8859-1, read as UTF-8" in odd[0]
+
+
+def test_an_endless_line_is_cut_and_costs_no_other():
+    rows, odd = read("a,b\n1," + "x" * (3 * LINE_LIMIT) + "\n2,y\n")
+    assert [row[0] for row in rows] == ["a", "1", "2"]
+    assert "1 line longer than 1,048,576 characters" in odd[0]
+
+
+def test_a_carriage_return_within_a_cell_does_not_end_the_row():
+    assert read("a\tb\n1\tx\ry\n2\tz\n", "\t", "")[0] == [["a", "b"], ["1", "x\ry"], ["2", "z"]]
