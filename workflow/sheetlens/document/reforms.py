@@ -151,8 +151,8 @@ def _modelling(study: Study) -> dict[str, str]:
         "5b": _kind(facts),
         "5c": f"Protocol '{evaluation['protocol']}': {_dealt(study.settings.split, evaluation)};"
         f" {folder}/splits/. The test part is read once for each model.",
-        "5d": "The strength of the penalty was chosen by cross-validation inside the training part, what belongs together"
-        " kept together; all seeds are reported, none is chosen."
+        "5d": "The strength of the penalty was chosen by cross-validation inside the training part, what belongs"
+        " together kept together; all seeds are reported, none is chosen."
         if "strength" in facts
         else "Of each training the epoch with the best validation accuracy; all seeds are reported, none is"
         f" chosen. {_begun_again(study.models)}",
@@ -192,9 +192,9 @@ def _kind(facts: dict[str, Any]) -> str:
         return f"The network is that of Schuettpelz et al. 2017, Table {facts['network'].removeprefix('table')}."
     if facts["network"] in BUILT_IN:
         return (
-            "EfficientNet-Lite0 with ImageNet's weights, frozen, and a multinomial logistic regression on its standardised"
-            " features, whose strength was chosen by cross-validation inside the training part: what measures best on a"
-            " few hundred sheets (Sheetlens, benchmarks/features.py)."
+            "EfficientNet-Lite0 with ImageNet's weights, frozen, and a multinomial logistic regression on its"
+            " standardised features, whose strength was chosen by cross-validation inside the training part: what"
+            " measures best on a few hundred sheets (Sheetlens, benchmarks/features.py)."
         )
     definition = "; ".join(f"{key} {value}" for key, value in facts["definition"].items())
     return f"The network '{facts['network']}' is none of the paper's ({definition}). Why: to be added by the authors."
