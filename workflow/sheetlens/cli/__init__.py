@@ -16,6 +16,7 @@ import click
 from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
+from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
 from sheetlens.cli.label import label
 from sheetlens.cli.review import review
@@ -60,6 +61,8 @@ COMMANDS = (
     predict_part,
     predict_merge,
     explain,
+    embed,
+    similar,
     evaluate,
     tabulate,
     explore,
