@@ -70,6 +70,7 @@ def run(code, limit):
     return run_limited([sys.executable, "-c", code], limit, lines.append), lines
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_was_printed_before_a_hang_is_kept_and_nothing_goes_on(tmp_path):
     beat = f"import time\nfor _ in range(600): open({str(tmp_path / 'beat')!r}, 'a').write('.'); time.sleep(0.05)"
     code = (
@@ -146,6 +147,7 @@ def test_the_kit_is_locked_for_the_other_python():
         "numpy==2.5.5 --hash=sha256:bb --hash=sha256:cc",
         "tqdm==4.70.1 --hash=sha256:dd",
     ]
+    assert kit.locked(LOCK, {"numpy"}, "3.11") == ["numpy==2.4.6 --hash=sha256:aa"]
     with pytest.raises(SystemExit, match="lacks scipy: run 'make lock'"):
         kit.locked(LOCK, {"scipy"}, "3.12")
 
