@@ -133,6 +133,19 @@ def test_parts_run_again_take_the_place_of_the_first(tmp_path):
     assert [line for line in lines if line["part"] == "accuracy"] == [LINES[-1]]
 
 
+def test_the_page_shows_the_parts_and_commands_that_are(monkeypatch):
+    page = (ROOT / "docs/gpu.md").read_text()
+    named = re.findall(r"`([\w-]+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)))
+    assert sorted(named) == sorted(part.name for part in PARTS)
+    shown = re.findall(r"-m benchmarks\.gpu (.*)$", page, re.MULTILINE)
+    assert len(shown) == 4
+    for words in shown:
+        monkeypatch.setattr(sys, "argv", ["gpu", *words.split()])
+        command.arguments()  # leaves with an error where it does not know a word
+    assert "in eight minutes at most" in page
+    assert command.TOTAL == 8 * 60
+
+
 def test_bytes_of_a_step_are_those_counted_by_hand():
     from benchmarks.gpu.whole import bytes_per_sheet
 
