@@ -187,8 +187,8 @@ def _describe(name: str, root: Any) -> Archive:
         held = listed(sorted(child.name for child in root.iterdir()))
         raise UserError(
             f"the archive {name} has no meta.xml, without which its tables cannot be read: it holds {held}. Get it"
-            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures), or unpack it and"
-            " give its table as `records`"
+            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures), or unpack it"
+            " and give its table as `records`"
         )
     depth = min(level for level, _ in found)
     nearest = [folder for level, folder in found if level == depth]
