@@ -168,4 +168,4 @@ def test_corrections_that_a_spreadsheet_saved_are_read(tmp_path):
 
 
 def test_rows_of_empty_cells_are_no_rows(tmp_path):
-    assert read(tmp_path, TEXT + ",,\n" + ' , ,"" \n') == ROWS
+    assert read(tmp_path, TEXT + ",,\n" + ' , ,""\n') == ROWS

@@ -103,7 +103,9 @@ def test_an_environment_has_what_its_rules_import(environment):
     modules = modules_of_rules(environment)
     assert len(modules) > 2
     # Every command goes through the first three.
-    needed = {"click"} | set().union(*(imports(name, seen) for name in ["config", "common.progress", "common.files", *modules]))
+    needed = {"click"} | set().union(
+        *(imports(name, seen) for name in ["config", "common.progress", "common.files", *modules])
+    )
     assert modules <= seen, "a rule names a module that is not there"
     have = {pin.split("==")[0] for pin in pins(environment)}
     assert needed - OPTIONAL <= have

@@ -15,12 +15,13 @@ from pydantic import Field, ValidationError, model_validator
 from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.networks import PAPER_NETWORKS, Network, Weights
+from sheetlens.config.networks import BUILT_IN, INSTALLED, PAPER_NETWORKS, Network, Weights
 from sheetlens.config.phases import (
     LIMITS,
     Audit,
     Collection,
     Evaluate,
+    Features,
     Figures,
     Images,
     Limits,
@@ -53,6 +54,7 @@ __all__ = [
     "DemoSource",
     "DwcaSource",
     "Evaluate",
+    "Features",
     "Fetch",
     "FigshareFile",
     "Figures",
@@ -94,6 +96,7 @@ class Settings(Closed):
     networks: dict[str, Network] = Field(default={}, description="Networks beside the paper's, by name.")
     images: Images = Field(default=Images(), description="Preparation of the image set.")
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
+    features: Features = Field(default=Features(), description="Features of pretrained backbones.")
     train: Train = Field(default=Train(), description="Training of the networks.")
     evaluate: Evaluate = Field(default=Evaluate(), description="Evaluation on the test part.")
     predict: Predict = Field(default=Predict(), description="Trained models at work on other sheets.")
@@ -121,9 +124,10 @@ class Settings(Closed):
 
     @model_validator(mode="after")
     def _networks_are_known(self) -> Self:
-        known = [*PAPER_NETWORKS, *self.networks]
-        if len(set(known)) < len(known):
-            raise ValueError(f"networks has another {' or '.join(PAPER_NETWORKS)}: those are the paper's")
+        given = [*PAPER_NETWORKS, *BUILT_IN]
+        if taken := set(self.networks) & {*given, *INSTALLED}:
+            raise ValueError(f"networks has another {' and '.join(sorted(taken))}: give it another name")
+        known = [*given, *self.networks]
         named = {f"datasets.{name}.network": dataset.network for name, dataset in self.datasets.items()}
         named |= {f"train.learning_rate.{name}": name for name in self.train.learning_rate}
         tried = [(f"explore.{dataset}", name) for dataset, names in self.explore.items() for name in names]
@@ -133,7 +137,7 @@ class Settings(Closed):
         if unknown := set(self.explore) - set(self.datasets):
             raise ValueError(f"explore names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
         for name, dataset in self.datasets.items():
-            definition = self.networks.get(dataset.network)
+            definition = self.definition(dataset.network)
             if definition and definition.backbone == "vit_b_16":  # it answers from a token that stands for no place
                 raise ValueError(f"datasets.{name}.network is a vit_b_16, of which the audits can draw no maps")
         return self
@@ -149,6 +153,18 @@ class Settings(Closed):
         if self.predict.collections and self.predict.risk not in self.evaluate.risks:
             raise ValueError(f"predict.risk is {self.predict.risk:g}, which is none of evaluate.risks")
         return self
+
+    def definition(self, network: str) -> Network | None:
+        """What a network is, None for one of the paper's."""
+        return self.networks.get(network) or BUILT_IN.get(network)
+
+    def features_of(self, network: str) -> str | None:
+        """The name of the features that a network's head reads, None for one that is trained on the pictures."""
+        definition = self.definition(network)
+        if not definition or definition.train != "regression":
+            return None
+        installed = definition.weights and definition.weights.installed
+        return definition.backbone if installed else network
 
     def candidates(self, dataset: str) -> list[str]:
         """The networks to compare on a data set, its own first."""
@@ -174,6 +190,7 @@ def read_settings(values: dict[str, Any]) -> Settings:
 # What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
 FROM_ENVIRONMENT = {
     "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_LABELS": ("datasets", "own", "folder", "labels"),
     "SHEETLENS_CONTACT": ("fetch", "contact"),
 }
 

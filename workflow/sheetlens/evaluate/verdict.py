@@ -25,10 +25,10 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
     """Set an evaluation beside the paper's intervals: verdict, sentence and the intervals compared.
 
     `source` is where the sheets come from. The question is one of equivalence: a measure is the paper's when its whole
-    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the sheets
-    are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other networks
-    than the paper's and other protocols than its random split are never comparable, however close the numbers are. Where
-    the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
+    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the
+    sheets are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other
+    networks than the paper's and other protocols than its random split are never comparable, however close the numbers
+    are. Where the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
     """
     paper = evaluation["paper"]
     why = ""
