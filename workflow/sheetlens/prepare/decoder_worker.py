@@ -125,7 +125,8 @@ def serve(fit: str, megapixels: int, megabytes: int, seconds: int) -> None:
         signal.signal(name, signal.SIG_IGN)  # the near side decides, and its end closes our input
     Image.MAX_IMAGE_PIXELS = None  # ours is checked instead
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + WORKING) * 2**20,) * 2)
+    if sys.platform == "linux":  # elsewhere it does not count what large arrays lie in, and macOS may refuse to set it
+        resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + WORKING) * 2**20,) * 2)
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         data = sys.stdin.buffer.read(request["length"]) if request["length"] >= 0 else None

@@ -16,6 +16,7 @@ from yarl import URL
 from sheetlens import __version__
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
+from sheetlens.common.secrets import without_secrets
 from sheetlens.config import Fetch
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import SHOWN, PrivateAddressError, check_url, guard
@@ -182,7 +183,9 @@ class Session:
             async with asyncio.timeout(self.settings.patience * 2):  # headers that drip
                 return await self._client.request(method, wire, allow_redirects=False, **options)
         except ValueError as error:  # an address that only the library finds out to be none
-            raise RefusedError(Reason("not_an_address", what=f"{str(target)[:SHOWN]} ({error})")) from None
+            raise RefusedError(
+                Reason("not_an_address", what=f"{without_secrets(str(target))[:SHOWN]} ({error})")
+            ) from None
 
     def _judge(self, response: aiohttp.ClientResponse, target: URL, accept: tuple[int, ...]) -> None:
         status, host = response.status, target.host
@@ -209,7 +212,9 @@ def _redirected(
     try:
         reached = check_url(str(target.join(URL(place, encoded=True))))
     except ValueError:
-        raise RefusedError(Reason("redirect", what=f"to what is no address: {place[:SHOWN]!r}")) from None
+        raise RefusedError(
+            Reason("redirect", what=f"to what is no address: {without_secrets(place)[:SHOWN]!r}")
+        ) from None
     except RefusedError as error:
         raise RefusedError(Reason("redirect", what=str(error))) from None
     options = {key: value for key, value in options.items() if key != "params"}
@@ -231,7 +236,7 @@ def _translated(error: Exception, patience: float) -> UserError:
     if isinstance(error, TimeoutError):
         return LaterError(Reason("no_answer", seconds=patience))
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return RefusedError(Reason("not_an_address", what=str(cause)[:SHOWN]))
+        return RefusedError(Reason("not_an_address", what=without_secrets(str(cause))[:SHOWN]))
     said = cause.message if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
     return LaterError(Reason("connection", what=said.split("\n")[0] or type(error).__name__))
 
