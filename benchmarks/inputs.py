@@ -3,10 +3,10 @@
 Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
 through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
 `crashed` (any other exception, a process that died) or `hung`. Sound tables and archives in odd dress (stray quotes,
-other delimiters, encodings, line ends, archives within folders) must be read with every row and cell, and of odd
-pictures and servers (`benchmarks/odd.py`) it is known what is right: `lost` are those that were not read though fit,
-`wrong` those that went in as something else. All but `read` and `refused` must be zero. Which files are tried depends
-on the seed only (`benchmarks/broken.py` and `tests/services/odd_archives.py` make them). Run in the project's folder:
+other delimiters, encodings and line ends, archives within folders) must be read with every row and cell, or they are
+`lost`. Of odd pictures and servers (`benchmarks/odd.py`) it is known what is right, so that they can be `lost` (fit,
+and refused) or `wrong` (in, and not what it should be). All but the first two must be zero. What is tried depends on
+the seed only (`benchmarks/broken.py` and `tests/services/odd_archives.py` make them). Run in the project's folder:
 `python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
