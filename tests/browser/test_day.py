@@ -56,6 +56,9 @@ def test_a_reviewers_day(tmp_path, reviewer):
             look(ada, "1-server-away")
             server.start()
             says(ada, "has taken 5 decisions that were kept in this browser", "told")
+            until(
+                ada, "document.getElementById('picture').naturalWidth > 0 && document.getElementById('unshown').hidden"
+            )
             look(ada, "2-server-back")
             made["Ada"], made["Bo"] = 15, 10
             # Noon: the disk is full for a while.

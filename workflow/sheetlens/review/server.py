@@ -159,7 +159,8 @@ def make_app(
             raise web.HTTPBadRequest(text=f"not decisions: {error}") from None
         except OSError as error:
             log.error("decisions are not kept: %s", sentence_for(error) or error)
-            raise web.HTTPServiceUnavailable(text=sentence_for(error) or str(error)) from None
+            what = sentence_for(error).rpartition(": ")[0]  # what to do is for whoever started the server
+            raise web.HTTPServiceUnavailable(text=what or str(error)) from None
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])
