@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
+GPU_PYTHON ?= 3.12
 SNAKEMAKE = snakemake --cores all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
@@ -9,16 +10,17 @@ export PYTHONUNBUFFERED := 1
 export SHEETLENS_PYTHON := $(value PYTHON)
 export SHEETLENS_CONTACT := $(value CONTACT)
 export SHEETLENS_STUDY := $(value STUDY)
-unexport PYTHON SHEETS CONTACT STUDY
+unexport PYTHON SHEETS LABELS CONTACT STUDY
 own: export SHEETLENS_SHEETS := $(value SHEETS)
+own: export SHEETLENS_LABELS := $(value LABELS)
 
 help:
 	@echo "make demo               the whole study on sheets the package draws itself"
 	@echo "make test               all tests but the long ones"
-	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
+	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class, or with LABELS=labels.csv"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities, gpu-kit   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -56,7 +58,10 @@ lock: .venv/installed
 	python envs/lock.py
 	"$$SHEETLENS_PYTHON" envs/install.py
 	python envs/licences.py
+
+schema: .venv/installed
 	python -m sheetlens.config
+	python docs/rooms.py
 
 vulnerabilities: .audit/installed
 	@.audit/bin/python envs/audit.py
@@ -66,9 +71,12 @@ vulnerabilities: .audit/installed
 	@.audit/bin/pip install --quiet pip-audit
 	@touch $@
 
+gpu-kit: .venv/installed
+	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
+
 .venv/installed: requirements.lock pyproject.toml envs/install.py
 	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }
 	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities gpu-kit

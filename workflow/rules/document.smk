@@ -16,7 +16,7 @@ rule document_verdict:
     benchmark:
         "logs/document_verdict/{dataset}.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/evidence.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
     message:

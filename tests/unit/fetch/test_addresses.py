@@ -89,7 +89,7 @@ def test_hostile_rows_are_refused_with_a_reason_and_write_nothing(services, tmp_
         "huge.jpg": (services.url("/hostile/huge"), "announces 10,737,418,240 bytes, more than the 1,000,000"),
         "endless.jpg": (services.url("/hostile/endless"), "larger than the limit of 1,000,000 bytes"),
         "bomb.png": (services.url("/hostile/bomb"), "megapixels"),
-        "gzip.jpg": (services.url("/hostile/gzip"), "compressed, though it was asked for as it is"),
+        "gzip.jpg": (services.url("/hostile/gzip"), "larger than the limit of 1,000,000 bytes"),
         "there.jpg/below.jpg": (good, "the name is that of a folder and of a file at once"),
         "none.jpg": ("", "not ''"),
     }

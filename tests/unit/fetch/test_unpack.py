@@ -58,7 +58,7 @@ def test_pictures_come_out_and_everything_is_told(tmp_path, write):
     assert reasons.pop("sheets/cut.jpg").startswith("broken image")
     assert reasons == {
         "sheets/notes.txt": "no picture by its name",
-        "sheets/broken.jpg": "no image that can be read",
+        "sheets/broken.jpg": "the file has only 10 bytes",
         "sheets/large.jpg": "larger than the limit of 1,000,000 bytes",
     }
     assert {path for path in (tmp_path / "out").rglob("*") if path.is_file()} == {

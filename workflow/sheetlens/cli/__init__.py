@@ -16,12 +16,15 @@ import click
 from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
+from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.label import label
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
 from sheetlens.cli.steps.evaluate import evaluate, tabulate
 from sheetlens.cli.steps.explore import explore
+from sheetlens.cli.steps.features import features
 from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
@@ -48,6 +51,7 @@ COMMANDS = (
     split_groups,
     relate_sheets,
     measure_leakage,
+    features,
     train,
     train_predict,
     package,
@@ -57,6 +61,8 @@ COMMANDS = (
     predict_part,
     predict_merge,
     explain,
+    embed,
+    similar,
     evaluate,
     tabulate,
     explore,
@@ -70,6 +76,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    label,
     review,
     check,
     pull,

@@ -65,6 +65,7 @@ REASONS = {
     "folder_again": ("a link back to its own folder", "a link to a folder that holds it: it was not followed again"),
     "name_not_utf8": ("a file name that is not UTF-8", "the file name is not UTF-8: rename it"),
     "no_class": ("not in a class folder", "not in a class folder"),
+    "not_labelled": ("without a label", "the table of labels has no label for it"),
     "not_fetched": ("not fetched, or not kept", "its row names no file: it was not fetched, or not kept"),
     # What a row says.
     "name_leads_out": (
@@ -101,7 +102,7 @@ REASONS = {
         "a firewall's challenge",
         "{host} answered with a challenge for browsers (firewall, status {status}), not the file",
     ),
-    "html": ("a web page in place of the file", "{host} answered with an HTML page, not {what}"),
+    "html": ("a web page in place of the file", "{host} answered with an HTML page in place of {what}"),
     "not_json": ("no data", "{host} answered with something that is no JSON in place of data"),
     "svg": (
         "a drawing in place of the photograph",
@@ -192,9 +193,9 @@ class Tally:
         """The same for a person, in lines."""
         said = [f"Files found: {self.found:,}. Used: {self.used:,}. Refused: {self.refused:,}."]
         for name, count, example in self.reasons[:SHOWN]:
-            said.append(f"  {count:,} refused: {name}" + (f" (for instance: {example})" if example != name else ""))
+            said.append(f"  {count:,} {name}" + (f", for instance: {example}" if example != name else ""))
         if more := self.reasons[SHOWN:]:
-            said.append(f"  {sum(count for _, count, _ in more):,} refused for {len(more)} further reasons")
+            said.append(f"  {sum(count for _, count, _ in more):,} for {len(more)} further reasons")
         return said
 
 

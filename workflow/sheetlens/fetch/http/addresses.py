@@ -48,9 +48,10 @@ def check_url(url: str) -> URL:
     try:
         parsed = URL(url)
         host = parsed.raw_host or ""
+        URL.build(scheme="https", host=parsed.host or "")  # which minds more
         labels = host.removesuffix(".").split(".")
-        if parsed.port is None or (host and not all(0 < len(label) <= LONGEST_LABEL for label in labels)):
-            raise ValueError
+        if parsed.port == 0 or (host and not all(0 < len(label) <= LONGEST_LABEL for label in labels)):
+            raise ValueError  # as does a port that is none
     except ValueError:
         raise RefusedError(Reason("not_an_address", what=repr(_shown(url)))) from None
     if parsed.scheme not in ("http", "https"):

@@ -1,7 +1,6 @@
 """Ask servers over HTTP: politely, again where it helps, and trusting no answer for its status alone."""
 
 import asyncio
-import email.utils
 import json
 import random
 import re
@@ -20,7 +19,7 @@ from sheetlens.common.secrets import without_secrets
 from sheetlens.config import Fetch
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import SHOWN, PrivateAddressError, check_url, guard
-from sheetlens.fetch.http.rate_limits import Limit, Politeness
+from sheetlens.fetch.http.rate_limits import Limit, Politeness, retry_after
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10
@@ -29,6 +28,7 @@ WAF = "x-amzn-waf-action"
 LONGEST_PAUSE = 3600.0  # seconds; a server that asks for more is left alone in this run
 METADATA = 256 * 2**20  # most bytes of an answer that is held in memory
 PIECE = 2**16
+HEADER = 2**16  # most bytes of one line of an answer's head: content policies get long
 BEGINNING = 2000  # bytes that are enough to tell a web page by
 # How web pages begin, after comments and the like. What a server says they are counts for nothing.
 PAGE = re.compile(
@@ -66,6 +66,8 @@ class Session:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience, sock_read=patience),
             headers={"User-Agent": self._agent},
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEADER,
+            max_field_size=HEADER,
         )
         return self
 
@@ -198,7 +200,7 @@ class Session:
             raise LaterError(said, seconds, status=status)
         if 200 <= status < 300:
             raise LaterError(Reason("no_file", host=host, status=status))
-        raise RefusedError(said, stop=status in (401, 403))
+        raise RefusedError(said, stop=status in (401, 403), status=status)
 
 
 def _redirected(
@@ -234,17 +236,8 @@ def _translated(error: Exception, patience: float) -> UserError:
         return LaterError(Reason("no_answer", seconds=patience))
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return RefusedError(Reason("not_an_address", what=without_secrets(str(cause))[:SHOWN]))
-    return LaterError(Reason("connection", what=str(cause) or type(error).__name__))
-
-
-def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds of a Retry-After header, given as a number or as an HTTP date; None where there is none."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
-    except (ValueError, OverflowError, TypeError, LookupError):  # such as a year of eleven digits
-        return None
+    said = cause.message if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
+    return LaterError(Reason("connection", what=said.split("\n")[0] or type(error).__name__))
 
 
 def is_html(body: bytes) -> bool:
