@@ -41,7 +41,8 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
 
     def ready(port: int) -> None:
         end = f"?token={token}" if token else ""
-        log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end)
+        shown = {"as_it_is": True}  # the token is for whoever started the server
+        log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end, extra=shown)
         log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
 
     try:
