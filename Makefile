@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
+GPU_PYTHON ?= 3.12
 SNAKEMAKE = snakemake --cores all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
@@ -18,7 +19,7 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities, gpu-kit   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -56,6 +57,8 @@ lock: .venv/installed
 	python envs/lock.py
 	"$$SHEETLENS_PYTHON" envs/install.py
 	python envs/licences.py
+
+schema: .venv/installed
 	python -m sheetlens.config
 
 vulnerabilities:
@@ -63,9 +66,12 @@ vulnerabilities:
 	@.audit/bin/pip install --quiet pip-audit
 	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
 
+gpu-kit: .venv/installed
+	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
+
 .venv/installed: requirements.lock pyproject.toml envs/install.py
 	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }
 	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities gpu-kit

@@ -2,14 +2,17 @@
 
 Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
 through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
-`crashed` (any other exception, a process that died) or `hung`; the last two must be zero. Which files are tried
-depends on the seed only (`benchmarks/broken.py` makes them). Run in the project's folder:
+`crashed` (any other exception, a process that died) or `hung`; the last two must be zero. Sound tables and archives in
+odd dress (stray quotes, other delimiters, encodings and line ends, archives within folders) must be read with every row
+and cell: `lost` counts those that were not, and must be zero, too. Which files are tried depends on the seed only
+(`benchmarks/broken.py` and `tests/services/odd_archives.py` make them). Run in the project's folder:
 `python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
 import argparse
 import hashlib
 import json
+import logging
 import os
 import platform
 import resource
@@ -35,11 +38,12 @@ from benchmarks.broken import (
     write_model,
     write_table,
 )
+from tests.services.odd_archives import SHAPES, TABLES, build, build_table, plain
 
-from sheetlens.common import tables
+from sheetlens.common import files, tables
 from sheetlens.common.errors import UserError
 from sheetlens.config import Limits, read_files
-from sheetlens.fetch.sources.dwca import open_archive
+from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.unpack import unpack
 from sheetlens.prepare.corrections import read_corrections
 from sheetlens.prepare.decoder_processes import Readers
@@ -48,7 +52,12 @@ from sheetlens.prepare.resize import SIZE
 PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind
 LIMITS = Limits(megabytes=500, seconds=10)
 SECONDS, MEMORY = 30, 4 * 2**30  # for a file that is no picture
-OUTCOMES = ("read", "refused", "crashed", "hung")
+OUTCOMES = ("read", "refused", "lost", "crashed", "hung")
+FAULTS = ("lost", "crashed", "hung")
+
+
+class LostError(Exception):
+    """Rows or cells of a sound file that were not read."""
 
 
 def try_pictures(number: int, seed: int) -> tuple[dict[str, Counter[str]], list[str], float]:
@@ -113,11 +122,52 @@ def read_model(folder: Path) -> None:
     classifier.threshold(0.1)
 
 
+def write_odd_archive(folder: Path, random: np.random.Generator) -> None:
+    """A sound archive in odd dress, and beside it what is in it."""
+    path, records, pictures = build(folder, str(random.choice(list(SHAPES))), random)
+    files.write_json(folder / "held.json", {"path": path.as_posix(), "held": [records, pictures]})
+
+
+def read_odd_archive(folder: Path) -> None:
+    """Read all its rows; say which are lost, and which lines are in no account."""
+    made = files.read_json(folder / "held.json")
+    with open_archive(Path(made["path"])) as archive:
+        for rows, table in zip(made["held"], (archive.core, archive.media[0]), strict=True):
+            terms = [term for term in rows[0] if term != "id"]
+            found = [{"id": key, **row} for key, row in archive.rows(table, terms)]
+            compare(sorted(plain(found), key=lambda row: int(row["id"])), plain(rows))
+        for location, notes in archive.notes.items():
+            if notes.lines != notes.rows + notes.continued + notes.empty:
+                raise LostError(f"lines of {location} that are neither rows nor parts of one")
+
+
+def write_odd_table(folder: Path, random: np.random.Generator) -> None:
+    """A sound table in odd dress, and beside it what is in it."""
+    path, rows = build_table(folder, str(random.choice(list(TABLES))), random)
+    files.write_json(folder / "held.json", {"path": path.as_posix(), "held": rows})
+
+
+def read_odd_table(folder: Path) -> None:
+    """Read all its rows; say which are lost."""
+    made = files.read_json(folder / "held.json")
+    columns = {term: term for term in made["held"][0]}
+    compare(plain(list(tables.read_rows(Path(made["path"]), columns))), plain(made["held"]))
+
+
+def compare(found: list[dict[str, str]], held: list[dict[str, str]]) -> None:
+    """Raise LostError where rows or cells are missing, or are others."""
+    if found != held:
+        same = sum(one in held for one in found)
+        raise LostError(f"{len(held)} rows were held, {len(found)} read, {same} of them as they stand")
+
+
 Step = Callable[..., None]
 KINDS: dict[str, tuple[Step, Step]] = {  # what is broken -> how it is made, how it is read
     "tables of corrections": (write_table, read_table),
     "listings": (write_table, read_listing),
     "Darwin Core Archives": (write_dwca, read_dwca),
+    "archives in odd dress": (write_odd_archive, read_odd_archive),
+    "tables in odd dress": (write_odd_table, read_odd_table),
     "archives of pictures": (write_archive, read_archive),
     "configs": (write_config, read_config),
     "models": (write_model, read_model),
@@ -132,13 +182,17 @@ def attempt(kind: str, number: int, seed: int) -> tuple[str, str]:
         try:
             read(Path(name))
         except UserError as error:
-            return ("refused" if str(error).strip() else "crashed"), str(error)
+            whole = kind.endswith("in odd dress")  # nothing is wrong with those
+            return ("crashed" if not str(error).strip() else "lost" if whole else "refused"), str(error)
+        except LostError as error:
+            return "lost", str(error)
         except Exception as error:
             return "crashed", f"{type(error).__name__}: {error}"
     return "read", ""
 
 
 def _limit() -> None:
+    logging.disable()  # what is odd about broken files
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
@@ -158,7 +212,7 @@ def try_others(number: int, seed: int, kinds: list[str]) -> tuple[dict[str, Coun
                 _end(pool)
                 pool = _pool()
             outcomes[kind][outcome] += 1
-            if outcome in ("crashed", "hung"):
+            if outcome in FAULTS:
                 faults.append(f"{kind} {n}: {said[:300]}")
     _end(pool)
     return outcomes, faults

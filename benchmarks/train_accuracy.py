@@ -27,7 +27,7 @@ from PIL import Image
 from sheetlens.common import files
 from sheetlens.config import Train
 from sheetlens.prepare.image_set import open_image_set
-from sheetlens.train.batches import Part
+from sheetlens.train.batches import Part, place
 from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import for_training
@@ -48,23 +48,27 @@ def write_pictures(images: Path, split: Path, folder: Path) -> None:
         Image.fromarray(pixels[row].transpose(1, 2, 0)).save(place / f"{row:05}.png")
 
 
-def run_ours(images: Path, split: Path, network: str, precision: str, seed: int) -> float:
+def run_ours(
+    images: Path, network: str, split: Path, device: str, precision: str, seed: int, epochs: int = EPOCHS
+) -> float:
     """Train with the engine; the share of the other part that is named rightly."""
-    device = choose_device("cpu", PRECISIONS[precision])
-    settings = Train.model_validate(SETTINGS | {"epochs": EPOCHS, "recipe": PLAIN})
+    where = choose_device(device, precision)
+    settings = Train.model_validate(SETTINGS | {"epochs": epochs, "recipe": PLAIN})
     table, parts = files.read_table(images / "index.parquet"), files.read_table(split).set_index("image_id")["part"]
-    pixels = torch.from_numpy(open_image_set(images / "pixels.npy"))
-    rows = {part: torch.from_numpy(np.flatnonzero(parts.reindex(table["image_id"]) == part)) for part in PARTS}
-    labels = torch.from_numpy(table["label"].astype("category").cat.codes.to_numpy(np.int64))
-    training = Part(pixels, rows["train"], labels[rows["train"]])
+    pixels = place(torch.from_numpy(open_image_set(images / "pixels.npy")), where.name)
+    numbers = {part: np.flatnonzero(parts.reindex(table["image_id"]) == part) for part in PARTS}
+    rows = {part: torch.from_numpy(some).to(pixels.device) for part, some in numbers.items()}
+    classes = torch.from_numpy(table["label"].astype("category").cat.codes.to_numpy(np.int64))
+    labels = {part: classes[some].to(where.name) for part, some in numbers.items()}
+    training = Part(pixels, rows["train"], labels["train"])
     with tempfile.TemporaryDirectory() as name:
-        state = begin(network, settings, 1, device, Path(name), seed)
+        state = begin(network, settings, 1, where, Path(name), seed)
         with StopHandler(state) as watch:
             for _ in range(settings.epochs):
-                _train_epoch(state, for_training(state.network), training, settings, device, watch)
+                _train_epoch(state, for_training(state.network), training, settings, where, watch)
                 state.epoch, state.step = state.epoch + 1, 0
         logits = predict_logits(state.network, pixels, rows["test"], NORMALISATION)
-    return (logits.argmax(1) == labels[rows["test"]]).double().mean().item()
+    return (logits.argmax(1) == labels["test"]).double().mean().item()
 
 
 def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[tuple[str, float]]:
@@ -75,7 +79,7 @@ def contenders(images: Path, network: str, seed: int, folder: Path) -> Iterator[
     files.write_table(split, split_as_the_demo(table, SHARES, seed))
     write_pictures(images, split, folder)
     for precision in PRECISIONS:
-        yield precision, run_ours(images, split, network, precision, seed)
+        yield precision, run_ours(images, network, split, "cpu", PRECISIONS[precision], seed)
     for peer in ("reference", "keras"):
         words = [peer, network, str(folder / "train"), batch, rate, str(EPOCHS), str(folder / "test")]
         yield peer, contend([*PEERS, *words])["accuracy"]

@@ -228,7 +228,7 @@ def test_an_archive_is_fetched_once_and_a_killed_run_goes_on(tmp_path, services)
 def test_an_html_page_in_place_of_an_archive_is_named(tmp_path, services):
     services.store(files={"a.zip": str(symbiota(tmp_path))})
     services.faults(always={"/portal.example.org/a.zip": "html"})
-    with pytest.raises(UserError, match="answered with an HTML page, not the file"):
+    with pytest.raises(UserError, match="answered with an HTML page in place of the file"):
         find(tmp_path / "w", "https://portal.example.org/a.zip", services)
     services.reset()
     services.store(files={"a.zip": str(symbiota(tmp_path))})

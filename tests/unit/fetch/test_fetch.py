@@ -51,7 +51,7 @@ def test_a_folder_full_of_traps_neither_stops_nor_stalls(photographs):
     (photographs / "moss/new\nline.jpg").write_bytes(b"x")
     table = folder.fetch(FolderSource(path=str(photographs))).set_index("image_id")
     assert table.loc[["moss/folder.jpg/inside.jpg", "moss/new\nline.jpg"], "status"].tolist() == ["ok", "ok"]
-    assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a pipe or device"
+    assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a folder, pipe or device"
     assert table.loc["moss/to nowhere.jpg", "reason"] == "cannot be read: No such file or directory"
 
 

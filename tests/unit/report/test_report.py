@@ -124,7 +124,8 @@ def test_many_refused_files_are_counted(tmp_path):
     pd.concat([manifest, *more]).to_parquet(path)
     put_figures(tmp_path, [evaluation])
     page = words(make_report(tmp_path, [evaluation], "own"))
-    assert page.count("no image") + page.count("too small: 30x40") == REFUSED
+    listed = page[page.index("why it was refused") :]
+    assert listed.count("no image") + listed.count("too small: 30x40") == REFUSED
     assert f"and {32 - REFUSED} more" in page
     assert "no class 30 0 30" in page
 

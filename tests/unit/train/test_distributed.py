@@ -13,7 +13,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Train
 from sheetlens.predict.inference import predict_sheets
 from sheetlens.train.training import train_network
-from tests.unit.train.test_training import PRODUCTS
+from tests.unit.train.trainings import PRODUCTS
 
 DATA = ("pixels.npy", "index.parquet", "split.tsv")
 # 24 sheets to train on: a batch of 23, which two cannot share evenly, and one of 1, which leaves one of them nothing.

@@ -1,4 +1,9 @@
-"""What only a GPU can show: that a training there survives, streams and reads as one elsewhere."""
+"""What only a GPU can show: that a training there survives, streams and reads as one elsewhere.
+
+`python -m benchmarks.gpu --rehearse` runs them on the CPU, so that they do not fail for another reason where a GPU is.
+"""
+
+import os
 
 import pytest
 import torch
@@ -7,10 +12,12 @@ from sheetlens.config import Train
 from sheetlens.predict.inference import load_network
 from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.training import predict_logits
-from tests.unit.train.test_training import train
+from tests.unit.train.trainings import train
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-SETTINGS = Train(epochs=2, batch_size=8, device="cuda")
+GPU, REHEARSAL = torch.cuda.is_available(), "SHEETLENS_GPU_REHEARSAL" in os.environ
+pytestmark = pytest.mark.skipif(not (GPU or REHEARSAL), reason="no GPU here")
+DEVICE = "cuda" if GPU else "cpu"
+SETTINGS = Train(epochs=2, batch_size=8, device=DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,6 @@ def test_logits_are_those_of_the_cpu(trained):
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         here, there = (
             predict_logits(network.to(device), pixels, torch.arange(9), facts["normalisation"]).cpu()
-            for device in ("cpu", "cuda")
+            for device in ("cpu", DEVICE)
         )
     torch.testing.assert_close(here, there, rtol=1e-4, atol=1e-4)

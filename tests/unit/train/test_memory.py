@@ -14,7 +14,7 @@ from sheetlens.train.batches import DoesNotFitError, descend, descend_if_it_fits
 from sheetlens.train.checkpoint import Progress, StepSnapshot
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import build_network
-from tests.unit.train.test_training import PRODUCTS, SETTINGS, train
+from tests.unit.train.trainings import PRODUCTS, SETTINGS, train
 
 # Loses memory in the midst of a batch of 24, really: the process may not grow while it asks oneDNN for a kernel. How
 # much a whole training takes differs from machine to machine, and is not the question here.

@@ -4,7 +4,7 @@ import torch
 from sheetlens.config import Recipe, Train
 from sheetlens.train.checkpoint import StopHandler
 from sheetlens.train.optimisation import make_augmentation, make_average, make_optimiser
-from tests.unit.train.test_training import train
+from tests.unit.train.trainings import train
 
 EVERYTHING = Recipe(schedule="constant", weight_decay=0.05, average=0.9, flip=True, rotate=3, shift=0.05, colour=0.1)
 

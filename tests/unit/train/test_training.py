@@ -20,17 +20,10 @@ from sheetlens.train.checkpoint import Progress, StopHandler
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import build_network
 from sheetlens.train.optimisation import make_optimiser
-from sheetlens.train.training import channel_statistics, train_network
+from sheetlens.train.training import channel_statistics
+from tests.unit.train.trainings import PRODUCTS, SETTINGS, train
 
-PRODUCTS = ("weights.safetensors", "model.json", "history.csv")
-SETTINGS = Train(epochs=2, batch_size=8, device="cpu")
 LONGER = Train(epochs=12, patience=12, batch_size=8, device="cpu")  # than a kill takes to arrive, on any machine
-
-
-def train(image_set, folder, settings=SETTINGS, seed=1, network=("table1", None)):
-    data = [image_set / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
-    train_network(*data, network[0], seed, settings, folder, network[1])
-    return [files.sha256(folder / name) for name in PRODUCTS]
 
 
 @pytest.fixture(scope="module")

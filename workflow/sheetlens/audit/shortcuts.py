@@ -82,8 +82,8 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
         return Finding(
             "imaging set-up",
             "note",
-            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside of"
-            " the training part are of a specimen or gathering of their own, which is too few to tell.",
+            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside"
+            " of the training part are of a specimen or gathering of their own, which is too few to tell.",
             "Add the protocol 'grouped' to split.protocols, so that whole gatherings are kept from training.",
             numbers,
         )

@@ -59,7 +59,7 @@ def export_model(model: Path, output: Path) -> None:
     by more than TOLERANCE; then nothing is written.
     """
     versions = {name: _version(name) for name in ("torch", *PACKAGES)}
-    classifier = Classifier(model, "cpu")
+    classifier = Classifier(model, "cpu", precision="float32")
     network, facts = load_network(model)
     reader = Reader(network, facts["normalisation"], classifier.facts["temperature"]).eval().requires_grad_(False)
     sheets = drawn_sheets(classifier.facts["fit"])

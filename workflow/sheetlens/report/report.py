@@ -124,7 +124,7 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
 
 
 def headline(evaluations: list[dict[str, Any]]) -> list[str]:
-    """Say in plain words how well the sheets are sorted, first under the headline's protocol, and what is guaranteed."""
+    """Say in plain words how well the sheets are sorted, first under the headline's protocol, and what is promised."""
     evaluation = evaluations[0]
     accuracy, kept = evaluation["accuracy"], evaluation["kept_accuracy"]
     if accuracy["mean"] is None:

@@ -18,7 +18,7 @@ from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open
-from sheetlens.review.connections import Door, open_more_files
+from sheetlens.review.connections import BACKLOG, Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
@@ -36,7 +36,7 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
     journal = Journal(queue.folder / NAME)
     _tell(journal)
     token = "" if is_local(host) else secrets.token_urlsafe(24)
-    door = Door()
+    door = Door(open_more_files())
     app = make_app(queue, journal, token, evidence, host, door)
 
     def ready(port: int) -> None:
@@ -44,7 +44,6 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
         log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end)
         log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
 
-    open_more_files()
     try:
         asyncio.run(_run(app, door, host, port, ready))
     finally:
@@ -61,7 +60,7 @@ async def _run(app: web.Application, door: Door, host: str, port: int, ready: Ca
         loop.add_signal_handler(number, stop.set)
     try:
         try:
-            server = await loop.create_server(door, host, port)
+            server = await loop.create_server(door, host, port, backlog=BACKLOG)
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise UserError(f"cannot serve on {host}, port {port} ({why}): give another --host or --port") from None

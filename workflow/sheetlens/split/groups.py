@@ -101,6 +101,14 @@ def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     return sheets[["image_id", "specimen_id"]].assign(group=first)
 
 
+def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Write which sheets of an image set belong together."""
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
+
+
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:
     """Number of the group of each of `size` sheets: the connected components of all pairs."""
     rows, columns = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T
@@ -136,11 +144,3 @@ def _number(number: str) -> str:
 def _run(barcode: str, length: int) -> str:
     found = NUMBERED.fullmatch(barcode)
     return f"{found[1]}{int(found[2]) // length}" if found else ""
-
-
-def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
-    """Write which group each sheet is in, as a table."""
-    sheets = read_sheets(index, manifest)
-    groups = group_sheets(sheets, files.read_table(duplicates), settings)
-    files.write_table(output, name_groups(sheets, groups))
-    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)

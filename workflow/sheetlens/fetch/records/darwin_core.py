@@ -100,7 +100,11 @@ class Archive:
         with self._open(location) as raw:
             lines = read_lines(raw, table.encoding, table.line_end, notes)
             columns = 0 if table.header_lines else table.columns
-            rows = iter(Rows(lines, table.delimiter, table.quote, columns, notes))
+            first = next(lines, "")
+            delimiter = _delimiter(first, table)
+            if delimiter != table.delimiter:
+                notes.add(f"separated by {delimiter!r}, though meta.xml says {table.delimiter!r}: read so", 1)
+            rows = iter(Rows(itertools.chain([first], lines), delimiter, table.quote, columns, notes))
             header = list(itertools.islice(rows, table.header_lines))
             if header and _is_record(header[-1], table):
                 notes.add(NO_HEADER, len(header))
@@ -204,6 +208,14 @@ def _descriptors(folder: Any, below: int) -> Iterator[tuple[int, Any]]:
         for child in children:
             if child.is_dir() and not child.name.startswith((".", "__")):
                 yield from ((level + 1, found) for level, found in _descriptors(child, below - 1))
+
+
+def _delimiter(first: str, table: Table) -> str:
+    """The delimiter of a table: another than described where only that one gives its first line enough columns."""
+    if table.columns == 1 or table.delimiter in first:
+        return table.delimiter
+    fitting = (one for one in ("\t", ",", ";", "|") if first.count(one) >= table.columns - 1)
+    return next(fitting, table.delimiter)
 
 
 def _is_header(values: list[str], table: Table) -> bool:

@@ -21,6 +21,7 @@ from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
 from sheetlens.fetch.records import pictures, terms
 from sheetlens.fetch.records.darwin_core import Archive, is_archive, open_archive
+from sheetlens.fetch.sources import Source
 
 SIZES = {  # sizes in the order to ask for them, by what the config wants
     "web": ("web", "medium", "original", "lower"),
@@ -196,3 +197,6 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
     candidates.cite("Darwin Core Archives", archives=candidates.recall("held"))
     for request in candidates.sample():
         yield request
+
+
+SOURCE = Source(plan, requests=requests)

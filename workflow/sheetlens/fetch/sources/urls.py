@@ -16,6 +16,7 @@ from sheetlens.config import UrlsSource
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import LISTING, Plan, Request
 from sheetlens.fetch.records import terms
+from sheetlens.fetch.sources import Source
 from sheetlens.fetch.unpack import SUFFIXES
 
 OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
@@ -128,3 +129,6 @@ def _name(row: dict[str, str]) -> str:
 def _file_name(text: str) -> str:
     """Text made fit to be part of a file's name."""
     return NOT_IN_NAMES.sub("_", text).lstrip(".")[:80]
+
+
+SOURCE = Source(plan, requests=requests)
