@@ -20,6 +20,7 @@ from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.sources import folder
 from sheetlens.figure import catalogue
+from sheetlens.audit import AUDITS
 
 ENDINGS = ["svg", "png", "pdf", "csv"]
 STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
@@ -288,8 +289,8 @@ def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):
 
 def every_finding(datasets=DATASETS):
     """What each audit found, for each data set."""
-    findings = ["duplicates", "labels", "saliency", "setup"]
-    findings += [f"{audit}-{protocol}" for audit in ("leakage", "shortcuts", "training") for protocol in PROTOCOLS]
+    findings = [name for name, each in AUDITS.items() if each == "dataset"]
+    findings += [f"{name}-{protocol}" for name, each in AUDITS.items() if each == "protocol" for protocol in PROTOCOLS]
     return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 
 

@@ -65,10 +65,10 @@ def test_paper_config_states_the_paper():
         ({"datasets": {"a/b": PAPER["datasets"]["mercury"]}}, "data set name 'a/b' becomes a folder"),
         (
             {"datasets": {"mercury": {"network": "tabel1"}}},
-            "datasets.mercury.network names the network 'tabel1', and the networks are ['table1', 'table2']",
+            "datasets.mercury.network names the network 'tabel1', and the networks are ['table1', 'table2',",
         ),
         ({"train": {"learning_rate": {"wide": 1e-3}}}, "train.learning_rate.wide names the network 'wide'"),
-        ({"networks": {"table1": {"groups": [[4, 5]]}}}, "networks has another table1 or table2"),
+        ({"networks": {"table1": {"groups": [[4, 5]]}}}, "networks has another table1: give it another name"),
         ({"networks": {"a/b": {"groups": [[4, 5]]}}}, "network name 'a/b' becomes a folder"),
         ({"networks": {"w": {"groups": [[4, 5]], "poling": "max"}}}, "unknown key 'networks.w.poling'"),
         ({"networks": {"w": {"groups": [[4, 5]] * 7}}}, "'networks.w': the groups leave none of a sheet's 256 pixels"),
