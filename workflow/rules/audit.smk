@@ -97,6 +97,37 @@ rule audit_shortcuts:
         " 2>&1 | tee -i {log:q}"
 
 
+rule audit_regions:
+    """Does a region that is no plant tell the network the class?"""
+    input:
+        package=lambda wildcards: every_model("package.json", [wildcards.dataset], PROTOCOLS[:1])[0],
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1])[0],
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audit.regions"),
+    output:
+        finding="results/{dataset}/audits/regions.json",
+    log:
+        "logs/audit_regions/{dataset}.log",
+    benchmark:
+        "logs/audit_regions/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: settings.train.threads
+    resources:
+        gpu=1,
+    params:
+        inputs=named_inputs,
+    message:
+        "Reading the test sheets of {wildcards.dataset} with regions covered"
+    shell:
+        "python -m sheetlens audit find regions"
+        " {params.inputs:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
 rule audit_labels:
     """Labels that models contradict which never saw them: a list for a person to review."""
     input:
@@ -170,6 +201,7 @@ rule audit_maps:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         settings=settings.audit.model_dump_json(include={"saliency_sheets"}),
         folder=subpath(input.weights, parent=True),

@@ -234,6 +234,11 @@ def more_each_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def readers_memory(readers, and_torch=0):
+    """Resource: MB for a job with so many readers of photographs: common ones, and one as large as a file may be."""
+    return more_each_attempt(250 * readers + settings.images.limits.megabytes + and_torch)
+
+
 def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
     """A file of every model: of each data set, protocol and seed."""
     return [

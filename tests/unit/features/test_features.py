@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from sheetlens.audit.regions import audit_regions
 from sheetlens.cli.steps.features import features as commands
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.config import Evaluate, Predict, Split, Train
+from sheetlens.config import Evaluate, Network, Predict, Split, Train
 from sheetlens.config.networks import BUILT_IN, FEATURES, INSTALLED
 from sheetlens.explain.attribution import explain_sheets
 from sheetlens.explain.sheets import Explainer
@@ -232,3 +233,57 @@ def test_a_command_that_only_joins_imports_no_torch():
     lines = "import sys, sheetlens.features.product, sheetlens.features.head; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n" and set(commands.commands) >= {"compute", "join", "head"}
+
+
+def test_regions_are_covered_and_alone(study, image_set):
+    finding = audit_regions(
+        study / "model", image_set / "pixels.npy", study / "index.parquet", study / "model/predictions.parquet", 0.95
+    )
+    numbers = finding.numbers
+    assert set(numbers["regions"]) == {"border", "label", "surround"} and numbers["whole"] > 0.9
+    assert numbers["regions"]["label"]["covered"] > 0.6  # brightness is everywhere on these sheets
+    assert "the label's corner covered" in finding.sentence
+
+
+def test_any_network_of_timm_by_name(image_set, tmp_path):
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    for name in ("resnet10t", "vit_tiny_patch16_224", "convnext_atto", "test_vit"):
+        torch.manual_seed(1)
+        state = timm.create_model(name).state_dict()
+        path = tmp_path / f"{name}.safetensors"
+        save_file(state, path)
+        weights = {"path": str(path), "sha256": files.sha256(path)}
+        definition = Network(backbone=f"timm/{name}", weights=weights, train="regression")
+        reader = FeatureReader(definition, "cpu", "float32")
+        found = reader.read(np.load(image_set / "pixels.npy")[:2])
+        assert found.shape == (2, reader.size) and np.isfinite(found).all() and not np.array_equal(*found)
+    with pytest.raises(UserError, match="not those of timm/resnet10t"):
+        build_network(Network(backbone="timm/resnet10t"), 2, weights=state)
+    with pytest.raises(UserError, match="timm has no network resnet10: did you mean timm/resnet1"):
+        build_network(Network(backbone="timm/resnet10"), 2)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch, tmp_path):
+    pytest.importorskip("huggingface_hub", reason="timm is not installed")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    lines = f"""
+from sheetlens.common.errors import UserError
+from sheetlens.config import Network
+from sheetlens.train.backbones import read_weights
+try:
+    read_weights(Network(backbone="timm/test_vit", weights={{"hub": "owner/name@{"0" * 40}"}}))
+except UserError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    assert "cannot be downloaded" in result.stdout and "bring the file here" in result.stdout
+    assert result.stdout.count("\n") == 1
+
+
+def test_without_timm_the_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(backbones, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install timm"):
+        build_network(Network(backbone="timm/resnet10t"), 2)
+    with pytest.raises(UserError, match="pip install timm"):
+        read_weights(Network(backbone="timm/test_vit", weights={"hub": f"owner/name@{'0' * 40}"}))

@@ -10,6 +10,7 @@ AUDITS: dict[str, Literal["dataset", "protocol"]] = {
     "setup": "dataset",
     "labels": "dataset",
     "saliency": "dataset",
+    "regions": "dataset",
     "duplicates": "dataset",
     "leakage": "protocol",
     "shortcuts": "protocol",

@@ -16,7 +16,9 @@ import click
 from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
+from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.label import label
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
@@ -59,6 +61,8 @@ COMMANDS = (
     predict_part,
     predict_merge,
     explain,
+    embed,
+    similar,
     evaluate,
     tabulate,
     explore,
@@ -72,6 +76,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    label,
     review,
     check,
     pull,

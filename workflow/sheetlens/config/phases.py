@@ -41,6 +41,11 @@ class Images(Closed):
     jobs: int = Field(
         default=1, ge=1, description="Jobs that the reading is divided into; about 1,000 sheets each are well used."
     )
+    mask: tuple[Literal["border", "label", "surround"], ...] = Field(
+        default=(),
+        description="What is covered on every sheet before a network sees it. border: the outermost ring; label: the"
+        " lower right corner; surround: all beside the sheet, such as table, ruler and colour bar.",
+    )
     limits: Limits = Field(default=Limits(), description="What one file may cost.")
     keep_originals: bool = Field(
         default=True,

@@ -71,7 +71,7 @@ def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Ten
     summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
     edges of plant and label, and hardly change when the weights are drawn at random.
     """
-    bent = any(isinstance(layer, torch.nn.ReLU) for layer in head.children())
+    bent = any(isinstance(layer, torch.nn.ReLU) for layer in head.modules())
     steps = STEPS if bent else 1  # the gradient of a linear head is the same everywhere
     parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=steps)
     return to_shares(parts.sum(dim=1, keepdim=True))

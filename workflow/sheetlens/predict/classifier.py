@@ -16,6 +16,7 @@ from sheetlens.features.extraction import in_precision
 from sheetlens.predict import out_of_distribution
 from sheetlens.predict.inference import BATCH, load_network, read_batch, reading_device
 from sheetlens.predict.model_package import AGAIN, read_package
+from sheetlens.prepare.mask import covered
 from sheetlens.prepare.resize import SIZE
 from sheetlens.train.batches import batch_images, lacks_memory
 from sheetlens.train.networks import for_inference
@@ -65,6 +66,7 @@ class Classifier:
             self._net = in_precision(for_inference(net), self._where.bfloat16)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
+            self.mask = tuple(model.get("mask", ()))
             self._check(model["classes"])
         except FAULTS as error:
             if lacks_memory(error):
@@ -109,10 +111,26 @@ class Classifier:
 
         The same number of sheets at a time gives the same bits for each of them, whatever the others are.
         """
-        images = torch.from_numpy(pixels).to(self._where.name)
+        logits, features = self._read(pixels)
+        probabilities = (logits.double() / self.facts["temperature"]).softmax(1).numpy()
+        return Answers(probabilities, out_of_distribution.distance(features, self._known) / self.facts["limit"])
+
+    def as_trained(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Sheets with those regions covered that were covered in the training."""
+        return np.stack([covered(sheet, self.mask) for sheet in pixels]) if self.mask else pixels
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network sees of sheets, uint8, shape (n, 3, 256, 256): float32, shape (n, d) (see `read_batch`)."""
+        return self._read(pixels)[1]
+
+    @property
+    def usual(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean of each feature over the training part, and what brings them to one unit where that is known."""
+        centre = self._known["centre"]
+        return centre, self._known.get("scale", np.ones_like(centre))
+
+    def _read(self, pixels: NDArray[np.uint8]) -> tuple[torch.Tensor, NDArray[np.float32]]:
+        images = torch.from_numpy(self.as_trained(pixels)).to(self._where.name)
         with torch.inference_mode():
             logits, features = read_batch(self._net, batch_images(images, self._normalisation))
-        probabilities = (logits.double() / self.facts["temperature"]).softmax(1).cpu().numpy()
-        return Answers(
-            probabilities, out_of_distribution.distance(features.cpu().numpy(), self._known) / self.facts["limit"]
-        )
+        return logits.cpu(), features.cpu().numpy()

@@ -74,7 +74,7 @@ def distance(features: Features, known: dict[str, NDArray[np.float32]]) -> NDArr
     """Distance of each sheet from the training part, float64, shape (n,); about 1 for a sheet like those in it."""
     away = features.astype(np.float64) - known["centre"]
     if "whitening" in known:
-        return np.sqrt(np.square(away @ known["whitening"].astype(np.float64)).sum(axis=1))
+        return np.sqrt(np.square(away @ known["whitening"].astype(np.float64).T).sum(axis=1))
     scaled, directions = away * known["scale"], known["directions"].astype(np.float64)
     along = scaled @ directions
     beside = scaled - along @ directions.T  # as a vector: the difference of two large sums would be noise

@@ -125,6 +125,8 @@ def describe_training(
         "data": {},
         "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
     }
+    if "mask" in table:
+        facts["mask"] = table["mask"].iloc[0].split(",")
     return facts | ({"definition": definition.facts} if definition else {})
 
 
