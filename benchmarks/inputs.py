@@ -1,11 +1,12 @@
-"""Hostile input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
+"""Hostile and odd input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
 
 Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
 through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
-`crashed` (any other exception, a process that died) or `hung`; the last two must be zero. Sound tables and archives in
-odd dress (stray quotes, other delimiters, encodings and line ends, archives within folders) must be read with every row
-and cell: `lost` counts those that were not, and must be zero, too. Which files are tried depends on the seed only
-(`benchmarks/broken.py` and `tests/services/odd_archives.py` make them). Run in the project's folder:
+`crashed` (any other exception, a process that died) or `hung`. Sound tables and archives in odd dress (stray quotes,
+other delimiters, encodings and line ends, archives within folders) must be read with every row and cell, or they are
+`lost`. Of odd pictures and servers (`benchmarks/odd.py`) it is known what is right, so that they can be `lost` (fit,
+and refused) or `wrong` (in, and not what it should be). All but the first two must be zero. What is tried depends on
+the seed only (`benchmarks/broken.py` and `tests/services/odd_archives.py` make them). Run in the project's folder:
 `python -m benchmarks.inputs`. The last line is a JSON object.
 """
 
@@ -38,6 +39,7 @@ from benchmarks.broken import (
     write_model,
     write_table,
 )
+from benchmarks.odd import try_odd_pictures, try_odd_servers
 from tests.services.odd_archives import SHAPES, TABLES, build, build_table, plain
 
 from sheetlens.common import files, tables
@@ -52,8 +54,9 @@ from sheetlens.prepare.resize import SIZE
 PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind
 LIMITS = Limits(megabytes=500, seconds=10)
 SECONDS, MEMORY = 30, 4 * 2**30  # for a file that is no picture
-OUTCOMES = ("read", "refused", "lost", "crashed", "hung")
-FAULTS = ("lost", "crashed", "hung")
+OUTCOMES = ("read", "refused", "lost", "wrong", "crashed", "hung")
+FAULTS = ("lost", "wrong", "crashed", "hung")
+ODD = 30  # of each kind of odd picture, and of each kind of server
 
 
 class LostError(Exception):
@@ -233,6 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--others", type=int, default=OTHERS, help="files of each other kind")
+    parser.add_argument("--odd", type=int, default=ODD, help="odd pictures and servers of each kind")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
@@ -240,10 +244,13 @@ def main() -> None:
     outcomes, faults, longest = try_pictures(chosen.pictures, chosen.seed)
     more, others = try_others(chosen.others, chosen.seed, chosen.kinds)
     outcomes, faults = outcomes | more, faults + others
+    for attempt_odd in (try_odd_pictures, try_odd_servers):
+        more, others = attempt_odd(chosen.odd, chosen.seed)
+        outcomes, faults = outcomes | more, faults + others
     total: Counter[str] = sum(outcomes.values(), Counter())
-    print(f"{'':28}{'tried':>8}" + "".join(f"{name:>10}" for name in OUTCOMES))
+    print(f"{'':36}{'tried':>8}" + "".join(f"{name:>10}" for name in OUTCOMES))
     for what, counts in (*outcomes.items(), ("all", total)):
-        print(f"{what:28}{counts.total():8,}" + "".join(f"{counts[name]:10,}" for name in OUTCOMES))
+        print(f"{what:36}{counts.total():8,}" + "".join(f"{counts[name]:10,}" for name in OUTCOMES))
     print("\n".join(faults))
     facts = {"benchmark": "inputs", "tried": total.total()} | {name: total[name] for name in OUTCOMES}
     gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6

@@ -20,6 +20,7 @@ from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.sources import folder
 from sheetlens.figure import catalogue
+from sheetlens.audit import AUDITS
 
 ENDINGS = ["svg", "png", "pdf", "csv"]
 STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
@@ -233,6 +234,11 @@ def more_each_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def readers_memory(readers, and_torch=0):
+    """Resource: MB for a job with so many readers of photographs: common ones, and one as large as a file may be."""
+    return more_each_attempt(250 * readers + settings.images.limits.megabytes + and_torch)
+
+
 def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
     """A file of every model: of each data set, protocol and seed."""
     return [
@@ -283,8 +289,8 @@ def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):
 
 def every_finding(datasets=DATASETS):
     """What each audit found, for each data set."""
-    findings = ["duplicates", "labels", "regions", "saliency", "setup"]
-    findings += [f"{audit}-{protocol}" for audit in ("leakage", "shortcuts", "training") for protocol in PROTOCOLS]
+    findings = [name for name, each in AUDITS.items() if each == "dataset"]
+    findings += [f"{name}-{protocol}" for name, each in AUDITS.items() if each == "protocol" for protocol in PROTOCOLS]
     return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 
 

@@ -17,6 +17,7 @@ rule explore_cost:
         "../../envs/torch.yaml"
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         folder=subpath(input.model, parent=True),
     message:

@@ -81,6 +81,8 @@ rule fetch_remote:
     retries: 2
     conda:
         "../../envs/data.yaml"
+    resources:
+        runtime=more_each_attempt(720),  # 18,000 pictures at one a second are five hours
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,

@@ -1,9 +1,11 @@
 import copy
 import difflib
 import re
+import shutil
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from sheetlens.common.errors import UserError
 from sheetlens.config import Settings, lay_over_environment, read_files, read_settings
@@ -133,3 +135,12 @@ def test_what_make_hands_over_is_laid_over_the_config():
     assert values == {"datasets": {"own": {"folder": {"path": name}, "title": "Mine"}}}
     lay_over_environment(values, {"SHEETLENS_CONTACT": name})
     assert values["fetch"] == {"contact": name}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_an_experiment_of_dvc_changes_one_value_and_no_other_line(path, tmp_path):
+    """`dvc exp run --set-param` writes a config file anew: its lists in block style, its lines no wider than 80."""
+    changed = tmp_path / path.name
+    shutil.copy(path, changed)
+    apply_overrides(changed, ["++fetch.pause=7.5"])
+    assert changed.read_text() == path.read_text() + "fetch:\n  pause: 7.5\n"

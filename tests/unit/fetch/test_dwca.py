@@ -121,8 +121,8 @@ def test_addresses_that_are_missing_or_none_of_the_web_are_counted(tmp_path):
     assert left == {
         "without an address": 1,
         "whose address is none of the web": 1,
-        "no still picture by type or format (sound, audio/mpeg)": 1,
-        "no still picture by type or format (application/pdf)": 1,
+        "that are no still pictures by type or format (sound, audio/mpeg)": 1,
+        "that are no still pictures by type or format (application/pdf)": 1,
     }
     assert len(found) == 1 + 10
 
@@ -368,7 +368,7 @@ def test_variants_of_a_picture_are_one_picture_without_its_thumbnail(tmp_path, s
         assert len(found) == 20
         assert found[0].urls == tuple(f"https://img.example/1/{place}.jpg" for place in order)
         _, left = account(tmp_path / name)
-        assert left["clubmoss"] == {"a thumbnail": 10, "which are another size of one that is kept": 30}
+        assert left["clubmoss"] == {"that are thumbnails": 10, "that are another size of one that is kept": 30}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sheetlens.fetch import remote
 from sheetlens.fetch.dry_run import explain_study
 from sheetlens.fetch.records.specimen_records import join_listing
 from sheetlens.fetch.sources import folder
+from sheetlens.fetch.summary import left_out
 from tests.services.archives import gbif, media, occurrences, write_archive
 
 ROOT = Path(__file__).parents[3]
@@ -115,6 +116,11 @@ def test_the_archive_of_a_symbiota_portal(tmp_path, services):
     assert "SECRET" not in set(found["locality"])
     said = json.loads((tmp_path / "citation.json").read_text())
     assert said["classes"]["clubmoss"] == {"candidates": 3, "left_out": {"whose licence nobody asserted": 1}}
+    assert left_out(tmp_path / "citation.json") == [
+        "Class 'clubmoss': 3 pictures could be asked for. Left out before: 1 whose licence nobody asserted.",
+        "Class 'spikemoss': 4 pictures could be asked for.",
+    ]
+    assert left_out(tmp_path / "none.json") == []
 
 
 def test_a_gbif_download_on_disk_keeps_its_doi(tmp_path, services):

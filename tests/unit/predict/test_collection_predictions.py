@@ -31,6 +31,7 @@ from sheetlens.predict.packaging import write_package
 from sheetlens.statistics.calibration import log_odds
 from tests.conftest import sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
+from tests.unit.prepare.test_resize import encode, sheet
 
 
 @pytest.fixture(scope="module")
@@ -391,3 +392,15 @@ def test_a_class_may_not_be_called_as_a_decision(model, tmp_path):
 def test_journals_hold_no_numbers_that_are_none(whole):
     for line in (whole[0] / "parts/0.jsonl").read_bytes().splitlines():
         assert "NaN" not in json.dumps(json.loads(line))
+
+
+def test_the_limits_of_the_config_hold(model, tmp_path):
+    """A sheet of 1.2 megapixels, with one allowed; a run with other limits begins anew."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(encode(sheet(1000, 1200), "JPEG"))
+    for limits, status in (("{}", "ok"), ('{"megapixels": 1}', "refused"), ("{}", "ok")):
+        found = sheetlens(
+            "predict", model, tmp_path / "photos", "--output", tmp_path / "run", "--limits", limits, "--risk", RISK
+        )
+        assert found.returncode == 0, found.stderr
+        assert files.read_table(tmp_path / "run/predictions.parquet")["status"].tolist() == [status]

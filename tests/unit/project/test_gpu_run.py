@@ -70,6 +70,7 @@ def run(code, limit):
     return run_limited([sys.executable, "-c", code], limit, lines.append), lines
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_was_printed_before_a_hang_is_kept_and_nothing_goes_on(tmp_path):
     beat = f"import time\nfor _ in range(600): open({str(tmp_path / 'beat')!r}, 'a').write('.'); time.sleep(0.05)"
     code = (
@@ -132,6 +133,19 @@ def test_parts_run_again_take_the_place_of_the_first(tmp_path):
     assert [line for line in lines if line["part"] == "accuracy"] == [LINES[-1]]
 
 
+def test_the_page_shows_the_parts_and_commands_that_are(monkeypatch):
+    page = (ROOT / "docs/gpu.md").read_text()
+    named = re.findall(r"`([\w-]+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)))
+    assert sorted(named) == sorted(part.name for part in PARTS)
+    shown = re.findall(r"-m benchmarks\.gpu (.*)$", page, re.MULTILINE)
+    assert len(shown) == 4
+    for words in shown:
+        monkeypatch.setattr(sys, "argv", ["gpu", *words.split()])
+        command.arguments()  # leaves with an error where it does not know a word
+    assert "in eight minutes at most" in page
+    assert command.TOTAL == 8 * 60
+
+
 def test_bytes_of_a_step_are_those_counted_by_hand():
     from benchmarks.gpu.whole import bytes_per_sheet
 
@@ -146,6 +160,7 @@ def test_the_kit_is_locked_for_the_other_python():
         "numpy==2.5.5 --hash=sha256:bb --hash=sha256:cc",
         "tqdm==4.70.1 --hash=sha256:dd",
     ]
+    assert kit.locked(LOCK, {"numpy"}, "3.11") == ["numpy==2.4.6 --hash=sha256:aa"]
     with pytest.raises(SystemExit, match="lacks scipy: run 'make lock'"):
         kit.locked(LOCK, {"scipy"}, "3.12")
 

@@ -85,7 +85,17 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
     root = tmp_path_factory.mktemp("project")
     evaluations = [make_study(root, HOSTILE)]
     put_figures(root, evaluations)
+    found = {"candidates": 7, "left_out": {"that are thumbnails": 3, "under <b>all mine</b>": 12}}
+    (evaluations[0].parent.parent / "citation.json").write_text(json.dumps({"classes": {"beta": found}}))
     return root, evaluations
+
+
+def test_what_a_search_left_out_is_said_as_the_fetch_says_it(hostile, study):
+    sentence = (
+        "Class 'beta': 7 pictures could be asked for. Left out before: 12 under <b>all mine</b>; 3 that are thumbnails."
+    )
+    assert sentence in words(make_report(*hostile, "own"))
+    assert "Left out before" not in words(make_report(*study, "paper"))
 
 
 def test_numbers_are_those_of_the_evaluation(study):

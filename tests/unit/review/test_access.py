@@ -199,3 +199,11 @@ def test_decisions_of_another_run_and_half_characters_are_refused(run, change):
     headers = {MARK: "1", "Content-Type": "application/json"}
     assert answer(run, "POST", "/decisions", data=data, headers=headers).status == (409 if "run" in change else 400)
     assert not [one for one in (run / NAME).read_text().splitlines() if '"id": "1"' in one]
+
+
+def test_no_sheet_of_one_run_has_the_key_of_a_sheet_of_another(tmp_path):
+    runs = [write_run(tmp_path / name, 5) for name in ("a", "b")]
+    queues = [open_run(run) for run in runs]
+    assert list(queues[0].sheets["image_id"]) == list(queues[1].sheets["image_id"])
+    assert not set(queues[0].sheets["key"]) & set(queues[1].sheets["key"])
+    assert list(open_run(runs[0]).sheets["key"]) == list(queues[0].sheets["key"]), "and they stay"

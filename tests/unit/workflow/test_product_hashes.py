@@ -74,8 +74,6 @@ def test_decisions_of_reviewers_are_no_product(results):
         assert product_hashes.changed(results) == []
         product_hashes.begin(results)
         assert product_hashes.note(results) == []
-    notes = results.parent / product_hashes.NOTES  # those of an older version named them
-    notes.write_text(notes.read_text() + f"own/{NAME}\t8\t1\t{'0' * 64}\n")
     damage(results / "own" / NAME, "ONE\nTWO\n")
     assert sheetlens("check", "--remove", results).returncode == 0
     assert (results / "own" / NAME).read_text() == "ONE\nTWO\n"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from sheetlens.audit.finding import Finding, read_scores
+from sheetlens.audit.finding import Finding, Inputs, read_scores
 from sheetlens.common import files
 from sheetlens.common.tables import class_names, safe_cell
 from sheetlens.config import Audit
@@ -195,10 +195,10 @@ def audit_labels(table: pd.DataFrame, surprise: Surprise, sheets: int, level: fl
     )
 
 
-def write_labels(settings: Audit, table: Path, output: Path, predictions: Sequence[Path]) -> None:
-    """Write the labels that the models contradict as a review list, and the finding."""
-    tables = [files.read_table(path) for path in predictions]
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Write the labels that the models behind `predictions` contradict as a review list (.csv), and the finding."""
+    tables, review = [files.read_table(path) for path in inputs["predictions"]], output.with_suffix(".csv")
     ranked = rank_labels(tables)
-    files.write_table(table, ranked.map(safe_cell))
+    files.write_table(review, ranked.map(safe_cell))
     finding = audit_labels(ranked, surprises(tables, settings.level), len(tables[0]), settings.level)
-    finding.write(output, [table, *predictions])
+    finding.write(output, [review, *inputs["predictions"]])

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetlens.audit.finding import Finding
+from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
+from sheetlens.config import Audit
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
 from sheetlens.prepare.image_set import open_image_set
@@ -71,3 +72,14 @@ class _Tests:
             full[: len(some)] = [view(self.sheets[row], regions) for row in some]
             answers.append(self.classifier.read(full).probabilities[: len(some)].argmax(axis=1))
         return float((classes[np.concatenate(answers)] == self.labels).mean())
+
+
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Let the model of a `package` read its test sheets with regions covered, and alone; write the finding.
+
+    The `predictions` say what its test part is; the intervals have the level of the `evaluation`.
+    """
+    (package,), (predictions,), (evaluation,) = (inputs[name] for name in ("package", "predictions", "evaluation"))
+    (pixels,), (index,) = inputs["pixels"], inputs["index"]
+    confidence = files.read_json(evaluation)["confidence"]
+    audit_regions(package.parent, pixels, index, predictions, confidence).write(output, [predictions])

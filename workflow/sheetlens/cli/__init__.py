@@ -18,6 +18,7 @@ from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
 from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.label import label
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
@@ -75,6 +76,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    label,
     review,
     check,
     pull,

@@ -65,6 +65,7 @@ REASONS = {
     "folder_again": ("a link back to its own folder", "a link to a folder that holds it: it was not followed again"),
     "name_not_utf8": ("a file name that is not UTF-8", "the file name is not UTF-8: rename it"),
     "no_class": ("not in a class folder", "not in a class folder"),
+    "not_labelled": ("without a label", "the table of labels has no label for it"),
     "not_fetched": ("not fetched, or not kept", "its row names no file: it was not fetched, or not kept"),
     # What a row says.
     "name_leads_out": (

@@ -190,6 +190,7 @@ def read_settings(values: dict[str, Any]) -> Settings:
 # What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
 FROM_ENVIRONMENT = {
     "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_LABELS": ("datasets", "own", "folder", "labels"),
     "SHEETLENS_CONTACT": ("fetch", "contact"),
 }
 

@@ -33,6 +33,16 @@ class FolderSource(Closed):
         min_length=1,
         description="The folder. Its sub-folders are the classes; what lies deeper belongs to its class.",
     )
+    labels: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table of labels (image_id, label), such as labels.csv of `sheetlens label`; no sub-folders then.",
+    )
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Its table of labels."""
+        return (self.labels,) if self.labels else ()
 
 
 class FigshareFile(Closed):

@@ -14,7 +14,8 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Network, Split, Train
 from sheetlens.features.head import fit_head
 from sheetlens.features.product import open_features
-from sheetlens.split.groups import group_sheets, read_sheets
+from sheetlens.split.groups import group_sheets
+from sheetlens.split.sheets import read_sheets
 from sheetlens.train.backbones import pixel_statistics, read_weights
 from sheetlens.train.networks import build_network
 from sheetlens.train.training import describe_training

@@ -46,6 +46,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "content_type": "",
     "bytes": 0,
     "sha256": "",
+    "chosen": "",  # how it came before the person who labelled it: only "random" may be tested on, "" says nothing
     "status": "ok",
     "reason": "",
     "reason_code": "",  # of `common/refusals.py`

@@ -81,11 +81,11 @@ async def _fetch(
         await engine.bring(source.requests(settings, session, state))
         write_sums(originals, engine.journal.rows())
         write_listing(listing, engine.journal.rows())  # also for whoever wants to see what is missing
+        if (citation := state / CITATION).exists():
+            files.write_json(listing.with_name(CITATION), files.read_json(citation))
         check_missing(engine, polite.missing)
         if intake:
             intake.finish()
-        if (citation := state / CITATION).exists():
-            files.write_json(listing.with_name(CITATION), files.read_json(citation))
         engine.finish()
         engine.journal.close()
 

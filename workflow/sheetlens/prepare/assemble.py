@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import ROW_GROUP, count_rows, read_rows, whole
 from sheetlens.common.progress import reporter
-from sheetlens.common.refusals import Reason, refused
+from sheetlens.common.refusals import Reason, refused, tally
 from sheetlens.config import Corrections, Images
 from sheetlens.prepare.corrections import CORRECTED, Corrector
 from sheetlens.prepare.decoder_processes import ROW
@@ -234,6 +234,6 @@ def write_image_set(
     corrector = Corrector(Path(corrections.path), corrections.leave_out_unsure) if corrections else None
     stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
     told = reporter("sheets packed")
-    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, told, corrector, settings.mask)
-    for reason, count in reasons.most_common(20):
-        log.info("refused %d: %s", count, reason)
+    assemble(listing, stems, settings.fit, pixels, index, manifest, told, corrector, settings.mask)
+    for line in tally(read_rows(manifest)).lines():
+        log.info("%s", line)

@@ -13,6 +13,7 @@ from sheetlens.common.files import read_json, read_table
 from sheetlens.common.refusals import Tally, tally
 from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
+from sheetlens.fetch.summary import left_out
 from sheetlens.figure.catalogue import FIGURES, names
 from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
@@ -99,6 +100,7 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
         "missed": missed_stains(evaluation),
         "intake": count_files(manifest, outcome.classes),
         "tally": count_reasons(manifest),
+        "left_out": left_out(outcome.folder / "citation.json"),
         "refused": show_refused(outcome, manifest, limits),
         "parts": count_parts(outcome),
         "measures": list_measures([one.evaluation for one in outcomes]),

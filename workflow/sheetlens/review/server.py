@@ -34,7 +34,7 @@ PATIENCE = 5.0  # seconds that what is under way may take when the server is sto
 def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None:
     """Serve the page until it is interrupted. Any host but this machine's own asks for a token, which is printed."""
     journal = Journal(queue.folder / NAME)
-    _tell(journal)
+    tell(journal)
     token = "" if is_local(host) else secrets.token_urlsafe(24)
     door = Door(open_more_files())
     app = make_app(queue, journal, token, evidence, host, door)
@@ -45,12 +45,12 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
         log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
 
     try:
-        asyncio.run(_run(app, door, host, port, ready))
+        asyncio.run(run_app(app, door, host, port, ready))
     finally:
         journal.close()
 
 
-async def _run(app: web.Application, door: Door, host: str, port: int, ready: Callable[[int], None]) -> None:
+async def run_app(app: web.Application, door: Door, host: str, port: int, ready: Callable[[int], None]) -> None:
     """Answer until a signal asks to stop; `ready` is called with the port when the first request may come."""
     runner, stop = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE), asyncio.Event()
     await runner.setup()
@@ -71,7 +71,7 @@ async def _run(app: web.Application, door: Door, host: str, port: int, ready: Ca
         await runner.cleanup()
 
 
-def _tell(journal: Journal) -> None:
+def tell(journal: Journal) -> None:
     """Say what in a journal is not as it should be; nothing of it is lost."""
     path = journal.path
     for copy in journal.cut:

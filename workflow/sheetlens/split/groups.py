@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sheetlens.common import files
 from sheetlens.common.barcodes import specimen, without_suffix
 from sheetlens.config import Split
+from sheetlens.split.sheets import read_sheets
 
 log = logging.getLogger(__name__)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
@@ -76,13 +77,6 @@ def _specimens(sheets: pd.DataFrame) -> list[pd.Series]:
     silent = (institution == "").groupby(number).transform("any")
     within = [specimen(*pair) for pair in zip(names, institution, strict=True)]
     return [number.where(silent, pd.Series(within, index=sheets.index))]
-
-
-def read_sheets(index: Path, manifest: Path) -> pd.DataFrame:
-    """The sheets of an image set, by image_id, with all columns of its index and of the manifest."""
-    sheets, more = files.read_table(index), files.read_table(manifest)
-    new = more[["image_id", *more.columns.difference(sheets.columns)]]
-    return sheets.merge(new, on="image_id", validate="one_to_one").sort_values("image_id", ignore_index=True)
 
 
 def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Survive a kill: all that changes while a network trains, saved and read back to the same bit."""
+"""Survive a kill: all that changes while a network trains, saved and read back to the same bit; the best epoch kept."""
 
 import hashlib
 import json

@@ -111,8 +111,7 @@ def _read(results: Path) -> dict[str, Note]:
             rows = list(csv.reader(file, "excel-tab"))
         if not rows or rows.pop() != [END, str(len(rows)), _digest(rows)]:
             raise ValueError("cut short or changed")
-        notes = {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
-        return {name: note for name, note in notes.items() if not Path(name).match(DECISIONS)}
+        return {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
     except (ValueError, csv.Error):
         raise UserError(
             f"{path} is cut short, damaged or from an earlier version: delete it, and the next run that ends well"

@@ -1,7 +1,6 @@
 """Ask servers over HTTP: politely, again where it helps, and trusting no answer for its status alone."""
 
 import asyncio
-import email.utils
 import json
 import random
 import re
@@ -20,7 +19,7 @@ from sheetlens.common.secrets import without_secrets
 from sheetlens.config import Fetch
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import SHOWN, PrivateAddressError, check_url, guard
-from sheetlens.fetch.http.rate_limits import Limit, Politeness
+from sheetlens.fetch.http.rate_limits import Limit, Politeness, retry_after
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10
@@ -239,16 +238,6 @@ def _translated(error: Exception, patience: float) -> UserError:
         return RefusedError(Reason("not_an_address", what=without_secrets(str(cause))[:SHOWN]))
     said = cause.message if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
     return LaterError(Reason("connection", what=said.split("\n")[0] or type(error).__name__))
-
-
-def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds of a Retry-After header, given as a number or as an HTTP date; None where there is none."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
-    except (ValueError, OverflowError, TypeError, LookupError):  # such as a year of eleven digits
-        return None
 
 
 def is_html(body: bytes) -> bool:

@@ -22,7 +22,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.file_kinds import is_office, listed, unreadable
 from sheetlens.fetch.records.descriptor import Table, read_descriptor
 
-MEDIA = {"Multimedia", "Image"}  # last words of the rowTypes of Audubon Core, GBIF's Simple Multimedia and Image
+MEDIA = {"multimedia", "image", "document"}  # last words of the rowTypes of Audubon Core, GBIF's and EOL's extensions
 DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml, and of the metadata
 TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
@@ -47,7 +47,7 @@ class Archive:
     @property
     def media(self) -> list[Table]:
         """The extensions whose rows are pictures, sounds and the like."""
-        return [table for table in self.extensions if table.row_type in MEDIA]
+        return [table for table in self.extensions if table.row_type.lower() in MEDIA]
 
     def rows(self, table: Table, wanted: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the id and the wanted terms of every row, in order; memory does not grow with their number.
@@ -155,7 +155,7 @@ def _root(path: Path, stack: ExitStack) -> Any:
     """The folder, or what a zip or tar file holds, as a path."""
     if path.is_dir():
         return path
-    if zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path) and not is_office(path):
         return zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
     if tarfile.is_tarfile(path):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -187,7 +187,8 @@ def _describe(name: str, root: Any) -> Archive:
         held = listed(sorted(child.name for child in root.iterdir()))
         raise UserError(
             f"the archive {name} has no meta.xml, without which its tables cannot be read: it holds {held}. Get it"
-            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures)"
+            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures), or unpack it"
+            " and give its table as `records`"
         )
     depth = min(level for level, _ in found)
     nearest = [folder for level, folder in found if level == depth]

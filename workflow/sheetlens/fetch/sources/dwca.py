@@ -80,7 +80,7 @@ def add_media(
     for one in pictures.named(media):
         asked = ways(key, one)
         if asked and all(size == "thumbnail" for _, size in asked):
-            candidates.leave_out(label, "a thumbnail")
+            candidates.leave_out(label, "that are thumbnails")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
         candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)])

@@ -46,7 +46,7 @@ def rows(settings: UrlsSource) -> Iterator[dict[str, str]]:
     columns = {name: settings.columns.get(name, name) for name in OWN} | {term: term for term in terms.PROTECTED}
     others = {name: names for name, names in ALSO.items() if name not in settings.columns}
     columns |= {name: name for names in others.values() for name in names}
-    for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns)):
+    for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns), keep_shifted=True):
         for ours, names in others.items():
             stated = [value for name in (ours, *names) if (value := row.pop(name, ""))]
             row[ours] = "; ".join(stated) if ours == "licence" else next(iter(stated), "")
