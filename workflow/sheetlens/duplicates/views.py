@@ -89,7 +89,7 @@ def _stretch(
 
 
 def _orientations(fine: np.ndarray) -> list[int]:
-    """How to turn a picture of FINE pixels so that its ink lies in the lower right, and more to the right than below."""
+    """How to turn a picture of FINE pixels so that its ink lies to the lower right, more right than below."""
     ink = np.abs(fine - gaussian_filter(fine, BLUR))[MARGIN:-MARGIN, MARGIN:-MARGIN]
     ink = np.minimum(ink, np.quantile(ink, DARKEST))
     places = (np.arange(len(ink)) - (len(ink) - 1) / 2) / (FINE / 2)
