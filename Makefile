@@ -10,16 +10,17 @@ export PYTHONUNBUFFERED := 1
 export SHEETLENS_PYTHON := $(value PYTHON)
 export SHEETLENS_CONTACT := $(value CONTACT)
 export SHEETLENS_STUDY := $(value STUDY)
-unexport PYTHON SHEETS CONTACT STUDY
+unexport PYTHON SHEETS LABELS CONTACT STUDY
 own: export SHEETLENS_SHEETS := $(value SHEETS)
+own: export SHEETLENS_LABELS := $(value LABELS)
 
 help:
 	@echo "make demo               the whole study on sheets the package draws itself"
 	@echo "make test               all tests but the long ones"
-	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class"
+	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class, or with LABELS=labels.csv"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, lock, vulnerabilities, gpu-kit   for developers"
+	@echo "make test-long, check, format, schema, lock, vulnerabilities, gpu-kit   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -57,12 +58,18 @@ lock: .venv/installed
 	python envs/lock.py
 	"$$SHEETLENS_PYTHON" envs/install.py
 	python envs/licences.py
-	python -m sheetlens.config
 
-vulnerabilities:
+schema: .venv/installed
+	python -m sheetlens.config
+	python docs/rooms.py
+
+vulnerabilities: .audit/installed
+	@.audit/bin/python envs/audit.py
+
+.audit/installed:
 	@"$$SHEETLENS_PYTHON" -m venv .audit
 	@.audit/bin/pip install --quiet pip-audit
-	.audit/bin/pip-audit --requirement requirements.lock --disable-pip --progress-spinner off
+	@touch $@
 
 gpu-kit: .venv/installed
 	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
@@ -72,4 +79,4 @@ gpu-kit: .venv/installed
 	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format lock vulnerabilities gpu-kit
+.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities gpu-kit

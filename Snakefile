@@ -11,6 +11,7 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/split.smk"
+include: "workflow/rules/features.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/explore.smk"
@@ -36,7 +37,7 @@ rule all:
         expand("results/{dataset}/listing.parquet", dataset=DATASETS),
         expand(
             "results/{dataset}/citation.json",
-            dataset=[name for name in DATASETS if settings.datasets[name].source in SEARCHED],
+            dataset=of_kind("specimens"),
         ),
         expand("results/{dataset}/manifest.parquet", dataset=DATASETS),
         expand("results/{dataset}/images/pixels.npy", dataset=DATASETS),
@@ -49,6 +50,7 @@ rule all:
             protocol=PROTOCOLS,
             seed=SEEDS,
         ),
+        every_features(),
         every_model("weights.safetensors"),
         every_model("model.json"),
         every_model("history.csv"),

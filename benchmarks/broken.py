@@ -248,7 +248,9 @@ def write_model(folder: Path, random: Random) -> None:
     }  # fmt: skip
     package = {
         "policy": POLICY, "image_size": SIZE, "fit": "squash", "classes": ["fern", "moss"], "temperature": 1.5,
-        "thresholds": [{"risk": 0.1, "threshold": 0.7, "unguaranteed": 0.6, "coverage": 0.5, "unguaranteed_coverage": 0.6}],
+        "thresholds": [
+            {"risk": 0.1, "threshold": 0.7, "unguaranteed": 0.6, "coverage": 0.5, "unguaranteed_coverage": 0.6}
+        ],
         "limit": 2.0, "errors": {}, "floors": [], "reference": [], "independent": 0, "group_size": 1.0,
         "dataset": "garden", "title": "Fern or moss", "shares": {"fern": 0.5, "moss": 0.5}, "unlike": 0.05,
     }  # fmt: skip

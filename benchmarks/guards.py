@@ -18,7 +18,21 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "workflow/sheetlens"
-COPIED = ("Snakefile", "benchmarks", "config", "docs", "envs", "pyproject.toml", "README.md", "tests", "workflow")
+COPIED = (
+    "Makefile",
+    "SECURITY.md",
+    "Snakefile",
+    "profiles",
+    "requirements.lock",
+    "benchmarks",
+    "config",
+    "docs",
+    "envs",
+    "pyproject.toml",
+    "README.md",
+    "tests",
+    "workflow",
+)
 LONGEST = 120  # seconds for the tests of a guard that is gone: they may wait for ever
 
 

@@ -9,8 +9,8 @@ that one cabinet in ten has fewer than 13. The shares of treated sheets are draw
 
 The model's own distribution is neither. The network's sensitivity is uniform in 0.80 to 0.97, its specificity in 0.85
 to 0.98; both are known only from a test part of 150 to 800 sheets of each class. An interval covers when the number
-of treated sheets in the cabinet lies in it. A test finds a treated cabinet when its share is at least `TREATED`; the budget is one test for
-ten cabinets. The last line is a JSON object; `coverage` and `ratio_found` are those of `beta`.
+of treated sheets in the cabinet lies in it. A test finds a treated cabinet when its share is at least `TREATED`; the
+budget is one test for ten cabinets. The last line is a JSON object; `coverage` and `ratio_found` are those of `beta`.
 """
 
 import argparse

@@ -222,7 +222,7 @@ def told(kind: str, outcome: Outcome) -> Outcome:
 
 def _decodes(process: psutil.Process) -> bool:
     try:
-        return "sheetlens.prepare.decoder_processes" in process.cmdline()
+        return "sheetlens.prepare.decoder_worker" in process.cmdline()
     except psutil.Error:  # it has just ended
         return False
 

@@ -1,6 +1,7 @@
 """Make requirements.lock from pyproject.toml, and the conda environments from the lock: `make lock`."""
 
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -19,7 +20,8 @@ HEADER = """\
 
 def compile_pins(*arguments: str) -> list[str]:
     """Pins for Linux and macOS and all Pythons we support, as pip reads them."""
-    command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--no-header", "--no-annotate"]
+    command = [f"{sys.prefix}/bin/uv", "pip", "compile", "--no-header", "--no-annotate"]
+    command += ["--universal", "--python-version", "3.11"]
     result = subprocess.run([*command, "pyproject.toml", *arguments], check=True, capture_output=True, text=True)  # noqa: S603
     return result.stdout.splitlines()
 

@@ -2,6 +2,7 @@
 """Send a job script of Snakemake to Kubernetes and print the job's name."""
 
 import json
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -63,4 +64,5 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever sends a job must learn its name, to delete it
     main(sys.argv[1])

@@ -68,6 +68,7 @@ def write_model(folder: Path, classes: list[str] = CLASSES) -> Path:
         "dataset": "mercury", "title": "Mercury-stained or unstained", "classes": classes, "image_size": SIZE,
         "policy": POLICY, "fit": "squash", "temperature": 1.0, "limit": 100.0, "thresholds": [],
         "confusion": [], "shares": {}, "errors": {}, "floors": [], "reference": [], "independent": 0, "group_size": 1.0,
+        "trained_on": 1, "unlike": 0.01,
         "files": {name: sha256(folder / name) for name in PARTS},
     })  # fmt: skip
     return folder

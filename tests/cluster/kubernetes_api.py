@@ -33,6 +33,9 @@ class Cluster:
         self.processes: dict[str, subprocess.Popen] = {}
         self.deleted: list[str] = []
         self.broken = False  # whether pods fail as soon as they start
+        self.asked = threading.Event()  # somebody wants to know the state of a Job
+        self.answers = threading.Event()  # and is told
+        self.answers.set()
 
     def create(self, manifest: dict) -> dict:
         name = manifest["metadata"]["name"]
@@ -46,6 +49,8 @@ class Cluster:
         return manifest
 
     def read(self, name: str) -> dict:
+        self.asked.set()
+        self.answers.wait()
         code = self.processes[name].poll()
         ended = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "the pod failed"}
         state = {None: {"active": 1}, 0: {"succeeded": 1}}.get(code, {"failed": 1, "conditions": [ended]})
@@ -102,6 +107,7 @@ def cluster(folder: Path) -> Iterator[tuple[Cluster, dict[str, str]]]:
         try:
             yield jobs, os.environ | {"KUBECONFIG": str(folder / "kubeconfig")}
         finally:
+            jobs.answers.set()
             for name in list(jobs.processes):
                 jobs.delete(name)
             server.shutdown()

@@ -87,9 +87,7 @@ def test_a_job_that_is_killed_is_sent_again(cluster, tmp_path):
 
 
 def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
-    # Snakemake forgets the jobs whose state it asks for at the very moment (its RemoteExecutor clears
-    # active_jobs meanwhile), so the interruption is to fall between two questions.
-    with started(cluster, tmp_path, "--seconds-between-status-checks", 20, sheets=50_000) as run:
+    with started(cluster, tmp_path, sheets=50_000) as run:
         running_job(cluster, run)
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=TIMEOUT)
@@ -122,7 +120,6 @@ def running_job(environment, run: subprocess.Popen) -> str:
     while run.poll() is None:
         running = re.search(r"^ *(\d+) .* r +\d\d/", queued(environment), re.MULTILINE)
         if running:
-            time.sleep(3)  # into the work
             return running[1]
         time.sleep(0.5)
     raise AssertionError(run.stdout.read())

@@ -1,5 +1,6 @@
 """profiles/kubernetes: what it asks a cluster for, and a run against a stand-in of the cluster's interface."""
 
+import contextlib
 import json
 import runpy
 import signal
@@ -16,6 +17,7 @@ from tests.cluster import kubernetes_api
 from tests.conftest import ROOT, snakemake, tiny_demo
 
 PROFILE = ROOT / "profiles/kubernetes"
+TIMEOUT = 300  # seconds until a run that hangs counts as failed
 JOB = {
     "rule": "train_network",
     "threads": 2,
@@ -84,19 +86,49 @@ def test_a_job_runs_fails_and_runs_again(cluster, tmp_path):
     assert len(list((tmp_path / "logs/kubernetes").glob("*.log"))) == 1
 
 
-def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
-    jobs, environment = cluster
-    sheets = ["--config", 'datasets={"mercury": {"demo": {"sheets": 400}}}']
+@contextlib.contextmanager
+def started(environment, folder):
+    """A run whose only job draws so many sheets that it is at work whenever it is interrupted."""
+    sheets = ["--config", 'datasets={"mercury": {"demo": {"sheets": 100000}}}']
     command = [
-        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path,
-        "--workflow-profile", ROOT / "profiles/default", *arguments(tmp_path, *sheets),
+        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
+        "--workflow-profile", ROOT / "profiles/default", *arguments(folder, *sheets),
     ]  # fmt: skip
     run = subprocess.Popen([str(word) for word in command], env=environment, stderr=subprocess.PIPE, text=True)
-    while not jobs.processes and run.poll() is None:
-        time.sleep(0.5)
-    time.sleep(3)  # into the work
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=120)
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def until(happened, run: subprocess.Popen) -> None:
+    while not happened():
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
+    """Also a job that is there for the cluster, but not yet for Snakemake, which has not been told its name."""
+    jobs, environment = cluster
+    with started(environment, tmp_path) as run:
+        until(lambda: jobs.processes, run)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=TIMEOUT)
+    assert run.returncode != 0, said
+    assert len(jobs.deleted) == 1, said
+    assert not jobs.processes
+
+
+def test_a_run_that_is_stopped_while_it_asks_takes_its_jobs_along(cluster, tmp_path):
+    jobs, environment = cluster
+    jobs.answers.clear()
+    with started(environment, tmp_path) as run:
+        until(jobs.asked.is_set, run)
+        run.send_signal(signal.SIGINT)
+        until(lambda: jobs.deleted, run)
+        jobs.answers.set()
+        _, said = run.communicate(timeout=TIMEOUT)
     assert run.returncode != 0, said
     assert len(jobs.deleted) == 1, said
     assert not jobs.processes

@@ -5,8 +5,8 @@ import sys
 
 import yaml
 
-from tests.conftest import ROOT, digests, snakemake
-from tests.rules.test_rules import own_config, photographs  # noqa: F401
+from tests.conftest import ROOT
+from tests.rules.test_rules import jobs, own_config, photographs  # noqa: F401
 
 STUDY = """
 configfile: "study.yaml"
@@ -30,12 +30,11 @@ rule all:
 
 rule count:
     input:
-        "results/own/manifest.parquet",
-        "results/own/splits/random-1.tsv",
+        "results/own/listing.parquet",
     output:
         "counted.txt",
     shell:
-        "wc -l < {{input[1]}} > {{output}}"
+        "python -c 'import sys, pyarrow.parquet as p; print(p.read_table(sys.argv[1]).num_rows)' {{input}} > {{output}}"
 
 
 onstart:
@@ -54,13 +53,11 @@ def test_a_study_uses_the_workflow_with_nothing_but_its_overlay(tmp_path, photog
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--workflow-profile", ROOT / "profiles/default"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert int((tmp_path / "counted.txt").read_text()) == 25
+    assert int((tmp_path / "counted.txt").read_text()) == 24
     assert (tmp_path / "logs/hashes.tsv").exists()
 
-    # The same as without the module.
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    target = "results/own/splits/random-1.tsv"
-    result = snakemake(alone, target, "--cores", 2, "--configfile", tmp_path / "study.yaml")
+    # All of the rest fits together as well, and none of the paper's data sets is asked for.
+    result = subprocess.run([*command, "sheetlens_all", "--dry-run"], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert digests(alone / "results/own/splits") == digests(tmp_path / "results/own/splits")
+    assert jobs(result.stdout + result.stderr)["sheetlens_train_network"] == 3
+    assert "mercury" not in result.stdout + result.stderr

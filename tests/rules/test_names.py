@@ -17,7 +17,7 @@ NAMES = [
     "ferns; touch pwned",
     "ferns `touch pwned`",
     "ferns {dataset} {x}",
-    "fe $(x) #rn",
+    "fe $(shell touch pwned) #",
 ]
 
 
@@ -78,3 +78,15 @@ def test_the_documented_pattern_of_the_smithsonian_is_planned(tmp_path):
     config.write_text(yaml.safe_dump({"datasets": {"s": dataset}, "run": ["s"]}))
     result = snakemake(tmp_path, "--configfile", config, "--dry-run", "--quiet", "all")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_passwords_of_addresses_in_the_config_stand_in_no_document(tmp_path, photographs):  # noqa: F811
+    config = own_config(tmp_path)
+    values = yaml.safe_load(config.read_text())
+    values["datasets"]["own"]["records"] = {"path": "https://user:hunter2hunter2@example.org/r.csv?sig=hunter2hunter2"}
+    config.write_text(yaml.safe_dump(values))
+    result = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
+    lines = result.stdout.splitlines()
+    commands = [line for line in lines if " -m sheetlens crate" in line or " -m sheetlens document" in line]
+    assert len(commands) == 2 and all("***@example.org/r.csv" in line for line in commands)
+    assert not any("hunter2hunter2" in line for line in commands)

@@ -50,7 +50,8 @@ def test_the_papers_chain_stands_offline(tmp_path):
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_remote": 1, "fetch_specimens": 1, "prepare_shard": 32, "prepare_pack": 2, "duplicates_find": 2,
-        "split_sheets": 10, "split_groups": 10, "split_leakage": 20, "train_network": 20, "train_predict": 20,
+        "split_sheets": 10, "split_groups": 10, "split_relate": 2, "split_leakage": 20, "train_network": 20,
+        "train_predict": 20,
         "train_package": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 2, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
         "audit_maps": 2, "audit_saliency": 2, "figure_audits": 2, "audit_duplicates": 2, "audit_leakage": 4,
@@ -198,7 +199,8 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
-        "train_predict": 1, "train_package": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
+        "duplicates_find": 1, "split_relate": 1, "train_predict": 1,
+        "train_package": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
         "predict_hotspots": 1,
     }  # fmt: skip
     assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
@@ -216,7 +218,8 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 9,
-        "train_predict": 9, "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
+        "duplicates_find": 1, "split_relate": 1, "train_predict": 9,
+        "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
     }  # fmt: skip
     told = {
         line.split("--definition ")[1].split(" --seed")[0]
@@ -251,7 +254,7 @@ def test_the_workflow_ranks_cabinets_as_the_command(tmp_path):
     (tmp_path / "more.yaml").write_text(yaml.safe_dump({"predict": {"collections": {"cabinets": collection}}}))
     results = tmp_path / "work/results"
     files.write_table(results / "collections/cabinets/predictions.parquet", pd.read_csv(tmp_path / "answers.csv"))
-    package = results / "mercury/models/table1/random-1/package.json"
+    package = results / "mercury/models/table1/grouped-1/package.json"  # the headline's model, not the paper's
     package.parent.mkdir(parents=True)
     package.write_bytes((tmp_path / "package.json").read_bytes())
     ranked = "results/collections/cabinets/hotspots"

@@ -13,7 +13,9 @@ from tests.services import faults
 from tests.services.counters import Counters
 from tests.services.store import STORE
 
-INFRASTRUCTURE = {"archives", "counters", "faults", "fetching", "server", "stand_in", "store", "__main__"}
+INFRASTRUCTURE = {
+    "archives", "counters", "faults", "fetching", "odd_archives", "server", "stand_in", "store", "__main__"
+}  # fmt: skip
 FAULTS = web.AppKey("faults", faults.Faults)
 COUNTERS = web.AppKey("counters", Counters)
 

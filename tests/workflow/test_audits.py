@@ -9,7 +9,7 @@ import pytest
 
 from sheetlens.audit.baselines import measure_sheets, predict_baselines
 from sheetlens.audit.finding import read_finding
-from sheetlens.audit.shortcuts import audit_setup
+from sheetlens.audit.setup import audit_setup
 from sheetlens.common.files import read_json, read_table
 from sheetlens.config import Audit, DemoSource
 from sheetlens.fetch.sources import demo

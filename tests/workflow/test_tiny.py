@@ -24,6 +24,7 @@ def test_every_product_is_there(finished):
             "leakage-random",
             "setup",
             "labels",
+            "regions",
             "saliency",
             "shortcuts-random",
             "training-random",

@@ -163,7 +163,7 @@ def test_a_setting_changed_after_dvc_pull_is_noticed(brought):
 
 
 def test_code_changed_after_dvc_pull_is_noticed(brought):
-    with (brought.folder / "workflow/sheetlens/figure/paper.py").open("a") as module:
+    with (brought.folder / "workflow/sheetlens/figure/figure_2.py").open("a") as module:
         module.write("# another line\n")
     ran = brought.repro()
     assert "figure_study" in ran
@@ -182,7 +182,7 @@ def test_products_that_are_not_the_locks_are_not_taken(brought):
 
 
 def test_code_that_git_does_not_have_stops_the_run(brought):
-    with (brought.folder / "workflow/sheetlens/figure/paper.py").open("a") as module:
+    with (brought.folder / "workflow/sheetlens/figure/figure_2.py").open("a") as module:
         module.write("# another line\n")
     shutil.rmtree(brought.folder / ".git")
     brought.run("git", "init", "--quiet")

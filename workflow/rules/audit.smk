@@ -1,5 +1,12 @@
 # Audit: what may be wrong with the data or the models; each audit finds what is planted in the demo.
+# Which there are: workflow/sheetlens/audit/__init__.py.
 # Reads: image set, manifest, splits, predictions, evaluations. Writes: results/{dataset}/audits/.
+
+
+def named_inputs(wildcards, input):
+    """Param: the options with what an audit reads, under the names of its inputs; modules are not read."""
+    named = {name: [paths] if isinstance(paths, str) else paths for name, paths in input.items() if name != "modules"}
+    return [word for name, paths in named.items() for path in paths for word in ("--input", name, path)]
 
 
 rule audit_baselines:
@@ -40,7 +47,7 @@ rule audit_setup:
         baselines=expand(
             "results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS[0], seed=SEEDS
         ),
-        modules=modules("audit.shortcuts"),
+        modules=modules("audit.setup"),
     output:
         finding="results/{dataset}/audits/setup.json",
     log:
@@ -51,13 +58,13 @@ rule audit_setup:
         "../../envs/evidence.yaml"
     params:
         settings=settings.audit.model_dump_json(include={"level", "area"}),
-        baselines=lambda wildcards, input: [word for path in input.baselines for word in ("--baseline", path)],
+        inputs=named_inputs,
     message:
         "Auditing the imaging set-up of {wildcards.dataset}"
     shell:
-        "python -m sheetlens audit setup"
+        "python -m sheetlens audit find setup"
         " --settings {params.settings:q}"
-        " {params.baselines:q}"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -79,14 +86,44 @@ rule audit_shortcuts:
         "../../envs/evidence.yaml"
     params:
         settings=settings.audit.model_dump_json(include={"level"}),
-        baselines=lambda wildcards, input: [word for path in input.baselines for word in ("--baseline", path)],
+        inputs=named_inputs,
     message:
         "Comparing the network with the baselines on {wildcards.dataset}, {wildcards.protocol} split"
     shell:
-        "python -m sheetlens audit shortcuts"
+        "python -m sheetlens audit find shortcuts"
         " --settings {params.settings:q}"
-        " {params.baselines:q}"
-        " --evaluation {input.evaluation:q}"
+        " {params.inputs:q}"
+        " --output {output.finding:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule audit_regions:
+    """Does a region that is no plant tell the network the class?"""
+    input:
+        package=lambda wildcards: every_model("package.json", [wildcards.dataset], PROTOCOLS[:1])[0],
+        predictions=lambda wildcards: every_model("predictions.parquet", [wildcards.dataset], PROTOCOLS[:1])[0],
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
+        pixels="results/{dataset}/images/pixels.npy",
+        index="results/{dataset}/images/index.parquet",
+        modules=modules("audit.regions"),
+    output:
+        finding="results/{dataset}/audits/regions.json",
+    log:
+        "logs/audit_regions/{dataset}.log",
+    benchmark:
+        "logs/audit_regions/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: settings.train.threads
+    resources:
+        gpu=1,
+    params:
+        inputs=named_inputs,
+    message:
+        "Reading the test sheets of {wildcards.dataset} with regions covered"
+    shell:
+        "python -m sheetlens audit find regions"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -107,14 +144,14 @@ rule audit_labels:
         "../../envs/evidence.yaml"
     params:
         settings=settings.audit.model_dump_json(include={"level"}),
+        inputs=named_inputs,
     message:
         "Auditing the labels of {wildcards.dataset}"
     shell:
-        "python -m sheetlens audit labels"
+        "python -m sheetlens audit find labels"
         " --settings {params.settings:q}"
-        " --table {output.table:q}"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
-        " {input.predictions:q}"
         " 2>&1 | tee -i {log:q}"
 
 
@@ -133,11 +170,13 @@ rule audit_training:
         "logs/audit_training/{dataset}-{protocol}.tsv"
     conda:
         "../../envs/evidence.yaml"
+    params:
+        inputs=named_inputs,
     message:
         "Auditing the trainings on {wildcards.dataset}, {wildcards.protocol} split"
     shell:
-        "python -m sheetlens audit training"
-        " --evaluation {input.evaluation:q}"
+        "python -m sheetlens audit find training"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -162,6 +201,7 @@ rule audit_maps:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         settings=settings.audit.model_dump_json(include={"saliency_sheets"}),
         folder=subpath(input.weights, parent=True),
@@ -183,6 +223,7 @@ rule audit_saliency:
         maps="results/{dataset}/audits/maps.parquet",
         pixels="results/{dataset}/images/pixels.npy",
         index="results/{dataset}/images/index.parquet",
+        evaluation=lambda wildcards: every_evaluation([wildcards.dataset], PROTOCOLS[:1]),
         modules=modules("audit.saliency"),
     output:
         finding="results/{dataset}/audits/saliency.json",
@@ -194,16 +235,12 @@ rule audit_saliency:
     conda:
         "../../envs/evidence.yaml"
     params:
-        confidence=settings.evaluate.confidence,
+        inputs=named_inputs,
     message:
         "Auditing the saliency on {wildcards.dataset}"
     shell:
-        "python -m sheetlens audit saliency"
-        " --maps {input.maps:q}"
-        " --pixels {input.pixels:q}"
-        " --index {input.index:q}"
-        " --confidence {params.confidence}"
-        " --table {output.table:q}"
+        "python -m sheetlens audit find saliency"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -213,7 +250,7 @@ rule audit_duplicates:
     input:
         duplicates="results/{dataset}/duplicates.parquet",
         index="results/{dataset}/images/index.parquet",
-        modules=modules("audit.leakage"),
+        modules=modules("audit.duplicates"),
     output:
         finding="results/{dataset}/audits/duplicates.json",
     log:
@@ -222,12 +259,13 @@ rule audit_duplicates:
         "logs/audit_duplicates/{dataset}.tsv"
     conda:
         "../../envs/evidence.yaml"
+    params:
+        inputs=named_inputs,
     message:
         "Auditing the duplicates of {wildcards.dataset}"
     shell:
-        "python -m sheetlens audit duplicates"
-        " --duplicates {input.duplicates:q}"
-        " --index {input.index:q}"
+        "python -m sheetlens audit find duplicates"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
         " 2>&1 | tee -i {log:q}"
 
@@ -245,11 +283,12 @@ rule audit_leakage:
         "logs/audit_leakage/{dataset}-{protocol}.tsv"
     conda:
         "../../envs/evidence.yaml"
+    params:
+        inputs=named_inputs,
     message:
         "Auditing the leakage of {wildcards.dataset}, {wildcards.protocol} split"
     shell:
-        "python -m sheetlens audit leakage"
-        " --protocol {wildcards.protocol}"
+        "python -m sheetlens audit find leakage"
+        " {params.inputs:q}"
         " --output {output.finding:q}"
-        " {input.reports:q}"
         " 2>&1 | tee -i {log:q}"

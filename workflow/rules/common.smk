@@ -12,15 +12,16 @@ PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this
 SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 
-from sheetlens.workflow import adoption, runs, schedulers, sigterm
+from sheetlens.workflow import adoption, cancellation, runs, schedulers, sigterm
 from sheetlens.workflow.naming import fixed, quoted, trackable
 from sheetlens.workflow.sources import modules, package_files
 from sheetlens.config import lay_over_environment, read_over
 from sheetlens.common.errors import UserError, sentence_for
+from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.sources import folder
 from sheetlens.figure import catalogue
+from sheetlens.audit import AUDITS
 
-SEARCHED = ["dwca", "gbif", "idigbio", "smithsonian"]  # sources that find pictures through specimen records
 ENDINGS = ["svg", "png", "pdf", "csv"]
 STUDY_FIGURES = [name for name, drawing in catalogue.FIGURES.items() if drawing.of_study]
 DOCUMENTS = ["audits", "model-card", "datasheet", "reforms"]
@@ -32,7 +33,7 @@ try:
     settings = read_over(PROJECT / "config/config.yaml", config)
     if workflow.is_main_process:  # jobs read these rules, too
         for dataset in settings.chosen.values():
-            if dataset.source == "folder":
+            if dataset.kind == "here":
                 folder.check(dataset.folder, dataset.labelled)
         adoption.adopt(PROJECT.resolve(), Path.cwd())
 except (UserError, OSError) as error:
@@ -44,12 +45,16 @@ PAPERS = ["random"] if "random" in PROTOCOLS else PROTOCOLS[:1]  # what the pape
 SEEDS = list(settings.split.seeds)
 COLLECTIONS = list(settings.predict.collections)
 EXPLORED = [name for name in DATASETS if name in settings.explore]
+NETWORKS = sorted({network for name in DATASETS for network in settings.candidates(name)})
+HEADS = [name for name in NETWORKS if settings.features_of(name)]  # networks whose head reads features
+BACKBONES = {settings.features_of(name): name for name in HEADS}  # the features, and a network that reads them
 RANKED = [name for name, collection in settings.predict.collections.items() if collection.hotspots]
 
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    network="|".join({network for name in DATASETS for network in settings.candidates(name)}),
+    network="|".join(NETWORKS),
+    features="|".join(BACKBONES) or "(?!)",
     protocol="|".join(PROTOCOLS),
     seed="|".join(str(seed) for seed in SEEDS),
     shard=r"\d+",
@@ -75,12 +80,23 @@ def surroundings():
 
 shell.prefix(surroundings())
 sigterm.install()
+cancellation.install()
 
 
-def from_source(*sources):
-    """Wildcard constraint: the data sets that come from these sources (or none)."""
-    names = [name for name, dataset in settings.chosen.items() if dataset.source in sources]
-    return "|".join(names) or "(?!)"
+def from_kind(*kinds):
+    """Wildcard constraint: the data sets whose sources are of these kinds (or none)."""
+    return "|".join(of_kind(*kinds)) or "(?!)"
+
+
+def of_kind(*kinds):
+    """The data sets whose sources are of these kinds, see `SOURCES` of the config."""
+    return [name for name, dataset in settings.chosen.items() if dataset.kind in kinds]
+
+
+def source_modules(wildcards):
+    """Input: the modules that a data set's listing hangs on; other sources' make nothing out of date."""
+    source = settings.datasets[wildcards.dataset].source
+    return modules("fetch.remote", f"fetch.sources.{source}", "fetch.records.specimen_records")
 
 
 def every_original():
@@ -89,16 +105,16 @@ def every_original():
     The folder itself if it is made in one go; if it is fetched, the checksums in it, because Snakemake deletes
     products before it runs a rule again, and files must not be fetched twice.
     """
-    made = {"demo": "results/{}/originals", "folder": None}
+    made = {"drawn": "results/{}/originals", "here": None}
     patterns = {
-        name: made.get(dataset.source, "results/{}/originals/SHA256SUMS") for name, dataset in settings.chosen.items()
+        name: made.get(dataset.kind, "results/{}/originals/SHA256SUMS") for name, dataset in settings.chosen.items()
     }
     return [pattern.format(name) for name, pattern in patterns.items() if pattern]
 
 
 def streamed(name):
     """Whether the files of a data set are prepared as they arrive, and dropped."""
-    return not settings.images.keep_originals and settings.datasets[name].source not in ("demo", "folder", "figshare")
+    return not settings.images.keep_originals and settings.datasets[name].kind in ("files", "specimens")
 
 
 def stream_option(wildcards):
@@ -132,28 +148,55 @@ def train_settings(wildcards):
 
 def definition_option(wildcards):
     """Param: the option that says what a network is, or nothing for one of the paper's."""
-    definition = settings.networks.get(wildcards.network)
+    definition = settings.definition(wildcards.network)
     return ["--definition", to_json(definition.facts).decode()] if definition else []
 
 
 def weights_file(wildcards):
     """Input: the file here that a network's weights start from, if there is one."""
-    definition = settings.networks.get(wildcards.network)
+    definition = settings.definition(wildcards.network)
     named = definition and definition.weights and definition.weights.path
     return trackable([named]) if named else []
+
+
+def backbone_option(wildcards):
+    """Param: the option that says which network the features of a backbone are read with."""
+    return ["--definition", to_json(settings.definition(BACKBONES[wildcards.features]).facts).decode()]
+
+
+def backbone_weights_file(wildcards):
+    """Input: the file here with the weights of a backbone, if there is one."""
+    definition = settings.definition(BACKBONES[wildcards.features])
+    return trackable([definition.weights.path]) if definition.weights.path else []
+
+
+def features_of_network(wildcards):
+    """Input: the features that a network's head reads; none for one that is trained on the pictures."""
+    name = settings.features_of(wildcards.network)
+    return [f"results/{wildcards.dataset}/features/{name}.npy"] if name else []
+
+
+def features_option(wildcards, input):
+    """Param: the option with these features, or nothing."""
+    return [word for path in input.features for word in ("--features", path)]
+
+
+def every_features():
+    """The features that the networks of the data sets read."""
+    return [
+        f"results/{dataset}/features/{name}{ending}"
+        for dataset in DATASETS
+        if (name := settings.features_of(settings.datasets[dataset].network))
+        for ending in (".npy", ".json")
+    ]
 
 
 def source_files(wildcards):
     """Input: the files here that a data set's source reads, and its specimen records."""
     dataset = settings.datasets[wildcards.dataset]
-    section, named = dataset.source_settings, [dataset.records.path] if dataset.records else []
-    if dataset.source in ("iiif", "urls"):
-        named += [section.table]
-    elif dataset.source == "dwca":
-        named += section.archives
-    elif dataset.source == "smithsonian":
-        named += [chosen.barcodes for chosen in section.classes.values() if chosen.barcodes]
-    return trackable(place for place in named if "://" not in place)
+    named = list(getattr(dataset.source_settings, "here", ()))
+    named += [dataset.records.path] if dataset.records else []
+    return [place for place in named if "://" not in place]
 
 
 def records_option(wildcards):
@@ -189,6 +232,11 @@ def paper_option(wildcards):
 def more_each_attempt(amount):
     """Resource: a job that the scheduler ended is sent again with that much more (see `retries` in the profiles)."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def readers_memory(readers, and_torch=0):
+    """Resource: MB for a job with so many readers of photographs: common ones, and one as large as a file may be."""
+    return more_each_attempt(250 * readers + settings.images.limits.megabytes + and_torch)
 
 
 def every_model(file, datasets=DATASETS, protocols=PROTOCOLS):
@@ -241,8 +289,8 @@ def every_evaluation(datasets=DATASETS, protocols=PROTOCOLS):
 
 def every_finding(datasets=DATASETS):
     """What each audit found, for each data set."""
-    findings = ["duplicates", "labels", "saliency", "setup"]
-    findings += [f"{audit}-{protocol}" for audit in ("leakage", "shortcuts", "training") for protocol in PROTOCOLS]
+    findings = [name for name, each in AUDITS.items() if each == "dataset"]
+    findings += [f"{name}-{protocol}" for name, each in AUDITS.items() if each == "protocol" for protocol in PROTOCOLS]
     return [f"results/{name}/audits/{finding}.json" for name in datasets for finding in findings]
 
 

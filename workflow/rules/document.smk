@@ -16,7 +16,7 @@ rule document_verdict:
     benchmark:
         "logs/document_verdict/{dataset}.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/evidence.yaml"
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
     message:
@@ -54,7 +54,7 @@ rule document_pages:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=fixed(DOCUMENTED),
+        settings=fixed(without_secrets(DOCUMENTED)),
         folder=subpath(output[0], parent=True),
     message:
         "Documenting {wildcards.dataset}"
@@ -102,7 +102,7 @@ rule document_crate:
     conda:
         "../../envs/figures.yaml"
     params:
-        settings=fixed(settings.model_dump_json(exclude={"fetch"})),  # how servers were asked is nobody's business
+        settings=fixed(without_secrets(settings.model_dump_json(exclude={"fetch"}))),  # how servers were asked is nobody's business
         source=fixed(os.path.relpath(PROJECT)),
     message:
         "Describing the run as a research object"

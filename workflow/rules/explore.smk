@@ -17,6 +17,7 @@ rule explore_cost:
         "../../envs/torch.yaml"
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         folder=subpath(input.model, parent=True),
     message:
@@ -50,7 +51,10 @@ rule explore_rank:
         protocol=PROTOCOLS[0],
         confidence=settings.evaluate.confidence,
         costs=lambda wildcards, input: [word for path in input.costs for word in ("--cost", path)],
-        times=lambda wildcards: f"logs/train_network/{wildcards.dataset}-{{network}}-{PROTOCOLS[0]}-{{seed}}.tsv",
+        times=lambda wildcards: " ".join(
+            f"logs/{rule}/{wildcards.dataset}-{{network}}-{PROTOCOLS[0]}-{{seed}}.tsv"
+            for rule in ("train_network", "features_head")
+        ),
     message:
         "Ranking the networks on {wildcards.dataset}"
     shell:

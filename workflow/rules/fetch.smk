@@ -15,7 +15,7 @@ rule fetch_demo:
     benchmark:
         "logs/fetch_demo/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source("demo"),
+        dataset=from_kind("drawn"),
     conda:
         "../../envs/data.yaml"
     threads: 16
@@ -44,7 +44,7 @@ rule fetch_folder:
     benchmark:
         "logs/fetch_folder/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source("folder"),
+        dataset=from_kind("here"),
     conda:
         "../../envs/data.yaml"
     params:
@@ -67,7 +67,7 @@ rule fetch_remote:
     """Fetch from a service; after a kill or a fault the same command goes on from where it was."""
     input:
         files=source_files,
-        modules=modules("fetch.remote", "fetch.records.specimen_records"),
+        modules=source_modules,
     output:
         # Not the folder: what is in it must outlive the next run of this rule.
         sums="results/{dataset}/originals/SHA256SUMS",
@@ -77,10 +77,12 @@ rule fetch_remote:
     benchmark:
         "logs/fetch_remote/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source("figshare", "iiif", "urls"),
+        dataset=from_kind("archives", "files"),
     retries: 2
     conda:
         "../../envs/data.yaml"
+    resources:
+        runtime=more_each_attempt(720),  # 18,000 pictures at one a second are five hours
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,
@@ -110,4 +112,4 @@ use rule fetch_remote as fetch_specimens with:
     benchmark:
         "logs/fetch_specimens/{dataset}.tsv"
     wildcard_constraints:
-        dataset=from_source(*SEARCHED),
+        dataset=from_kind("specimens"),

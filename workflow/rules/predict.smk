@@ -43,7 +43,7 @@ rule predict_part:
     threads: 16
     resources:
         gpu=1,
-        mem_mb=more_each_attempt(8000),
+        mem_mb=readers_memory(16, and_torch=4000),
     params:
         model=subpath(input.package, parent=True),
         stem=subpath(output.journal, strip_suffix=".jsonl"),

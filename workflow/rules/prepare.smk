@@ -17,6 +17,8 @@ rule prepare_shard:
     conda:
         "../../envs/data.yaml"
     threads: 16
+    resources:
+        mem_mb=readers_memory(16),
     params:
         settings=settings.images.model_dump_json(),
         shard=subpath(output.pixels, strip_suffix=".pixels"),

@@ -7,6 +7,7 @@ rule split_sheets:
     """The paper's split; the same seed gives the same file on any machine."""
     input:
         index="results/{dataset}/images/index.parquet",
+        manifest="results/{dataset}/manifest.parquet",
         modules=modules("split.parts"),
     output:
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
@@ -26,6 +27,7 @@ rule split_sheets:
         "python -m sheetlens split"
         " --settings {params.settings:q}"
         " --index {input.index:q}"
+        " --manifest {input.manifest:q}"
         " --seed {wildcards.seed}"
         " --output {output.split:q}"
         " 2>&1 | tee -i {log:q}"

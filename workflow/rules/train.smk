@@ -19,6 +19,8 @@ rule train_network:
         "logs/train_network/{dataset}-{network}-{protocol}-{seed}.log",
     benchmark:
         "logs/train_network/{dataset}-{network}-{protocol}-{seed}.tsv"
+    wildcard_constraints:
+        network="|".join(name for name in NETWORKS if name not in HEADS) or "(?!)",
     conda:
         "../../envs/torch.yaml"
     threads: settings.train.threads * settings.train.gpus
@@ -55,6 +57,7 @@ rule train_predict:
         index="results/{dataset}/images/index.parquet",
         split="results/{dataset}/splits/{protocol}-{seed}.tsv",
         groups="results/{dataset}/splits/groups.tsv",
+        features=features_of_network,
         modules=modules("predict.inference"),
     output:
         predictions="results/{dataset}/models/{network}/{protocol}-{seed}/predictions.parquet",
@@ -71,6 +74,7 @@ rule train_predict:
         mem_mb=more_each_attempt(8000),
     params:
         folder=subpath(input.weights, parent=True),
+        features=features_option,
     message:
         "Reading the sheets of {wildcards.dataset} with {wildcards.network}, seed {wildcards.seed}"
     shell:
@@ -80,6 +84,7 @@ rule train_predict:
         " --index {input.index:q}"
         " --split {input.split:q}"
         " --groups {input.groups:q}"
+        " {params.features:q}"
         " --output {output.predictions:q}"
         " --typical {output.typical:q}"
         " 2>&1 | tee -i {log:q}"

@@ -6,10 +6,12 @@ import pytest
 
 from sheetlens.audit.baseline_features import neighbour_shares
 from sheetlens.audit.baselines import BASELINES, measure_sheets, predict_baselines
+from sheetlens.audit.duplicates import audit_duplicates
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.audit.labels import audit_labels, rank_labels, surprises
-from sheetlens.audit.leakage import audit_duplicates, audit_leakage
-from sheetlens.audit.shortcuts import audit_setup, audit_shortcuts
+from sheetlens.audit.leakage import audit_leakage
+from sheetlens.audit.setup import audit_setup
+from sheetlens.audit.shortcuts import audit_shortcuts
 from sheetlens.audit.training import audit_training
 from sheetlens.common.files import read_table
 from sheetlens.common.tables import plain_cell
@@ -286,13 +288,18 @@ def test_the_list_of_labels_holds_no_formula(tmp_path):
     tables[0].to_parquet(tmp_path / "predictions.parquet")
     settings = SETTINGS.model_dump_json(include={"level"})
     result = sheetlens(
-        "audit", "labels", "--settings", settings, "--table", "labels.csv", "--output", "labels.json",
-        "predictions.parquet", cwd=tmp_path,
+        "audit", "find", "labels", "--settings", settings, "--output", "labels.json",
+        "--input", "predictions", "predictions.parquet", cwd=tmp_path,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     listed = read_table(tmp_path / "labels.csv")
     assert listed["image_id"].str.startswith("'=").all()
     assert set(listed["image_id"].map(plain_cell)) <= set(tables[0]["image_id"])
+    result = sheetlens(
+        "audit", "find", "labels", "--output", "labels.json", "--input", "evaluation", "labels.json", cwd=tmp_path
+    )
+    assert result.returncode == 1
+    assert "this audit reads 'predictions': name its files with --input predictions FILE" in result.stderr
 
 
 # Training

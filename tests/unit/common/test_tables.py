@@ -12,6 +12,7 @@ import pytest
 from sheetlens.common.errors import UserError
 from sheetlens.common.file_kinds import is_office, unreadable
 from sheetlens.common.tables import REFUSED, read_rows
+from sheetlens.prepare.corrections import read_corrections
 
 TEXT = "url,label,specimen_id\nhttps://a.example/1.jpg,Ähre,S1\nhttps://a.example/2.jpg,moss,S2\n"
 COLUMNS = {"url": "url", "label": "label", "specimen_id": "specimen_id"}
@@ -21,10 +22,10 @@ ROWS = [
 ]
 
 
-def read(folder, data, name="table.csv", columns=COLUMNS, needed=("url", "label")):
+def read(folder, data, name="table.csv", columns=COLUMNS, needed=("url", "label"), shifted=False):
     path = folder / name
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    return list(read_rows(path, columns, needed))
+    return list(read_rows(path, columns, needed, keep_shifted=shifted))
 
 
 def error(folder, data, name="table.csv", **changes):
@@ -139,9 +140,28 @@ def test_a_column_that_is_missing_is_named_beside_those_that_are_there(tmp_path)
 
 
 def test_rows_are_kept_with_what_is_odd_about_them(tmp_path, caplog):
-    rows = read(tmp_path, TEXT + "x,y,z,w\nv\n" + 'u,"stray,S3\n')
+    rows = read(tmp_path, TEXT + "x,y,z,w\nv\n" + 'u,"stray,S3\n', shifted=True)
     assert [row["url"] for row in rows][2:] == ["x", "v", "u"]
     assert [row.get("refused", "") for row in rows] == ["", "", REFUSED, "", ""]
     assert (rows[3]["label"], rows[4]["label"]) == ("", '"stray')
     assert "table.csv: 1 line with more cells than the table has columns; the first is line 4" in caplog.text
     assert "1 line with a quotation mark that nothing closes" in caplog.text
+
+
+def test_a_row_that_is_shifted_is_an_error_where_nobody_looks_at_it(tmp_path):
+    assert "row 3 of the table" in error(tmp_path, TEXT + "x,y,z,w\n")
+    with pytest.raises(UserError, match=r"row 1 of the table .* has more cells than it has columns"):
+        read_corrections(
+            written(tmp_path, "image_id,label_before,label_after,decision,reviewer,time\na,b,,c,unsure,E,1\n")
+        )
+
+
+def written(folder, text):
+    (folder / "corrections.csv").write_text(text)
+    return folder / "corrections.csv"
+
+
+def test_corrections_that_a_spreadsheet_saved_are_read(tmp_path):
+    text = "image_id;label_before;label_after;decision;reviewer;time\ntray/Málaga.jpg;moss;fern;changed;Núñez;1\n"
+    (tmp_path / "Corrections.CSV").write_bytes(text.encode("cp1252"))
+    assert read_corrections(tmp_path / "Corrections.CSV")["tray/Málaga.jpg"]["reviewer"] == "Núñez"

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from sheetlens.common import files
-from sheetlens.config import Network
+from sheetlens.config import Limits, Network
 from sheetlens.explain.attribution import GRID, parted, to_shares
 from sheetlens.explain.sheets import METHODS, Explainer, lay_over, write_explanations
 from sheetlens.predict.inference import BATCH
@@ -23,6 +23,7 @@ from sheetlens.train.networks import build_network
 from tests.browser.runs import CLASSES, write_model
 from tests.conftest import digests, sheetlens
 from tests.unit.predict.test_collection_predictions import jpeg, photograph
+from tests.unit.prepare.test_resize import encode, sheet
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,12 @@ def test_an_overlay_colours_where_the_evidence_is():
     assert (laid[:, :50] == 120).all()
     assert (laid[:, 80:, 0] > 180).all()
     assert (np.asarray(lay_over(grey, np.full_like(cells, 1 / cells.size))) == 120).all()
+
+
+def test_the_limits_of_the_config_hold(model, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(encode(sheet(1000, 1200), "JPEG"))
+    write_list(tmp_path / "photos", tmp_path / "list.parquet")
+    explainer, listing, limits = Explainer(model, "grad-cam"), tmp_path / "list.parquet", Limits(megapixels=1)
+    found = write_explanations(explainer, listing, tmp_path, 1, limits=limits)
+    assert (found["explained"], found["refused"]) == (0, 1)

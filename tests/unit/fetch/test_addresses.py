@@ -51,7 +51,8 @@ def test_only_web_addresses_are_asked(url):
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
-        "2002:7f00:1::", "240.0.0.1", "198.18.0.1",
+        "2002:7f00:1::", "240.0.0.1", "198.18.0.1", "fec0::1", "feff::1%eth0", "::127.0.0.1", "::10.1.2.3",
+        "64:ff9b::a00:1", "64:ff9b:1::808:808", "3fff::1", "5f00::1", "100::1", "192.88.99.1", "2001:db8::1", "2001::1",
     ],
 )  # fmt: skip
 def test_no_socket_is_opened_to_an_address_that_is_not_public(address):
@@ -88,7 +89,7 @@ def test_hostile_rows_are_refused_with_a_reason_and_write_nothing(services, tmp_
         "huge.jpg": (services.url("/hostile/huge"), "announces 10,737,418,240 bytes, more than the 1,000,000"),
         "endless.jpg": (services.url("/hostile/endless"), "larger than the limit of 1,000,000 bytes"),
         "bomb.png": (services.url("/hostile/bomb"), "megapixels"),
-        "gzip.jpg": (services.url("/hostile/gzip"), "compressed, though it was asked for as it is"),
+        "gzip.jpg": (services.url("/hostile/gzip"), "larger than the limit of 1,000,000 bytes"),
         "there.jpg/below.jpg": (good, "the name is that of a folder and of a file at once"),
         "none.jpg": ("", "not ''"),
     }
@@ -124,3 +125,9 @@ def test_a_name_that_resolves_to_another_address_the_second_time_gets_nowhere(se
     row = bring(services.settings(allow=[]), tmp_path, [request])["a.jpg"]
     assert asked and "127.0.0.1 is not a public address" in row["reason"]
     assert services.counters()["hosts"] == {}
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "::8.8.8.8"])
+def test_public_addresses_are_asked_in_any_form(address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    guard([])((family, socket.SOCK_STREAM, 0, "", (address, 80))).close()

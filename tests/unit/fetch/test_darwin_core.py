@@ -54,7 +54,11 @@ def test_rows_without_quotes_keep_quotes_and_odd_characters(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["multimedia.csv", "images.csv"])
-@pytest.mark.parametrize("row_type", [f"{AC}Multimedia", "http://rs.gbif.org/terms/1.0/Image"])
+@pytest.mark.parametrize(
+    "row_type",
+    [f"{AC}Multimedia", "http://rs.gbif.org/terms/1.0/Image", "http://rs.gbif.org/terms/1.0/multimedia",
+     "http://eol.org/schema/media/Document"],
+)  # fmt: skip
 def test_media_are_known_by_their_row_type_and_not_by_their_name(tmp_path, name, row_type):
     path = write_archive(tmp_path / "a.zip", occurrences(ROWS), media(PICTURES, name=name, row_type=row_type))
     with open_archive(path) as opened:
@@ -295,7 +299,7 @@ def office(folder):
         (lambda folder: (folder / "a.zip").write_text("<html>Log in</html>"), "it is a web page (HTML)"),
         (lambda folder: (folder / "a.zip").write_text("id,family\n1,x\n"), "it is text: a table of addresses goes to"),
         (lambda folder: (folder / "a.zip").write_bytes(b"\x1f\x8b\x08" + bytes(60)), "it is a gzip file"),
-        (office, "has no meta.xml, without which its tables cannot be read: it holds xl"),
+        (office, "it is an Excel workbook (.xlsx): save it there as CSV"),
         (lambda folder: write_archive(folder / "a.zip", occurrences(ROWS), meta=CORE.format("", " ")), "names no file"),
         (lambda folder: write_archive(folder / "a.zip", occurrences(ROWS), meta="<archive><core/></archive>"),
          "names no file for its core"),

@@ -121,8 +121,8 @@ def test_addresses_that_are_missing_or_none_of_the_web_are_counted(tmp_path):
     assert left == {
         "without an address": 1,
         "whose address is none of the web": 1,
-        "no still picture by type or format (sound, audio/mpeg)": 1,
-        "no still picture by type or format (application/pdf)": 1,
+        "that are no still pictures by type or format (sound, audio/mpeg)": 1,
+        "that are no still pictures by type or format (application/pdf)": 1,
     }
     assert len(found) == 1 + 10
 
@@ -228,7 +228,7 @@ def test_an_archive_is_fetched_once_and_a_killed_run_goes_on(tmp_path, services)
 def test_an_html_page_in_place_of_an_archive_is_named(tmp_path, services):
     services.store(files={"a.zip": str(symbiota(tmp_path))})
     services.faults(always={"/portal.example.org/a.zip": "html"})
-    with pytest.raises(UserError, match="answered with an HTML page, not the file"):
+    with pytest.raises(UserError, match="answered with an HTML page in place of the file"):
         find(tmp_path / "w", "https://portal.example.org/a.zip", services)
     services.reset()
     services.store(files={"a.zip": str(symbiota(tmp_path))})
@@ -368,7 +368,7 @@ def test_variants_of_a_picture_are_one_picture_without_its_thumbnail(tmp_path, s
         assert len(found) == 20
         assert found[0].urls == tuple(f"https://img.example/1/{place}.jpg" for place in order)
         _, left = account(tmp_path / name)
-        assert left["clubmoss"] == {"a thumbnail": 10, "which are another size of one that is kept": 30}
+        assert left["clubmoss"] == {"that are thumbnails": 10, "that are another size of one that is kept": 30}
 
 
 @pytest.mark.parametrize(

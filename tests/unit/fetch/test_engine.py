@@ -81,3 +81,21 @@ def test_a_finished_callback_sees_each_file_once_and_may_drop_it(services, tmp_p
     assert (rows["bad.jpg"]["status"], rows["bad.jpg"]["reason"]) == ("refused", "too blue")
     assert sorted(seen) == ["a.jpg", "bad.jpg"]
     assert services.counters()["requests"] == {"/images/a.jpg": 1, "/images/bad.jpg": 1}
+
+
+def test_passwords_and_signatures_stand_in_no_listing_reason_or_log(services, tmp_path, caplog):
+    secret = "hunter2hunter2"
+    there = services.url("/images/a.jpg").replace("://", f"://user:{secret}@") + f"?X-Amz-Signature={secret}"
+    urls = {
+        "there.jpg": there, "gone.jpg": there.replace("a.jpg", "404.jpg"), "bad.jpg": f"http://u:{secret}@[bad",
+        "scheme.jpg": f"ftp://u:{secret}@a.org/b", "down.jpg": f"http://u:{secret}@127.0.0.1:1/?sig={secret}",
+        "hop.jpg": services.url(f"/redirect?to=ftp://u:{secret}@a.org/b"),
+        "page.jpg": services.url(f"/redirect?to=http://u:{secret}@[bad"),
+    }  # fmt: skip
+    services.faults(always={"/images/404.jpg": "404"})
+    requests = [Request(name, (url,)) for name, url in urls.items()]
+    rows = bring(services.settings(attempts=1), tmp_path, requests)
+    assert rows["there.jpg"]["status"] == "ok", rows["there.jpg"]["reason"]
+    assert rows["there.jpg"]["source_url"].endswith("/images/a.jpg?X-Amz-Signature=***")
+    assert len(rows) == len(urls) and secret not in str(rows) and secret not in caplog.text
+    assert (tmp_path / "fetch/journal.sqlite").stat().st_mode & 0o077 == 0, "where they must stand nobody else reads"

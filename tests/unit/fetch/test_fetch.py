@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -51,7 +54,7 @@ def test_a_folder_full_of_traps_neither_stops_nor_stalls(photographs):
     (photographs / "moss/new\nline.jpg").write_bytes(b"x")
     table = folder.fetch(FolderSource(path=str(photographs))).set_index("image_id")
     assert table.loc[["moss/folder.jpg/inside.jpg", "moss/new\nline.jpg"], "status"].tolist() == ["ok", "ok"]
-    assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a pipe or device"
+    assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a folder, pipe or device"
     assert table.loc["moss/to nowhere.jpg", "reason"] == "cannot be read: No such file or directory"
 
 
@@ -85,3 +88,62 @@ def test_demo_draws_what_it_lists(tmp_path):
     assert [sha256(tmp_path / "originals" / name) for name in table["image_id"]] == table["sha256"].tolist()
     truth = read_table(tmp_path / "originals/truth.parquet")
     assert truth["file"].tolist() == table["image_id"].tolist()
+
+
+def listed(photographs, folder, *more):
+    """What `sheetlens fetch folder` says, and the listing."""
+    settings = json.dumps({"path": str(photographs)})
+    command = [
+        "fetch",
+        "folder",
+        "--settings",
+        settings,
+        "--originals",
+        folder / "o",
+        "--listing",
+        folder / "l.parquet",
+    ]
+    done = subprocess.run([sys.executable, "-m", "sheetlens", *command, *more], capture_output=True, text=True)
+    return done, read_table(folder / "l.parquet") if done.returncode == 0 else None
+
+
+def test_files_found_on_disk_are_rows_and_that_is_said(photographs, tmp_path):
+    (photographs / "moss/notes.txt").write_text("remember")
+    (photographs / ".hidden").write_text("")
+    (photographs / "loose.jpg").write_bytes(b"x")
+    done, table = listed(photographs, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Files on disk: 8 (1 hidden ones are left alone). Rows of the listing: 8." in done.stderr
+    assert "Files found: 8. Used: 7. Refused: 1." in done.stderr
+    assert "  1 not in a class folder" in done.stderr
+    assert len(table) == 8
+
+
+def test_linked_class_folders_are_listed_like_any_other(photographs, tmp_path):
+    links = tmp_path / "links"
+    (links / "moss").mkdir(parents=True)
+    (links / "fern").symlink_to(photographs / "fern")
+    for number in range(3):
+        (links / "moss" / f"{number}.jpg").symlink_to(photographs / f"moss/drawer {number}/moss_{number} (1).JPG")
+    done, table = listed(links, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert table["label"].value_counts().to_dict() == {"fern": 3, "moss": 3}
+    assert set(table["status"]) == {"ok"}
+    before = folder.fingerprint(FolderSource(path=str(links)))
+    (photographs / "fern/new.jpg").write_bytes(b"new")
+    assert folder.fingerprint(FolderSource(path=str(links))) != before
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row(photographs, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("moss/locked"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    (photographs / "moss/locked").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    row = folder.fetch(FolderSource(path=str(photographs))).set_index("image_id").loc["moss/locked"]
+    assert (row["label"], row["status"], row["reason_code"]) == ("moss", "refused", "folder_unreadable")
+    assert "Permission denied" in row["reason"]

@@ -21,7 +21,7 @@ from sheetlens.fetch.sources import iiif
 )
 def test_each_server_is_asked_for_the_best_it_can(services, tmp_path, ability, route, requests):
     (tmp_path / "t.csv").write_text(f"url,label\nhttps://iiif.example.org/{ability}/1/info.json,fern\n")
-    settings = services.settings("iiif.example.org")
+    settings = services.settings("iiif.example.org", missing=1)
     source = IiifSource(table=str(tmp_path / "t.csv"), size=512)
     remote.fetch("iiif", source, settings, tmp_path / "originals", tmp_path / "listing.parquet")
     row = read_table(tmp_path / "listing.parquet").iloc[0]
@@ -31,7 +31,7 @@ def test_each_server_is_asked_for_the_best_it_can(services, tmp_path, ability, r
 
 def test_a_server_that_refuses_all_sizes_is_the_reason(services, tmp_path):
     (tmp_path / "t.csv").write_text("url,label\nhttps://iiif.example.org/huge/1,fern\n")
-    settings = services.settings("iiif.example.org")
+    settings = services.settings("iiif.example.org", missing=1)
     source = IiifSource(table=str(tmp_path / "t.csv"), size=512)
     remote.fetch("iiif", source, settings, tmp_path / "originals", tmp_path / "listing.parquet")
     row = read_table(tmp_path / "listing.parquet").iloc[0]

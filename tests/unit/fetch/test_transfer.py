@@ -7,7 +7,7 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.config import HostLimit
-from sheetlens.fetch.http.session import retry_after
+from sheetlens.fetch.http.rate_limits import retry_after
 from sheetlens.fetch.listing import Request
 from tests.services.fetching import bring
 from tests.services.plain import picture

@@ -58,7 +58,7 @@ def test_pictures_come_out_and_everything_is_told(tmp_path, write):
     assert reasons.pop("sheets/cut.jpg").startswith("broken image")
     assert reasons == {
         "sheets/notes.txt": "no picture by its name",
-        "sheets/broken.jpg": "no image that can be read",
+        "sheets/broken.jpg": "the file has only 10 bytes",
         "sheets/large.jpg": "larger than the limit of 1,000,000 bytes",
     }
     assert {path for path in (tmp_path / "out").rglob("*") if path.is_file()} == {
@@ -156,3 +156,27 @@ def test_a_zip_with_broken_lzma_is_one_sentence(tmp_path):
     path.write_bytes(data)
     with pytest.raises(UserError, match="is broken"):
         run(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+@pytest.mark.parametrize(
+    ("names", "kept", "why"),
+    [
+        (["a/x.jpg", "a/x.jpg"], ["x.jpg"], "another member of the archive has this name"),
+        (["a/x.jpg", "x.jpg"], ["x.jpg"], "another member of the archive has this name"),
+        (["a/x.jpg", "b/x.jpg", "b/x.jpg"], ["b/x.jpg", "x.jpg"], "another member of the archive has this name"),
+        (["a/x.jpg", "a/x.jpg/y.jpg"], ["x.jpg"], "the name is that of a folder and of a file at once"),
+        (["a/x.jpg/y.jpg", "a/x.jpg"], ["x.jpg/y.jpg"], "the name is that of a folder and of a file at once"),
+        (["a/x.jpg/y/z.jpg", "a/x.jpg/y"], ["x.jpg/y/z.jpg"], "no picture by its name"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_no_member_takes_the_place_of_another(tmp_path, make, names, kept, why):
+    path = make(tmp_path / "archive", [(name, picture(str(number))) for number, name in enumerate(names)])
+    members = run(path, tmp_path / "out")
+    there = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    found = {file.relative_to(tmp_path / "out").as_posix(): file for file in there}
+    assert sorted(found) == kept
+    refused = [member.refused for member in members.values() if member.refused]
+    assert len(members) == len(names) and [reason.split(":")[0] for reason in refused] == [why]
+    assert picture("0") in [file.read_bytes() for file in found.values()], "the first is kept"

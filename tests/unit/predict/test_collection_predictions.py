@@ -31,6 +31,7 @@ from sheetlens.predict.packaging import write_package
 from sheetlens.statistics.calibration import log_odds
 from tests.conftest import sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
+from tests.unit.prepare.test_resize import encode, sheet
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +283,40 @@ def pickled(folder):
     files.write_json(folder / "package.json", package)
 
 
+def threshold(**values):
+    """A threshold with other values; None takes one away."""
+
+    def change(folder):
+        package = files.read_json(folder / "package.json")
+        known = package["thresholds"][0] | values
+        package["thresholds"][0] = {name: value for name, value in known.items() if values.get(name, "") is not None}
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
+def without(name):
+    def change(folder):
+        package = files.read_json(folder / "package.json")
+        del package[name]
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
+def seed(value):
+    """Another seed, or none, in a model.json with the right digest."""
+
+    def change(folder):
+        facts = files.read_json(folder / "model.json") | {"seed": value}
+        files.write_json(folder / "model.json", {name: value for name, value in facts.items() if value is not None})
+        package = files.read_json(folder / "package.json")
+        package["files"]["model.json"] = files.sha256(folder / "model.json")
+        files.write_json(folder / "package.json", package)
+
+    return change
+
+
 BAD = {
     "no package": (lambda folder: (folder / "package.json").unlink(), "is no model: it has no package.json"),
     "no JSON": (lambda folder: (folder / "package.json").write_text('{"policy": '), "package.json cannot be read"),
@@ -293,16 +328,29 @@ BAD = {
     "another policy": (change_json("package.json", policy="nearest-1"), "prepared by the policy 'nearest-1'"),
     "another size": (change_json("package.json", image_size=512), "reads sheets of 512 pixels"),
     "another fit": (change_json("package.json", fit="diamond"), "fit 'diamond'"),
-    "no temperature": (change_json("package.json", temperature=None), "contradicts itself"),
+    "no temperature": (change_json("package.json", temperature=None), "its temperature is no number above 0"),
     "two classes of three": (change_json("package.json", classes=["fern", "moss"]), "contradicts itself"),
     "no thresholds": (change_json("package.json", thresholds=None), "package.json cannot be read"),
     "a threshold of no risk": (change_json("package.json", thresholds=[{}]), "cannot be read .KeyError: 'risk'"),
     "digests in a list": (change_json("package.json", files=[]), "its files are no object"),
     "digests are a number": (change_json("package.json", files=7), "package.json cannot be read"),
     "fit is a list": (change_json("package.json", fit=[]), "fit '..', which this version does not know"),
-    "a temperature of nought": (change_json("package.json", temperature=0), "its answers are no numbers"),
-    "a negative temperature": (change_json("package.json", temperature=-1), "must be above 0"),
-    "a limit of no number": (change_json("package.json", limit=float("nan")), "its answers are no numbers"),
+    "a temperature of nought": (change_json("package.json", temperature=0), "its temperature is no number above 0"),
+    "a negative temperature": (change_json("package.json", temperature=-1), "its temperature is no number above 0"),
+    "a limit of no number": (change_json("package.json", limit=float("nan")), "its limit is no number above 0"),
+    "a limit without end": (change_json("package.json", limit=float("inf")), "its limit is no number above 0"),
+    "a limit that is a text": (change_json("package.json", limit="1"), "its limit is no number above 0"),
+    "a threshold of no number": (threshold(threshold=float("nan")), "a threshold is no number"),
+    "a threshold without a guarantee": (threshold(unguaranteed_coverage=None), "lacks its unguaranteed_coverage"),
+    "no title": (without("title"), "cannot be read .it lacks title"),
+    "nothing about the training": (without("trained_on"), "cannot be read .it lacks trained_on"),
+    "a title of no text": (change_json("package.json", title=7), "its title is no text"),
+    "one class twice": (change_json("package.json", classes=["fern", "fern"]), "two classes have one name"),
+    "a class without a name": (change_json("package.json", classes=["", "moss"]), "its classes are no list of names"),
+    "half a character": (change_json("package.json", classes=["\ud800", "moss"]), "package.json cannot be read"),
+    "no seed": (seed(None), "model.json cannot be read .its seed is not there"),
+    "a seed too large": (seed(10**30), "model.json cannot be read .its seed is 1000"),
+    "a seed of no number": (seed("x"), "model.json cannot be read .its seed is x"),
     "other tensors": (change_tensors, "contradicts itself"),
     "pickled": (pickled, "contradicts itself"),
 }
@@ -344,3 +392,15 @@ def test_a_class_may_not_be_called_as_a_decision(model, tmp_path):
 def test_journals_hold_no_numbers_that_are_none(whole):
     for line in (whole[0] / "parts/0.jsonl").read_bytes().splitlines():
         assert "NaN" not in json.dumps(json.loads(line))
+
+
+def test_the_limits_of_the_config_hold(model, tmp_path):
+    """A sheet of 1.2 megapixels, with one allowed; a run with other limits begins anew."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(encode(sheet(1000, 1200), "JPEG"))
+    for limits, status in (("{}", "ok"), ('{"megapixels": 1}', "refused"), ("{}", "ok")):
+        found = sheetlens(
+            "predict", model, tmp_path / "photos", "--output", tmp_path / "run", "--limits", limits, "--risk", RISK
+        )
+        assert found.returncode == 0, found.stderr
+        assert files.read_table(tmp_path / "run/predictions.parquet")["status"].tolist() == [status]

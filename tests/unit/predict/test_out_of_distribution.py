@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
+from sheetlens.predict import out_of_distribution
 from sheetlens.predict.out_of_distribution import _shrunken_covariance, distance, fit
 
 
@@ -44,3 +45,19 @@ def test_a_channel_that_never_varied_and_now_does_is_far():
     odd = draw(1, 10)
     odd[:, -1] = 4
     assert 20 < distance(odd, known) / distance(draw(1, 10), known) < 1000
+
+
+def test_many_features_are_measured_in_the_directions_that_the_sheets_have(monkeypatch):
+    """Of sheets fewer than features nothing is left out: the same distance as with the whole covariance."""
+    random = np.random.default_rng(4)
+    turned = random.normal(size=(60, 60)) * np.linspace(0.2, 5, 60)
+    training, others = random.normal(size=(40, 60)) @ turned, 3 * random.normal(size=(10, 60)) @ turned
+    expected = [distance(sheets, fit(training)) for sheets in (training, others)]
+    monkeypatch.setattr(out_of_distribution, "MANY", 50)
+    few = fit(training)
+    assert few["directions"].shape == (60, 40)
+    for sheets, known in zip((training, others), expected, strict=True):
+        assert distance(sheets, few) == pytest.approx(known, rel=1e-4)
+    monkeypatch.setattr(out_of_distribution, "DIRECTIONS", 20)  # the rest evened out: still far is far
+    rough = fit(training)
+    assert distance(others, rough).min() > np.median(distance(training, rough))

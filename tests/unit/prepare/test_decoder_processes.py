@@ -133,6 +133,7 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path):
 def test_a_decoder_that_sleeps_is_given_up(monkeypatch):
     monkeypatch.setattr(decoder_processes, "PATIENCE", 1)
     with Readers(1, "squash", Limits(seconds=1)) as pool:
+        assert pool.read(record("good.jpg"), GOOD).facts["status"] == "ok"
         for reader in list(pool._all):
             psutil.Process(reader.pid).suspend()
         facts = pool.read(record("x.jpg"), GOOD).facts
@@ -164,7 +165,8 @@ def test_an_unknown_fit_is_one_error_before_any_process():
 
 def test_readers_end_with_the_job(tmp_path):
     script = "from sheetlens.prepare.decoder_processes import *; from sheetlens.config import Limits; import time\n"
-    script += "pool = Readers(2, 'squash', Limits()); print(*[r.pid for r in pool._all], flush=True); time.sleep(60)"
+    script += "pool = Readers(2, 'squash', Limits()); row = {'image_id': '', 'path': '/', 'sha256': ''}\n"
+    script += "pool.read(row); pool.read(row); print(*[r.pid for r in pool._all], flush=True); time.sleep(60)"
     job = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     processes = [psutil.Process(int(pid)) for pid in job.stdout.readline().split()]
     job.kill()

@@ -15,10 +15,13 @@ from tests.unit.prepare.test_resize import psnr
 TOLERANCE = (
     35  # dB: the two differ in rounding and, with CMYK, in how a profile is applied; a wrong picture has 10 to 20
 )
+NO_PICTURE = "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture"
 ODD = {  # file -> how its notes read, or why it is refused
     "Fallopia ciliinodis (Michx.) Holub31.jpeg": "",
     "[Fagaceae] Quercus heterophylla Lewis 2146.JPG": "",
-    "animated_4_frames.gif": RefusedImageError("not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a GIF picture"),
+    "animated_4_frames.gif": RefusedImageError(
+        "not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture, but a GIF picture: export it as TIFF or JPEG"
+    ),
     "cmyk_ba.jpg": "",
     "corrupt_exif_jpeg_named_s01-000u-00-38.png": "the file name's ending is another format's",
     "exif6_sheet_sideways_1.jpg": "turned by EXIF orientation 6",
@@ -26,7 +29,7 @@ ODD = {  # file -> how its notes read, or why it is refused
     "jpeg_named_351637.png": "the file name's ending is another format's",
     "lichen_packet_label_gray.jpg": "",
     "rgba_image4.png": "transparency laid on white",
-    "SOURCES.tsv": RefusedImageError("not a JPEG, PNG, TIFF, JPEG 2000 or WebP picture"),
+    "SOURCES.tsv": RefusedImageError(f"{NO_PICTURE}, but a text"),
     "text_line.tif": RefusedImageError("too small: 352x58 pixels, less than 128 on a side"),
     "tiny_59x48.png": RefusedImageError("too small: 59x48 pixels, less than 128 on a side"),
 }

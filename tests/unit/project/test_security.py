@@ -87,3 +87,23 @@ def test_temporary_files_are_the_owners_alone():
         assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
     for path in PACKAGE.rglob("*.py"):
         assert not re.search(r"['\"]/(var/)?tmp\b", path.read_text()), path
+
+
+def test_the_page_names_tests_that_are_there():
+    page = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"[\w./]*\btest_\w+\.py", page))
+    found = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert named and {Path(name).name for name in named} <= found
+    for name in named:
+        if "/" in name:
+            assert (ROOT / "tests/unit" / name).resolve().is_file(), name
+
+
+def test_licences_of_every_locked_package_are_listed_and_those_of_the_image_are_named():
+    listed = (ROOT / "envs/licences.tsv").read_text().splitlines()[1:]
+    lock = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert [line.split("\t")[0] for line in listed] == lock and all(line.split("\t")[2] for line in listed)
+    assert any(line.startswith("nvidia") and "roprietary" in line for line in listed), "as the page says"
+    assert "python:3.13-slim-bookworm" in (ROOT / "envs/Dockerfile").read_text(), (
+        "a Debian image keeps the copyright files"
+    )

@@ -65,9 +65,9 @@ def test_the_page_needs_nothing_from_outside(page):
 def test_pictures_that_are_too_costly_to_decode_are_not_tried(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(encode(sheet(300, 400)))
-    assert embed_refused(path, "too small: ...", 96).startswith("data:image/jpeg")
-    for reason in ("takes more than 60 seconds to decode", "its decoder crashed (SIGSEGV)", "too large: 30000x30000"):
-        assert embed_refused(path, reason, 96) == ""
+    assert embed_refused(path, "too_small", 96).startswith("data:image/jpeg")
+    for code in ("slow", "crashed", "too_large"):
+        assert embed_refused(path, code, 96) == ""
     assert embed_refused(tmp_path / "gone.png", "truncated", 96) == ""
 
 

@@ -85,7 +85,17 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
     root = tmp_path_factory.mktemp("project")
     evaluations = [make_study(root, HOSTILE)]
     put_figures(root, evaluations)
+    found = {"candidates": 7, "left_out": {"that are thumbnails": 3, "under <b>all mine</b>": 12}}
+    (evaluations[0].parent.parent / "citation.json").write_text(json.dumps({"classes": {"beta": found}}))
     return root, evaluations
+
+
+def test_what_a_search_left_out_is_said_as_the_fetch_says_it(hostile, study):
+    sentence = (
+        "Class 'beta': 7 pictures could be asked for. Left out before: 12 under <b>all mine</b>; 3 that are thumbnails."
+    )
+    assert sentence in words(make_report(*hostile, "own"))
+    assert "Left out before" not in words(make_report(*study, "paper"))
 
 
 def test_numbers_are_those_of_the_evaluation(study):
@@ -124,7 +134,8 @@ def test_many_refused_files_are_counted(tmp_path):
     pd.concat([manifest, *more]).to_parquet(path)
     put_figures(tmp_path, [evaluation])
     page = words(make_report(tmp_path, [evaluation], "own"))
-    assert page.count("no image") + page.count("too small: 30x40") == REFUSED
+    listed = page[page.index("why it was refused") :]
+    assert listed.count("no image") + listed.count("too small: 30x40") == REFUSED
     assert f"and {32 - REFUSED} more" in page
     assert "no class 30 0 30" in page
 

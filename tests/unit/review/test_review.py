@@ -9,15 +9,19 @@ from PIL import Image
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.config import Limits
+from sheetlens.prepare.decode import RefusedImageError
 from sheetlens.review import server
 from sheetlens.review.access import MARK
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
+from sheetlens.review.photographs import read_picture
 from sheetlens.review.queue import REASONS, open_run
 from sheetlens.review.server import make_app
 from sheetlens.review.static_page import write_static
 from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
+from tests.unit.prepare.test_resize import encode, sheet
 
 
 def answer(run, method, path, token="", **options):
@@ -176,3 +180,19 @@ def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
     result = sheetlens("review", tmp_path)
     assert result.returncode == 1
     assert "is no run: give the folder that" in result.stderr
+
+
+def test_photographs_are_decoded_within_the_limits(run):
+    """A photograph that has grown since it was read: the page says so, and no other process decodes it."""
+    queue = open_run(run, Limits(megapixels=1))
+    place = next(
+        n for n in range(len(queue.sheets)) if queue.photograph(n) and "refused" not in queue.sheets["reasons"][n]
+    )
+    path = queue.photograph(place)
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(encode(sheet(1000, 1200), "JPEG"))
+        with pytest.raises(RefusedImageError, match="too large"):
+            read_picture(queue, place)
+    finally:
+        path.write_bytes(kept)

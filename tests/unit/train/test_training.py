@@ -245,3 +245,8 @@ def test_device_is_chosen_with_a_reason():
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no GPU here"):
             choose_device("cuda")
+    if torch.backends.mps.is_available():
+        assert (choose_device("mps").name, choose_device("mps").precision) == ("mps", "float32")
+    else:
+        with pytest.raises(UserError, match="no GPU of Apple's here: use 'auto' or 'cpu'"):
+            choose_device("mps")

@@ -74,8 +74,6 @@ def test_decisions_of_reviewers_are_no_product(results):
         assert product_hashes.changed(results) == []
         product_hashes.begin(results)
         assert product_hashes.note(results) == []
-    notes = results.parent / product_hashes.NOTES  # those of an older version named them
-    notes.write_text(notes.read_text() + f"own/{NAME}\t8\t1\t{'0' * 64}\n")
     damage(results / "own" / NAME, "ONE\nTWO\n")
     assert sheetlens("check", "--remove", results).returncode == 0
     assert (results / "own" / NAME).read_text() == "ONE\nTWO\n"
@@ -95,4 +93,27 @@ def test_without_notes_the_way_out_is_said(tmp_path):
 def test_damaged_notes_are_refused_in_words(results, damaged):
     (results.parent / product_hashes.NOTES).write_bytes(damaged)
     told = sheetlens("check", results)
-    assert told.returncode == 1 and "is damaged: delete it" in told.stderr and "Traceback" not in told.stderr
+    assert (
+        told.returncode == 1
+        and "damaged or from an earlier version: delete it" in told.stderr
+        and "Traceback" not in told.stderr
+    )
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3, -1])
+def test_notes_that_were_cut_short_are_noticed(results, lines):
+    path = results.parent / product_hashes.NOTES
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
+    told = sheetlens("check", results)
+    assert told.returncode == 1 and "hashes.tsv is cut short" in told.stderr
+
+
+def test_notes_that_were_cut_within_a_line_or_changed_are_noticed(results):
+    path = results.parent / product_hashes.NOTES
+    whole = path.read_text()
+    for text in (whole[:-5], whole[: len(whole) // 2], whole.replace("results.csv", "results.tsv"), whole + whole):
+        path.write_text(text)
+        with pytest.raises(UserError, match="cut short"):
+            product_hashes.changed(results)
+    path.write_text(whole)
+    assert product_hashes.changed(results) == []

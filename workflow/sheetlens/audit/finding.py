@@ -11,10 +11,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetlens.common import files
+from sheetlens.common.errors import UserError
 from sheetlens.common.tables import class_names
 
 Severity = Literal["ok", "note", "alarm"]
 log = logging.getLogger(__name__)
+
+
+class Inputs(dict[str, list[Path]]):
+    """What an audit reads, by the names of its rule's inputs."""
+
+    def add(self, name: str, path: Path) -> None:
+        """Take one more file of an input."""
+        self.setdefault(name, []).append(path)
+
+    def __missing__(self, name: str) -> list[Path]:
+        """Say what is missing. Raises UserError."""
+        raise UserError(f"this audit reads '{name}': name its files with --input {name} FILE")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from sheetlens.audit.finding import Finding, read_scores
+from sheetlens.audit.finding import Finding, Inputs, read_scores
 from sheetlens.common import files
 from sheetlens.common.tables import class_names, safe_cell
 from sheetlens.config import Audit
@@ -94,28 +94,40 @@ def surprises(predictions: Sequence[pd.DataFrame], level: float) -> Surprise:
     sheets are alike; p is the upper tail of a Poisson distribution. The power is tried out: labels drawn at random are
     made wrong, in the validation part, too, where they raise the temperature, so that some of them hide.
     """
-    together = pd.concat([table.sort_values("image_id") for table in predictions], keys=range(len(predictions)))
-    image = pd.factorize(together["image_id"])[0]
-    group = pd.factorize(together["group"])[0] if "group" in together else image
-    tables, start = [], 0
-    for number in range(len(predictions)):
-        rows = together.loc[number]
-        here = slice(start, start + len(rows))
-        start += len(rows)
-        part = rows["part"].to_numpy()
-        own = (image[here], group[here], part == "validation", part != "train")
-        tables.append(_Table(*read_scores(rows), *own))
-    found, expected, p = _count(tables, np.zeros(image.max() + 1, int))
+    tables = _as_arrays(predictions)
+    images = max(int(table.image.max()) for table in tables) + 1
+    found, expected, p = _count(tables, np.zeros(images, int))
     random = np.random.default_rng(0)
     classes = tables[0].probabilities.shape[1]
     noticed = {}
     for share in WRONG:
         values = []
         for _ in range(TRIALS):
-            moved = (random.random(image.max() + 1) < share) * random.integers(1, classes, image.max() + 1)
+            moved = (random.random(images) < share) * random.integers(1, classes, images)
             values.append(_count(tables, moved)[2] < level)
         noticed[share] = float(np.mean(values))
     return Surprise(found, expected, p, noticed)
+
+
+def count_surprises(predictions: Sequence[pd.DataFrame]) -> tuple[int, float, float]:
+    """The first three of `surprises`, without trying what they could notice."""
+    tables = _as_arrays(predictions)
+    return _count(tables, np.zeros(max(int(table.image.max()) for table in tables) + 1, int))
+
+
+def _as_arrays(predictions: Sequence[pd.DataFrame]) -> list[_Table]:
+    ordered = [table.sort_values("image_id") for table in predictions]
+    together = pd.concat(ordered, ignore_index=True)
+    image = pd.factorize(together["image_id"])[0]
+    group = pd.factorize(together["group"])[0] if "group" in together else image
+    tables, start = [], 0
+    for rows in ordered:
+        here = slice(start, start + len(rows))
+        start += len(rows)
+        probabilities, own = read_scores(rows)
+        part = rows["part"].to_numpy(str)
+        tables.append(_Table(probabilities, own, image[here], group[here], part == "validation", part != "train"))
+    return tables
 
 
 def _count(tables: Sequence[_Table], moved: NDArray[np.int_]) -> tuple[int, float, float]:
@@ -183,10 +195,10 @@ def audit_labels(table: pd.DataFrame, surprise: Surprise, sheets: int, level: fl
     )
 
 
-def write_labels(settings: Audit, table: Path, output: Path, predictions: Sequence[Path]) -> None:
-    """Write the labels that the models contradict as a review list, and the finding."""
-    tables = [files.read_table(path) for path in predictions]
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Write the labels that the models behind `predictions` contradict as a review list (.csv), and the finding."""
+    tables, review = [files.read_table(path) for path in inputs["predictions"]], output.with_suffix(".csv")
     ranked = rank_labels(tables)
-    files.write_table(table, ranked.map(safe_cell))
+    files.write_table(review, ranked.map(safe_cell))
     finding = audit_labels(ranked, surprises(tables, settings.level), len(tables[0]), settings.level)
-    finding.write(output, [table, *predictions])
+    finding.write(output, [review, *inputs["predictions"]])

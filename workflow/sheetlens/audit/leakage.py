@@ -1,50 +1,14 @@
-"""What the search for duplicates and the leakage report mean for the result."""
+"""What it means for the result that relatives of test sheets stand in other parts."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from sheetlens.audit.finding import Finding
+from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
+from sheetlens.config import Audit
 
 STATED = {"specimen": "Barcodes are", "event": "Collectors, with a number or day, are"}  # what only records tell
 KNOWN = 0.5  # share of sheets of which that must be known, to say that there is no relative
-
-
-def audit_duplicates(pairs: pd.DataFrame, sheets: int) -> Finding:
-    """Alarm for the same picture under two classes, a note for any other twins.
-
-    `pairs` has first, second, kind and labels_differ, one row for each pair.
-    """
-    kinds = pairs["kind"].value_counts().sort_index()
-    contrary = pairs[pairs["labels_differ"].astype(bool)]
-    numbers = {
-        "sheets": sheets,
-        "pairs": {str(kind): int(count) for kind, count in kinds.items()},
-        "labels_differ": len(contrary),
-        "contrary": contrary[["first", "second"]].to_numpy().tolist(),
-    }
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    if len(contrary):
-        return Finding(
-            "duplicates",
-            "alarm",
-            f"{len(contrary)} {'pair of pictures shows' if len(contrary) == 1 else 'pairs of pictures show'}"
-            f" the same sheet under two classes (of all pairs: {counted}).",
-            "At least one label of each pair is wrong: look at them first, correct at the source, run again.",
-            numbers,
-        )
-    if len(pairs):
-        return Finding(
-            "duplicates",
-            "note",
-            f"Some pictures show the same sheet: {counted} pairs.",
-            "Take out one of each pair, or read the numbers of the protocol 'grouped', which keeps them together.",
-            numbers,
-        )
-    return Finding("duplicates", "ok", "No two pictures show the same sheet.", "Nothing to do.", numbers)
 
 
 def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
@@ -86,12 +50,8 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
     return Finding("leakage", "alarm", sentence, advice, numbers)
 
 
-def write_duplicates(duplicates: Path, index: Path, output: Path) -> None:
-    """Say what the pairs of duplicates mean; write the finding."""
-    audit_duplicates(files.read_table(duplicates), len(files.read_table(index))).write(output, [duplicates])
-
-
-def write_leakage(protocol: str, output: Path, reports: Sequence[Path]) -> None:
-    """Say what straddles the parts of each split, from its leakage report; write the finding."""
-    found = {path.name.removesuffix(".leakage.json"): files.read_json(path) for path in reports}
-    audit_leakage(found, protocol).write(output, reports)
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Say what straddles the parts of each split of a protocol, from the leakage `reports`; write the finding."""
+    found = {path.name.removesuffix(".leakage.json"): files.read_json(path) for path in inputs["reports"]}
+    protocol = next(iter(found.values()))["protocol"]
+    audit_leakage(found, protocol).write(output, inputs["reports"])

@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetlens.audit.baseline_features import CORNER
-from sheetlens.audit.finding import Finding
+from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
+from sheetlens.config import Audit
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.statistics.significance import ratio_interval
 
@@ -122,10 +123,14 @@ def _otsu(values: NDArray[np.float32]) -> float:
     return float(edges[1:][int(np.nanargmax(apart))])
 
 
-def write_saliency(maps: Path, pixels: Path, index: Path, confidence: float, table: Path, output: Path) -> None:
-    """Ask where on the sheets the network looks; write the shares of each sheet and the finding."""
-    explained = files.read_table(maps)
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Ask where on the sheets of the `maps` the network looks; write the shares of each (.csv) and the finding.
+
+    The intervals have the level of the `evaluation`.
+    """
+    (maps,), (pixels,), (index,), (evaluation,) = (inputs[name] for name in ("maps", "pixels", "index", "evaluation"))
+    explained, table = files.read_table(maps), output.with_suffix(".csv")
     rows = files.read_table(index).set_index("image_id")["row"].loc[explained["image_id"]]
     shares = measure_regions(explained, open_image_set(pixels)[rows])
     files.write_table(table, shares)
-    audit_saliency(shares, confidence).write(output, [table, maps])
+    audit_saliency(shares, files.read_json(evaluation)["confidence"]).write(output, [table, maps])

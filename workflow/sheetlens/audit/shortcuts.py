@@ -1,99 +1,19 @@
-"""Can the class be told without looking at the plant? The imaging set-up first, then every baseline."""
+"""Can the class be told without looking at the plant? The network beside every baseline."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sheetlens.audit.baselines import BASELINES, MAJORITY
-from sheetlens.audit.finding import Finding, read_scores
+from sheetlens.audit.chance import above_chance, read_baselines
+from sheetlens.audit.finding import Finding, Inputs, read_scores
 from sheetlens.audit.matching import score_matched
 from sheetlens.common import files
 from sheetlens.config import Audit
-from sheetlens.statistics.significance import area, combine_p, held_out, holm, paired_gain, permutation_p
+from sheetlens.statistics.significance import holm, paired_gain
 
-IMAGING = ("imaging set-up", "border strip")  # neither sees the plant, the paper or the label
-FEWEST = 30  # unseen sheets, with less silence says nothing
 WIDE = 0.2  # an interval of a gain this wide or wider says little
-
-
-def read_baselines(paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """The tables of `predict_baselines` by file name without ending, such as "random-1"."""
-    return {path.stem: files.read_table(path) for path in paths}
-
-
-def above_chance(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
-    """For each baseline: accuracy and ROC area on unseen sheets, mean over the splits, and one p against chance.
-
-    Unseen are one sheet of each group that has none in training (see `held_out`); 0 and a half where there are none.
-    """
-    result: dict[str, dict[str, Any]] = {}
-    for name in BASELINES:
-        unseen = [held_out(table[table["baseline"] == name]) for table in tables.values()]
-        scores = [(*read_scores(sheets), len(sheets)) for sheets in unseen if len(sheets)]
-        result[name] = {
-            "accuracy": float(np.mean([(probs.argmax(axis=1) == truth).mean() for probs, truth, _ in scores] or [0])),
-            "area": float(np.mean([area(probs, truth) for probs, truth, _ in scores] or [0.5])),
-            "p": 1.0
-            if name == MAJORITY or not scores
-            else combine_p([permutation_p(probs, truth) for probs, truth, _ in scores]),
-            "sheets": [len(sheets) for sheets in unseen],
-        }
-    return result
-
-
-def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
-    """Alarm where the way a sheet was photographed tells its class.
-
-    Only views that cannot hold the plant, the paper or the label raise it. Both are tested against chance
-    (Holm), so that without any shortcut it sounds in at most a share `settings.level` of the data sets; and
-    the ROC area must reach `settings.area`, so that a trifle in a large data set stays a note.
-    """
-    chance = {name: values for name, values in above_chance(tables).items() if name in IMAGING}
-    adjusted = holm({name: values["p"] for name, values in chance.items()})
-    for name, values in chance.items():
-        values["p_adjusted"] = adjusted[name]
-    told = {name: values for name, values in chance.items() if values["p_adjusted"] < settings.level}
-    loud = {name: values for name, values in told.items() if values["area"] >= settings.area}
-    numbers = {"level": settings.level, "area_for_alarm": settings.area, "baselines": chance}
-    best = max(chance, key=lambda name: (name in told, chance[name]["area"]))
-    share = f"{100 * chance[best]['accuracy']:.0f} % of unseen sheets (p = {chance[best]['p_adjusted']:.4f})"
-    if loud:
-        return Finding(
-            "imaging set-up",
-            "alarm",
-            f"The class can be told from how the sheets were photographed: the {best} alone names {share} rightly.",
-            "Photograph both classes with the same camera, light and settings, or choose sheets so that each"
-            " set-up has as many of each class. Until then no accuracy here says that the network reads the plant."
-            " Look at the border first: if it shows paper and not the table, browned paper may speak there.",
-            numbers,
-        )
-    if told:
-        return Finding(
-            "imaging set-up",
-            "note",
-            f"The {best} says a little about the class: it names {share} rightly.",
-            "Too little to explain the network's answers. Keep the set-up the same for both classes all the same.",
-            numbers,
-        )
-    if (unseen := min(chance[best]["sheets"])) < FEWEST:
-        return Finding(
-            "imaging set-up",
-            "note",
-            f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside of"
-            " the training part are of a specimen or gathering of their own, which is too few to tell.",
-            "Add the protocol 'grouped' to split.protocols, so that whole gatherings are kept from training.",
-            numbers,
-        )
-    return Finding(
-        "imaging set-up",
-        "ok",
-        "Neither size, format and camera nor the border of the pictures tell the class better than chance.",
-        "Nothing to do. A set-up that leaves no trace in the file or at the border would not be found here.",
-        numbers,
-    )
 
 
 def audit_shortcuts(
@@ -196,15 +116,10 @@ def _right(table: pd.DataFrame) -> pd.Series:
     return pd.Series(probabilities.argmax(axis=1) == truth, index=tested.index)
 
 
-def write_setup(settings: Audit, baselines: Sequence[Path], output: Path) -> None:
-    """Ask whether the way a sheet was photographed tells its class; write the finding."""
-    audit_setup(read_baselines(baselines), settings).write(output, baselines)
-
-
-def write_shortcuts(settings: Audit, baselines: Sequence[Path], evaluation: Path, output: Path) -> None:
-    """Compare the network with every baseline, sheet by sheet; write the finding."""
-    values = files.read_json(evaluation)
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Compare the network behind `evaluation` with each of the `baselines`, sheet by sheet; write the finding."""
+    values = files.read_json(inputs["evaluation"][0])
     predictions = [Path(model["directory"]) / "predictions.parquet" for model in values["models"]]
     networks = {path.parent.name: files.read_table(path) for path in predictions}
-    finding = audit_shortcuts(read_baselines(baselines), networks, values["confidence"], settings)
-    finding.write(output, [*predictions, *baselines])
+    finding = audit_shortcuts(read_baselines(inputs["baselines"]), networks, values["confidence"], settings)
+    finding.write(output, [*predictions, *inputs["baselines"]])

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens.audit.finding import Finding
+from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
+from sheetlens.config import Audit
 
 STILL_FALLING = 0.1  # share of the whole fall of the validation loss that the last epoch still brought
 
@@ -94,8 +95,9 @@ def _unfinished(history: pd.DataFrame) -> bool:
     return bool(loss[-2] - loss[-1] > STILL_FALLING * (loss.max() - loss[-1]))
 
 
-def write_training(evaluation: Path, output: Path) -> None:
-    """Ask whether every training learnt and finished learning; write the finding."""
+def write(inputs: Inputs, settings: Audit, output: Path) -> None:
+    """Ask whether every training behind the `evaluation` learnt and finished learning; write the finding."""
+    (evaluation,) = inputs["evaluation"]
     values = files.read_json(evaluation)
     paths = {model["seed"]: Path(model["directory"]) / "history.csv" for model in values["models"]}
     histories = {seed: files.read_table(path).astype(float) for seed, path in paths.items()}

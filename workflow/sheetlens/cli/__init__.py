@@ -9,18 +9,22 @@ import os
 import sys
 import threading
 import time
+import traceback
 
 import click
 
 from sheetlens import __version__
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
+from sheetlens.cli.embeddings import embed, similar
 from sheetlens.cli.hotspots import annotate, hotspots
+from sheetlens.cli.label import label
 from sheetlens.cli.review import review
 from sheetlens.cli.steps.audit import audit
 from sheetlens.cli.steps.document import crate, document, judge
 from sheetlens.cli.steps.evaluate import evaluate, tabulate
 from sheetlens.cli.steps.explore import explore
+from sheetlens.cli.steps.features import features
 from sheetlens.cli.steps.fetch import extract_records, fetch
 from sheetlens.cli.steps.predict import explain, export, package, predict, predict_list, predict_merge, predict_part
 from sheetlens.cli.steps.prepare import find_duplicates, prepare_pack, prepare_shard
@@ -28,6 +32,7 @@ from sheetlens.cli.steps.report import credit, draw, quality, report
 from sheetlens.cli.steps.split import measure_leakage, relate_sheets, split, split_groups
 from sheetlens.cli.steps.train import train, train_predict
 from sheetlens.common.errors import UserError, sentence_for
+from sheetlens.common.secrets import without_secrets
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +51,7 @@ COMMANDS = (
     split_groups,
     relate_sheets,
     measure_leakage,
+    features,
     train,
     train_predict,
     package,
@@ -55,6 +61,8 @@ COMMANDS = (
     predict_part,
     predict_merge,
     explain,
+    embed,
+    similar,
     evaluate,
     tabulate,
     explore,
@@ -68,6 +76,7 @@ COMMANDS = (
     crate,
     hotspots,
     annotate,
+    label,
     review,
     check,
     pull,
@@ -78,19 +87,29 @@ for command in COMMANDS:
     cli.add_command(command)
 
 
+class _Discreet(logging.Formatter):
+    """Whatever is logged, the passwords and keys of addresses are not."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 def main() -> None:
     """Run a command; an error that a person can put right is one sentence and exit status 1."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    logging.basicConfig(stream=sys.stderr, format=f"sheetlens {command}: %(message)s")
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(_Discreet(f"sheetlens {command}: %(message)s"))
+    logging.basicConfig(handlers=[console])
+    sys.excepthook = lambda *fault: sys.stderr.write(without_secrets("".join(traceback.format_exception(*fault))))
     logging.getLogger("sheetlens").setLevel(logging.INFO)
     _stop_with_workflow()
     try:
         cli()
     except UserError as error:
-        sys.exit(f"sheetlens {command}: error: {error}")
+        sys.exit(f"sheetlens {command}: error: {without_secrets(str(error))}")
     except Exception as error:
         if sentence := sentence_for(error):
-            sys.exit(f"sheetlens {command}: error: {sentence}")
+            sys.exit(f"sheetlens {command}: error: {without_secrets(sentence)}")
         raise
 
 

@@ -173,10 +173,12 @@ class Rows:
         A quote within a cell may be the one that closes the field: what all then adds up to is checked anyway.
         """
         text = line.rstrip("\r\n")
-        cells = self._alone(text) if self.quote in text else text.split(self.delimiter)
+        literal = text.split(self.delimiter)
+        whole = self._alone(text) if self.quote in text else literal
+        cells = whole or self._tolerantly(text, literal)
         if len(cells) != self.columns or self.columns < 2:
             return False
-        closes = any(self.quote in cell for cell in cells)
+        closes = not whole or any(self.quote in cell for cell in cells)
         if closes and self._opens_first(begun):
             return False
         return (self.columns >= MANY and not closes) or _kind(cells[0]) == _kind(begun.split(self.delimiter, 1)[0])
@@ -197,15 +199,15 @@ class Rows:
         """The cells of one line: what is quoted by the book without its quotes, all else as it stands."""
         if not self._cell or self.quote not in text:
             return literal
+        if "\\" + self.quote in text and (escaped := self._escaped(text)):
+            return escaped
         cells, at = [], 0
         while at <= len(text):
             found = self._cell.match(text, at)
             assert found  # noqa: S101 - the second form matches anything
             cells.append(found[2] if found[1] is None else found[1].replace(self.quote * 2, self.quote))
             at = found.end() + len(self.delimiter)
-        if len(cells) == self.columns or "\\" + self.quote not in text:
-            return literal if len(cells) != self.columns == len(literal) else cells
-        return self._escaped(text) or cells
+        return literal if len(cells) != self.columns == len(literal) else cells
 
     def _escaped(self, text: str) -> list[str]:
         """The cells of a line with quotes behind backslashes, as databases write them; none if there are too many."""

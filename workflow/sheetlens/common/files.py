@@ -5,16 +5,18 @@ import fcntl
 import hashlib
 import json
 import lzma
+import os
 import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
@@ -23,6 +25,7 @@ ROW_GROUP = 8192  # of a table that stand together in a Parquet file: what a rea
 BROKEN_ZIP = (  # what zipfile raises for a broken archive, beside OSError; a bad name or offset is a ValueError
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError, OverflowError
 )  # fmt: skip
+TOLD = (errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EIO, errno.EROFS)  # faults that libraries tell in words
 FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in words
 
 
@@ -30,20 +33,53 @@ FULL = 2**20  # a disk with fewer bytes free is full: torch does not say so in w
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the final name when the block succeeds.
 
-    A fault removes the temporary file. A kill leaves it, and the next run writes over it.
-    Raises OSError with ENOSPC for a full disk, whatever the writing library made of it.
+    A fault removes the temporary file. A kill leaves it, and the next run writes over it. Its permissions are those
+    that the umask gives, whatever the writing library makes them.
+    Raises OSError with its number for a fault of the disk, such as ENOSPC, whatever the library made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
+        part.unlink(missing_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        if part.stat().st_mode != mode:
+            with suppress(OSError):  # some network disks know no permissions
+                part.chmod(mode)
         part.replace(path)
     except BaseException as error:
-        full = "No space left" in str(error) or shutil.disk_usage(path.parent).free < FULL
-        part.unlink(missing_ok=True)
-        if full and isinstance(error, Exception):
-            raise OSError(errno.ENOSPC, "no space left", str(path)) from error
+        code = _fault_of_the_disk(error, path.parent)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if code and isinstance(error, Exception):
+            raise OSError(code, os.strerror(code), str(path)) from error
         raise
+
+
+def _fault_of_the_disk(error: BaseException, folder: Path) -> int:
+    """The number of a fault that a writing library tells in words only, or not at all; 0 for any other."""
+    if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno and error.filename):
+        return 0
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if told := [code for code in TOLD if os.strerror(code) in str(error)]:
+        return told[0]
+    with suppress(OSError):
+        return errno.ENOSPC if shutil.disk_usage(folder).free < FULL else 0
+    return 0
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Make one sentence of whatever a library says of a file that is cut short, damaged or none of ours."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError, RecursionError, EOFError, OSError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        why = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(f"{path} cannot be read, it is damaged or no such file ({why}): make it anew") from None
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
@@ -54,17 +90,19 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    with _reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def count_rows(path: Path) -> int:
     """Number of rows of a Parquet table, from its footer."""
-    return int(pq.read_metadata(path).num_rows)
+    with _reading(path):
+        return int(pq.read_metadata(path).num_rows)
 
 
 def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
     """Rows `start` to `stop` of a Parquet table one by one, with as little of it in memory as may be."""
-    with pq.ParquetFile(path) as table:
+    with _reading(path), pq.ParquetFile(path) as table:
         number = 0
         for group in range(table.num_row_groups):
             size = table.metadata.row_group(group).num_rows
@@ -90,9 +128,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a table written by `write_table`; empty text stays empty text. `columns` spares Parquet the others."""
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path, columns=columns)
-    return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    with _reading(path):
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path, columns=columns)
+        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
 
 
 def sha256(path: Path) -> str:
@@ -102,11 +141,16 @@ def sha256(path: Path) -> str:
 
 
 def keep_others_out(file: BinaryIO, path: Path) -> None:
-    """Hold an open file against other processes until it is closed; UserError where one of them holds it."""
+    """Hold an open file against other processes until it is closed; UserError where one of them holds it.
+
+    Raises OSError where the disk cannot lock files.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(f"another process is writing {path}: wait for it or stop it first") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_all(file: BinaryIO, data: bytes) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sheetlens.common.errors import UserError
+from sheetlens.common.secrets import without_secrets
 
 OTHER = "other"  # what gives its own sentence, such as a decision of a reviewer
 # code -> (heading under which such files are counted, sentence about one of them)
@@ -64,6 +65,7 @@ REASONS = {
     "folder_again": ("a link back to its own folder", "a link to a folder that holds it: it was not followed again"),
     "name_not_utf8": ("a file name that is not UTF-8", "the file name is not UTF-8: rename it"),
     "no_class": ("not in a class folder", "not in a class folder"),
+    "not_labelled": ("without a label", "the table of labels has no label for it"),
     "not_fetched": ("not fetched, or not kept", "its row names no file: it was not fetched, or not kept"),
     # What a row says.
     "name_leads_out": (
@@ -79,6 +81,7 @@ REASONS = {
     "no_picture_name": ("no picture by its name", "no picture by its name"),
     "link": ("a link or device", "a link or device"),
     "other_kind": ("another kind of file", "the server answered with another kind of file"),
+    "member_again": ("a name that is taken", "another member of the archive has this name: only the first is kept"),
     "row_again": ("a second row of its image_id", "a second row of its image_id"),
     "no_address": ("no address", "no address is given"),
     "not_an_address": ("not a web address", "not a web address: {what}"),
@@ -99,7 +102,7 @@ REASONS = {
         "a firewall's challenge",
         "{host} answered with a challenge for browsers (firewall, status {status}), not the file",
     ),
-    "html": ("a web page in place of the file", "{host} answered with an HTML page, not {what}"),
+    "html": ("a web page in place of the file", "{host} answered with an HTML page in place of {what}"),
     "not_json": ("no data", "{host} answered with something that is no JSON in place of data"),
     "svg": (
         "a drawing in place of the photograph",
@@ -137,7 +140,7 @@ class Reason(str):
 
     def __new__(cls, code: str, **facts: Any) -> "Reason":
         """Put the facts into the sentence of the table."""
-        made = super().__new__(cls, REASONS[code][1].format(**facts))
+        made = super().__new__(cls, without_secrets(REASONS[code][1].format(**facts)))
         made.code = code
         return made
 
@@ -190,9 +193,9 @@ class Tally:
         """The same for a person, in lines."""
         said = [f"Files found: {self.found:,}. Used: {self.used:,}. Refused: {self.refused:,}."]
         for name, count, example in self.reasons[:SHOWN]:
-            said.append(f"  {count:,} refused: {name}" + (f" (for instance: {example})" if example != name else ""))
+            said.append(f"  {count:,} {name}" + (f", for instance: {example}" if example != name else ""))
         if more := self.reasons[SHOWN:]:
-            said.append(f"  {sum(count for _, count, _ in more):,} refused for {len(more)} further reasons")
+            said.append(f"  {sum(count for _, count, _ in more):,} for {len(more)} further reasons")
         return said
 
 

@@ -36,15 +36,15 @@ _GUARDED = re.compile(f"(?:{FORMULA.pattern})'")
 
 
 def read_rows(
-    path: Path, columns: Mapping[str, str], needed: tuple[str, ...] | None = None
+    path: Path, columns: Mapping[str, str], needed: tuple[str, ...] | None = None, keep_shifted: bool = False
 ) -> Iterator[dict[str, str]]:
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
     `columns` maps our names to the table's; neither case nor a prefix such as `dwc:` counts. `needed` are those of
     ours that must be there (default: all). What the file is (Parquet or text, its encoding and delimiter) is told by
-    its content and not by its ending. A row with more cells than the table has columns has the key `refused`,
-    which says so. What was odd goes to the log. Raises UserError for what is no table, lacks a column or has one
-    twice.
+    its content and not by its ending. A row with more cells than the table has columns is an error, or has the key
+    `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the log. Raises UserError
+    for what is no table, lacks a column or has one twice.
     """
     path = path.expanduser()
     try:
@@ -54,9 +54,15 @@ def read_rows(
             raise UserError(f"{path} is no table: {said}")
         header, rows = _parquet(path) if begin == b"PAR1" else _text(path, list(columns.values()))
         places = _places(path, header, columns, columns if needed is None else needed)
-        for row in rows:
+        for number, row in enumerate(rows, start=1):
             found = {ours: _value(row[place]) if place < len(row) else "" for ours, place in places.items()}
-            yield found | {"refused": REFUSED} if any(row[len(header) :]) else found
+            if any(row[len(header) :]):
+                if not keep_shifted:
+                    raise UserError(
+                        f"row {number:,} of the table {path} has more cells than it has columns: correct it"
+                    )
+                found["refused"] = REFUSED
+            yield found
     except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration) as error:
         raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 

@@ -5,7 +5,6 @@ This package holds values only; what is done with them stands in the modules of 
 """
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,33 +15,37 @@ from pydantic import Field, ValidationError, model_validator
 from sheetlens.common.errors import UserError
 from sheetlens.config.closed import Closed
 from sheetlens.config.fetch import Fetch, HostLimit
-from sheetlens.config.networks import PAPER_NETWORKS, Network, Weights
+from sheetlens.config.networks import BUILT_IN, INSTALLED, PAPER_NETWORKS, Network, Weights
 from sheetlens.config.phases import (
     LIMITS,
     Audit,
     Collection,
     Evaluate,
+    Features,
     Figures,
     Images,
     Limits,
+    Paper,
     Predict,
     Recipe,
     Split,
     Train,
 )
-from sheetlens.config.portals import (
-    Corrections,
-    DwcaSource,
-    GbifSource,
-    IdigbioSource,
-    Records,
-    Sample,
-    SmithsonianSource,
+from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Sample, SmithsonianSource
+from sheetlens.config.records import Corrections, Records
+from sheetlens.config.sources import (
+    SOURCES,
+    Dataset,
+    DemoSource,
+    FigshareFile,
+    FolderSource,
+    IiifSource,
+    UrlsSource,
 )
-from sheetlens.config.sources import DemoSource, FigshareFile, FolderSource, IiifSource, UrlsSource
 
 __all__ = [
     "LIMITS",
+    "SOURCES",
     "Audit",
     "Closed",
     "Collection",
@@ -51,6 +54,7 @@ __all__ = [
     "DemoSource",
     "DwcaSource",
     "Evaluate",
+    "Features",
     "Fetch",
     "FigshareFile",
     "Figures",
@@ -76,59 +80,10 @@ __all__ = [
     "read_files",
     "read_over",
     "read_settings",
-    "schema",
 ]
 
 
 RESERVED = ("collections", "figures", "workflow")  # folders of results/ that belong to no data set
-
-
-class Paper(Closed):
-    """What the paper printed, as reference marks beside our own figures."""
-
-    accuracy: float = Field(gt=0, le=1, description="Accuracy on the test part (0 to 1).")
-    kept_accuracy: float = Field(gt=0, le=1, description="Accuracy of what is kept after setting aside (0 to 1).")
-    test_sheets: int = Field(ge=1, description="Sheets in the paper's test part.")
-
-
-class Dataset(Closed):
-    """One data set: where its sheets come from, which network reads them."""
-
-    title: str = Field(min_length=1, description="A name for people, used in figures and the report.")
-    source: Literal["demo", "folder", "figshare", "dwca", "gbif", "idigbio", "smithsonian", "urls", "iiif"] = Field(
-        description="Where the sheets come from; the section of the same name says how."
-    )
-    network: str = Field(description="table1 or table2, the paper's networks, or one of the section `networks`.")
-    demo: DemoSource | None = Field(default=None, description="Used with `source: demo`.")
-    folder: FolderSource | None = Field(default=None, description="Used with `source: folder`.")
-    figshare: dict[str, FigshareFile] | None = Field(
-        default=None, min_length=2, description="Used with `source: figshare`: one archive per class."
-    )
-    dwca: DwcaSource | None = Field(default=None, description="Used with `source: dwca`.")
-    gbif: GbifSource | None = Field(default=None, description="Used with `source: gbif`.")
-    idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
-    smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
-    records: Records | None = Field(default=None, description="Specimen records to join to the images.")
-    corrections: Corrections | None = Field(default=None, description="Corrected labels, from a review.")
-    urls: UrlsSource | None = Field(default=None, description="Used with `source: urls`.")
-    iiif: IiifSource | None = Field(default=None, description="Used with `source: iiif`.")
-    paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")
-
-    @model_validator(mode="after")
-    def _source_section_is_there(self) -> Self:
-        if getattr(self, self.source) is None:
-            raise ValueError(f"source is '{self.source}', but there is no section '{self.source}' beside it")
-        return self
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the source gives the classes; otherwise the specimen records do."""
-        return not (self.records and self.records.label)
-
-    @property
-    def source_settings(self) -> Any:
-        """The section that belongs to the source."""
-        return getattr(self, self.source)
 
 
 class Settings(Closed):
@@ -141,6 +96,7 @@ class Settings(Closed):
     networks: dict[str, Network] = Field(default={}, description="Networks beside the paper's, by name.")
     images: Images = Field(default=Images(), description="Preparation of the image set.")
     split: Split = Field(default=Split(), description="Training, validation and test parts.")
+    features: Features = Field(default=Features(), description="Features of pretrained backbones.")
     train: Train = Field(default=Train(), description="Training of the networks.")
     evaluate: Evaluate = Field(default=Evaluate(), description="Evaluation on the test part.")
     predict: Predict = Field(default=Predict(), description="Trained models at work on other sheets.")
@@ -168,9 +124,10 @@ class Settings(Closed):
 
     @model_validator(mode="after")
     def _networks_are_known(self) -> Self:
-        known = [*PAPER_NETWORKS, *self.networks]
-        if len(set(known)) < len(known):
-            raise ValueError(f"networks has another {' or '.join(PAPER_NETWORKS)}: those are the paper's")
+        given = [*PAPER_NETWORKS, *BUILT_IN]
+        if taken := set(self.networks) & {*given, *INSTALLED}:
+            raise ValueError(f"networks has another {' and '.join(sorted(taken))}: give it another name")
+        known = [*given, *self.networks]
         named = {f"datasets.{name}.network": dataset.network for name, dataset in self.datasets.items()}
         named |= {f"train.learning_rate.{name}": name for name in self.train.learning_rate}
         tried = [(f"explore.{dataset}", name) for dataset, names in self.explore.items() for name in names]
@@ -180,7 +137,7 @@ class Settings(Closed):
         if unknown := set(self.explore) - set(self.datasets):
             raise ValueError(f"explore names unknown data sets {sorted(unknown)}; known are {sorted(self.datasets)}")
         for name, dataset in self.datasets.items():
-            definition = self.networks.get(dataset.network)
+            definition = self.definition(dataset.network)
             if definition and definition.backbone == "vit_b_16":  # it answers from a token that stands for no place
                 raise ValueError(f"datasets.{name}.network is a vit_b_16, of which the audits can draw no maps")
         return self
@@ -196,6 +153,18 @@ class Settings(Closed):
         if self.predict.collections and self.predict.risk not in self.evaluate.risks:
             raise ValueError(f"predict.risk is {self.predict.risk:g}, which is none of evaluate.risks")
         return self
+
+    def definition(self, network: str) -> Network | None:
+        """What a network is, None for one of the paper's."""
+        return self.networks.get(network) or BUILT_IN.get(network)
+
+    def features_of(self, network: str) -> str | None:
+        """The name of the features that a network's head reads, None for one that is trained on the pictures."""
+        definition = self.definition(network)
+        if not definition or definition.train != "regression":
+            return None
+        installed = definition.weights and definition.weights.installed
+        return definition.backbone if installed else network
 
     def candidates(self, dataset: str) -> list[str]:
         """The networks to compare on a data set, its own first."""
@@ -221,6 +190,7 @@ def read_settings(values: dict[str, Any]) -> Settings:
 # What `make` hands over; in no command line, where a quote or a dollar in a value would be the shell's.
 FROM_ENVIRONMENT = {
     "SHEETLENS_SHEETS": ("datasets", "own", "folder", "path"),
+    "SHEETLENS_LABELS": ("datasets", "own", "folder", "labels"),
     "SHEETLENS_CONTACT": ("fetch", "contact"),
 }
 
@@ -296,8 +266,3 @@ def _known_keys(path: tuple[int | str, ...]) -> list[str]:
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rsplit("/", 1)[-1]]
     return list(node.get("properties", {}))
-
-
-def schema() -> str:
-    """The JSON schema of the config, as committed in config/schema.json."""
-    return json.dumps(Settings.model_json_schema(), indent=2) + "\n"

@@ -1,7 +1,9 @@
-"""Write config/schema.json: `make lock`."""
+"""Write config/schema.json and config/reference.md from the typed config: `make schema`."""
 
 from pathlib import Path
 
-from sheetlens.config import schema
+from sheetlens.config import Settings
+from sheetlens.config.reference import json_schema, reference
 
-Path("config/schema.json").write_text(schema(), encoding="utf-8")
+Path("config/schema.json").write_text(json_schema(Settings), encoding="utf-8")
+Path("config/reference.md").write_text(reference(Settings), encoding="utf-8")

@@ -83,6 +83,8 @@ class Network(Closed):
         for name in sorted(others):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} does not go with {kind}")
+        if self.backbone:
+            self._check_backbone(self.backbone)
         if reduce(lambda side, group: (side - group[1] + 1) // 2, self.groups, INPUT_SIZE) < 1:
             raise ValueError(
                 f"the groups leave none of a sheet's {INPUT_SIZE} pixels: take fewer groups or smaller kernels"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.config.portals import Records
+from sheetlens.config.records import Records
 
 RATE = 1e-4  # step size, noted by a replication at another museum
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -41,6 +41,11 @@ class Images(Closed):
     jobs: int = Field(
         default=1, ge=1, description="Jobs that the reading is divided into; about 1,000 sheets each are well used."
     )
+    mask: tuple[Literal["border", "label", "surround"], ...] = Field(
+        default=(),
+        description="What is covered on every sheet before a network sees it. border: the outermost ring; label: the"
+        " lower right corner; surround: all beside the sheet, such as table, ruler and colour bar.",
+    )
     limits: Limits = Field(default=Limits(), description="What one file may cost.")
     keep_originals: bool = Field(
         default=True,
@@ -54,7 +59,8 @@ class Split(Closed):
     protocols: tuple[Literal["random", "grouped", "held_out_source"], ...] = Field(
         default=("random",),
         min_length=1,
-        description="Split protocols. The headline is the first that is not random, if there is one. random: the paper's, over images; grouped: what"
+        description="Split protocols. The headline is the first that is not random, if there is one. random: the"
+        " paper's, over images; grouped: what"
         " belongs together stays in one part; held_out_source: the test part is one source.",
     )
     seeds: tuple[int, ...] = Field(
@@ -108,6 +114,14 @@ class Recipe(Closed):
     )
 
 
+class Features(Closed):
+    """How the features of pretrained backbones are computed."""
+
+    jobs: int = Field(
+        default=1, ge=1, description="Jobs that the sheets of a data set are divided into; for clusters and GPUs."
+    )
+
+
 class Train(Closed):
     """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
 
@@ -121,9 +135,13 @@ class Train(Closed):
         description="Highest step size of the AdamW optimiser, by network; 1e-4 for those that are not named.",
     )
     recipe: Recipe = Field(default=Recipe(), description="Schedule, weight decay, averaging, augmentation.")
+    class_weight: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: every class counts as much as any other, however rare it is; none: every sheet does.",
+    )
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Share of features dropped in training (0 to 1).")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: the GPU where there is one, else the CPU."
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto: the GPU where there is one, else the CPU. mps: that of a Mac."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Arithmetic in training. auto: bfloat16 where the hardware has it."
@@ -159,6 +177,14 @@ class Train(Closed):
     def rate(self, network: str) -> float:
         """The learning rate of one network."""
         return self.learning_rate.get(network, RATE)
+
+
+class Paper(Closed):
+    """What the paper printed, as reference marks beside our own figures."""
+
+    accuracy: float = Field(gt=0, le=1, description="Accuracy on the test part (0 to 1).")
+    kept_accuracy: float = Field(gt=0, le=1, description="Accuracy of what is kept after setting aside (0 to 1).")
+    test_sheets: int = Field(ge=1, description="Sheets in the paper's test part.")
 
 
 class Evaluate(Closed):
@@ -223,7 +249,7 @@ class Predict(Closed):
     )
     unguaranteed: bool = Field(
         default=False,
-        description="Where no threshold has a guarantee: take one that held on the validation part (false: review all).",
+        description="Where no threshold has a guarantee: take one that held on validation (false: review all).",
     )
     unlike: Share = Field(
         default=0.01,

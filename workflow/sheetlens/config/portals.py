@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.config.sources import Licensed
+from sheetlens.config.licensed import Licensed
 
 CATALOGUE_OF_LIFE = "7ddf754f-d193-4cc9-b351-99906754a03b"  # Catalogue of Life XR at GBIF
 
@@ -42,6 +42,11 @@ class DwcaSource(Sample):
     size: Literal["web", "original"] = Field(
         default="web", description="Size asked for first: the portal's reduced picture or the original."
     )
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Its archives."""
+        return self.archives
 
 
 class GbifClass(Closed):
@@ -114,30 +119,13 @@ class SmithsonianSource(Sample):
     size: int = Field(default=1024, ge=64, le=10_000, description="Longer side of the pictures asked for, in pixels.")
     server: Literal["iiif", "delivery"] = Field(default="iiif", description="Image service that scales the pictures.")
 
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Its lists of barcodes."""
+        return tuple(chosen.barcodes for chosen in self.classes.values() if chosen.barcodes)
+
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
         if self.metadata == "api" and any(chosen.barcodes for chosen in self.classes.values()):
             raise ValueError("the API cannot look up barcodes: give `metadata` as shards of the Open Access metadata")
         return self
-
-
-class Records(Closed):
-    """Specimen records of your own, joined to the images by barcode."""
-
-    path: str = Field(
-        min_length=1, description="Table (CSV, TSV, Parquet), Darwin Core Archive, or folder of Smithsonian shards."
-    )
-    barcode: str = Field(default="catalogNumber", description="Its column with the barcode.")
-    columns: dict[str, str] = Field(
-        default={}, description="Columns of the listing (Darwin Core terms) that have another name in the table."
-    )
-    label: str = Field(default="", description="Column that gives the class where the source has none.")
-
-
-class Corrections(Closed):
-    """Labels that reviewers corrected (`sheetlens review`), applied when the image set is made."""
-
-    path: str = Field(min_length=1, description="Table of corrections (.csv), from `sheetlens review --export`.")
-    leave_out_unsure: bool = Field(
-        default=False, description="Leave out the sheets whose class the reviewers could not tell."
-    )

@@ -1,30 +1,14 @@
-"""Where sheets come from: one section for each module of `sheetlens.fetch.listing`."""
+"""A data set and where its sheets come from: one section for each module of `sheetlens.fetch.sources`."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from sheetlens.common.licences import known
 from sheetlens.config.closed import Closed
-
-
-class Licensed(Closed):
-    """A source that says of each picture what may be done with it."""
-
-    licences: tuple[str, ...] = Field(
-        default=(),
-        description="Licences that will do: SPDX ids, or kinds for any version (CC0, CC-BY); empty: any or none.",
-    )
-
-    @field_validator("licences")
-    @classmethod
-    def _can_be_met(cls, licences: tuple[str, ...]) -> tuple[str, ...]:
-        for licence in licences:
-            if not known(licence):
-                raise ValueError(
-                    f"'{licence}' is no SPDX id or kind of a Creative Commons licence, such as CC0 or CC-BY-4.0"
-                )
-        return licences
+from sheetlens.config.licensed import Licensed
+from sheetlens.config.phases import Paper
+from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, SmithsonianSource
+from sheetlens.config.records import Corrections, Records
 
 
 class DemoSource(Closed):
@@ -49,6 +33,16 @@ class FolderSource(Closed):
         min_length=1,
         description="The folder. Its sub-folders are the classes; what lies deeper belongs to its class.",
     )
+    labels: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Table of labels (image_id, label), such as labels.csv of `sheetlens label`; no sub-folders then.",
+    )
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Its table of labels."""
+        return (self.labels,) if self.labels else ()
 
 
 class FigshareFile(Closed):
@@ -77,8 +71,88 @@ class UrlsSource(Licensed):
         default={}, description="Names of the table's columns where they differ from ours: {ours: the table's}."
     )
 
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Its table."""
+        return (self.table,)
+
 
 class IiifSource(UrlsSource):
     """A table of IIIF images and labels, which the server sends in the size asked for."""
 
     size: int = Field(default=1024, ge=256, description="Pixels on the longer side to ask for.")
+
+
+# What the rules must know of a source. To add one: its settings, a row here and a field of `Dataset`, and the module of
+# the same name in sheetlens/fetch/sources (docs/adding.md).
+Kind = Literal[
+    "drawn",  # the package makes the files
+    "here",  # they are here already
+    "archives",  # whole archives are fetched, and kept
+    "files",  # single files are fetched, from addresses that somebody lists
+    "specimens",  # single files are found by specimen records; citation.json says what to cite
+]
+SOURCES: dict[str, Kind] = {
+    "demo": "drawn",
+    "folder": "here",
+    "figshare": "archives",
+    "urls": "files",
+    "iiif": "files",
+    "dwca": "specimens",
+    "gbif": "specimens",
+    "idigbio": "specimens",
+    "smithsonian": "specimens",
+}
+
+
+class Dataset(Closed):
+    """One data set: where its sheets come from, which network reads them."""
+
+    title: str = Field(min_length=1, description="A name for people, used in figures and the report.")
+    source: str = Field(
+        json_schema_extra={"enum": list(SOURCES)},
+        description="Where the sheets come from; the section of the same name says how.",
+    )
+    network: str = Field(description="table1 or table2, the paper's networks, or one of the section `networks`.")
+    demo: DemoSource | None = Field(default=None, description="Used with `source: demo`.")
+    folder: FolderSource | None = Field(default=None, description="Used with `source: folder`.")
+    figshare: dict[str, FigshareFile] | None = Field(
+        default=None, min_length=2, description="Used with `source: figshare`: one archive per class."
+    )
+    urls: UrlsSource | None = Field(default=None, description="Used with `source: urls`.")
+    iiif: IiifSource | None = Field(default=None, description="Used with `source: iiif`.")
+    dwca: DwcaSource | None = Field(default=None, description="Used with `source: dwca`.")
+    gbif: GbifSource | None = Field(default=None, description="Used with `source: gbif`.")
+    idigbio: IdigbioSource | None = Field(default=None, description="Used with `source: idigbio`.")
+    smithsonian: SmithsonianSource | None = Field(default=None, description="Used with `source: smithsonian`.")
+    records: Records | None = Field(default=None, description="Specimen records to join to the images.")
+    corrections: Corrections | None = Field(default=None, description="Corrected labels, from a review.")
+    paper: Paper | None = Field(default=None, description="The paper's values, where there are any.")
+
+    @field_validator("source")
+    @classmethod
+    def _source_is_known(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(f"the sources are {', '.join(SOURCES)}")
+        return source
+
+    @model_validator(mode="after")
+    def _source_section_is_there(self) -> Self:
+        if getattr(self, self.source) is None:
+            raise ValueError(f"source is '{self.source}', but there is no section '{self.source}' beside it")
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the source gives the classes; otherwise the specimen records do."""
+        return not (self.records and self.records.label)
+
+    @property
+    def kind(self) -> Kind:
+        """What the rules must know of the source."""
+        return SOURCES[self.source]
+
+    @property
+    def source_settings(self) -> Any:
+        """The section that belongs to the source."""
+        return getattr(self, self.source)

@@ -1,4 +1,4 @@
-"""Herbarium sheets drawn by the package itself, with the truth about each: `write_sheets`."""
+"""Herbarium sheets drawn by the package itself, with the truth about each."""
 
 from sheetlens.demo.sheets import write_sheets
 

@@ -85,7 +85,7 @@ def _at(read: Read, threshold: float | None) -> Answered:
 
 
 def _at_risks(models: list[Model], tests: list[Read], settings: Evaluate) -> list[dict[str, Any]]:
-    """What can be answered at each risk: ranked on the test part itself, with a threshold from validation, guaranteed."""
+    """What can be answered at each risk: ranked on the test part itself, at a threshold from validation, guaranteed."""
     chosen = [choose(model, settings) for model in models]
     rows = []
     for number, risk in enumerate(settings.risks):

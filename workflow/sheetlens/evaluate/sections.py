@@ -21,7 +21,7 @@ from sheetlens.statistics.prevalence import UNKNOWN, adjust_prior, corrected_pre
 
 
 def describe(models: list[Model], classes: list[str], settings: Evaluate) -> dict[str, Any]:
-    """The sections scores, calibration, selective, floors, decisions and prevalence of an evaluation, one model for each seed.
+    """The added sections of an evaluation, out of one model for each seed.
 
     Shares are 0 to 1. What is measured for each seed is a dictionary of mean, sd (over seeds), low, high (an interval
     for one test part around the mean) and the values of the seeds, None where undefined.

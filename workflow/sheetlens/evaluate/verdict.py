@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from sheetlens.common import files
+from sheetlens.config import SOURCES
+from sheetlens.config.networks import PAPER_NETWORKS
 from sheetlens.statistics.clusters import Size
 from sheetlens.statistics.intervals import clustered_interval
 
 log = logging.getLogger(__name__)
 REPRODUCED, NOT_REPRODUCED, TOO_FEW = "reproduced", "not reproduced", "too few sheets to tell"
 NOT_COMPARABLE = "not comparable"
-PAPERS = ("table1", "table2")  # its networks
-UNKNOWN = ("folder", "iiif", "urls")  # sources that do not say which sheets they bring
+UNKNOWN = ("here", "files")  # kinds of source that do not say which sheets they bring
 DOUBT = 0.05  # chance to call different results the same: two one-sided tests (Schuirmann 1987)
 MEASURES = (
     ("accuracy", "accuracy", "accuracy"),
@@ -24,22 +25,22 @@ def judge_reproduction(evaluation: dict[str, Any], source: str) -> dict[str, Any
     """Set an evaluation beside the paper's intervals: verdict, sentence and the intervals compared.
 
     `source` is where the sheets come from. The question is one of equivalence: a measure is the paper's when its whole
-    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the sheets
-    are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other networks
-    than the paper's and other protocols than its random split are never comparable, however close the numbers are. Where
-    the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
+    interval (at 1 - 2 DOUBT) lies within `margin` of the printed value, and is not when it lies outside; else the
+    sheets are too few to tell. So few sheets never make a reproduction. Drawn sheets, photographs of anybody's, other
+    networks than the paper's and other protocols than its random split are never comparable, however close the numbers
+    are. Where the paper's own sheets are not published (`figshare` has those that are) the sentence says so.
     """
     paper = evaluation["paper"]
     why = ""
     if paper is None:
         why = "the paper has no numbers for these sheets"
-    elif source == "demo":
+    elif SOURCES[source] == "drawn":
         why = "the sheets are drawn by a program, so nearness to the paper's numbers means nothing"
-    elif source in UNKNOWN:
+    elif SOURCES[source] in UNKNOWN:
         why = "nothing shows that these photographs are those of the paper"
     elif evaluation["protocol"] != "random":
         why = f"the paper split at random, this is the protocol '{evaluation['protocol']}'"
-    elif evaluation["network"] not in PAPERS:
+    elif evaluation["network"] not in PAPER_NETWORKS:
         why = f"the paper had another network than '{evaluation['network']}'"
     compared = {} if paper is None else {name: _compare(evaluation, *keys) for name, *keys in MEASURES}
     verdict = NOT_COMPARABLE

@@ -18,7 +18,7 @@ from sheetlens.predict.inference import load_network
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.batches import batch_images
 from sheetlens.train.device import choose_device
-from sheetlens.train.networks import rebuild
+from sheetlens.train.networks import fuse_batchnorm, rebuild
 
 GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
 STEPS = 8  # of the integral, which only has the last linear layers to follow
@@ -51,8 +51,7 @@ def explain_sheets(
     pictures = [batch_images(images[row : row + 1], facts["normalisation"]).to(device.name) for row in rows]
     maps: dict[str, list[Maps]] = {}
     for name, network in (("map", net), ("random", untrained)):
-        network.eval().requires_grad_(False).to(device.name)
-        layers, head = parted(network)
+        layers, head = parted(fuse_batchnorm(network).requires_grad_(False).to(device.name))
         with torch.no_grad():
             features = torch.cat([layers(picture) for picture in pictures])
         usual = features.mean(dim=0, keepdim=True)
@@ -72,7 +71,9 @@ def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Ten
     summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
     edges of plant and label, and hardly change when the weights are drawn at random.
     """
-    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=STEPS)
+    bent = any(isinstance(layer, torch.nn.ReLU) for layer in head.modules())
+    steps = STEPS if bent else 1  # the gradient of a linear head is the same everywhere
+    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=steps)
     return to_shares(parts.sum(dim=1, keepdim=True))
 
 

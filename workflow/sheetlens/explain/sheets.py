@@ -81,6 +81,7 @@ class Explainer:
 
     def explain(self, pixels: NDArray[np.uint8], wanted: list[int]) -> Iterator[Explanation]:
         """Explain the most probable class of the `wanted` sheets of a batch, uint8, shape (BATCH, 3, 256, 256)."""
+        pixels = self.classifier.as_trained(pixels)
         answers = self.classifier.read(pixels)
         for number in wanted:
             target = int(answers.probabilities[number].argmax())

@@ -27,7 +27,8 @@ def rank_networks(
     """One row for each network, best first: by mean validation accuracy, of equals by mean validation loss.
 
     `predictions` lie in the model folders, one for each network and seed, `costs` were written by `measure_costs`;
-    `times` is the path of Snakemake's benchmark of a training, with {network} and {seed}. A row has the accuracies of
+    `times` are the paths of Snakemake's benchmark of a training, with {network} and {seed}, of those that there may be,
+    with blanks between. A row has the accuracies of
     both parts over the seeds (as `over_seeds`), `seconds` of a training, the costs, and `gain`: that in test accuracy
     over the network `standard`, with an interval over sheets, the exact McNemar test of each seed, their p
     combined, and that p adjusted for the number of networks (Holm); `restarts` counts the trainings that were given up
@@ -88,7 +89,7 @@ def _gain(first: dict[int, pd.DataFrame], second: dict[int, pd.DataFrame], confi
 
 def _seconds(times: str, network: str, seeds: list[int]) -> float | None:
     """Mean seconds of the trainings whose benchmarks are here; None without any."""
-    paths = [Path(times.format(network=network, seed=seed)) for seed in seeds]
+    paths = [Path(one.format(network=network, seed=seed)) for one in times.split() for seed in seeds]
     found = [float(files.read_table(path)["s"].iloc[-1]) for path in paths if path.is_file()]
     return float(np.mean(found)) if found else None
 

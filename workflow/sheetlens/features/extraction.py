@@ -1,5 +1,6 @@
 """The features of sheets: what the last layers of a frozen backbone say of each, one vector a sheet."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,13 +11,12 @@ from numpy.typing import NDArray
 from sheetlens.common.errors import UserError
 from sheetlens.config import Network
 from sheetlens.config.networks import BUILT_IN, FEATURES
+from sheetlens.features.product import BATCH
 from sheetlens.prepare.resize import SIZE
 from sheetlens.train.backbones import Features, pixel_statistics, read_weights
 from sheetlens.train.batches import batch_images
 from sheetlens.train.device import choose_device
 from sheetlens.train.networks import build_network, for_inference
-
-BATCH = 32  # sheets that are read together; another number gives other last bits
 
 
 class FeatureReader:
@@ -50,6 +50,7 @@ class FeatureReader:
             "size": self.size,
             "device": self._where.name,
             "precision": self._where.precision,
+            "tensors_sha256": _digest(network),
         }
 
     def read(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -82,6 +83,15 @@ class FeatureReader:
         with torch.inference_mode():
             images = batch_images(torch.from_numpy(full).to(self._where.name), self._normalisation)
             return self._network(images).float().cpu().numpy()
+
+
+def _digest(network: torch.nn.Sequential) -> str:
+    """SHA-256 of all tensors of a backbone, by name: what it is, whatever file it came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if not name.startswith("output."):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def pooled_features(network: torch.nn.Sequential, bfloat16: bool) -> torch.nn.Sequential:

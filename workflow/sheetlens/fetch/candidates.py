@@ -6,7 +6,6 @@ note that it is done, so that a killed run goes on with the next step; memory ho
 
 import hashlib
 import json
-import logging
 import re
 import sqlite3
 import unicodedata
@@ -35,7 +34,6 @@ create table if not exists left_out (label text, reason text, number integer, pr
 create table if not exists record (id text primary key, label text, terms text, pictured integer default 0);
 create table if not exists note (name text primary key, value text);
 """
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -140,7 +138,7 @@ class Candidates:
             return
         image_id, before, kept = found[0], [tuple(way) for way in json.loads(found[1])], json.loads(found[2])
         new = [way for way in ways if way[0] not in {url for url, *_ in before}]
-        self.leave_out(label, "which are another size of one that is kept" if new else "named twice")
+        self.leave_out(label, "that are another size of one that is kept" if new else "named twice")
         if new and fields["licence"] == kept["licence"]:
             both = sorted([*before, *new], key=lambda way: (way[2], way[0]))
             self.base.execute("delete from picture where image_id = ?", (image_id,))
@@ -222,7 +220,6 @@ class Candidates:
         wanted = {label: chosen.images for label, chosen in self.settings.classes.items()}
         for label, number in wanted.items():
             have = self.count(label)
-            log.info("class '%s': %s", label, self._account(label, have))
             if have < (number or 1):
                 why = "; ".join(self.recall("why") or ())
                 raise UserError(

@@ -192,22 +192,22 @@ class Engine:
 
     async def _try_addresses(self, taken: Taken) -> None:
         """Try each address that did not refuse before, then what a source has for the case that all refused."""
-        request = taken.request
-        later: list[LaterError] = []
+        request, later = taken.request, list[LaterError]()
         struck = self._struck.setdefault(request.image_id, {})
-        for url, route in request.addresses() + self._more.get(request.image_id, []):
-            if url in struck:
-                continue
-            try:
-                return await self._ask(taken, url, route)
-            except LaterError as error:
-                later.append(error)
-            except RefusedError as error:
-                struck[url] = error
-        broken = all(error.status == 500 for error in later)  # many a server says so of what it cannot do
-        if broken and self._alternatives and request.image_id not in self._more:
-            self._more[request.image_id] = await self._alternatives(request, self.session)
-            return await self._try_addresses(taken)
+        waiting = deque(request.addresses() + self._more.get(request.image_id, []))
+        while waiting:
+            url, route = waiting.popleft()
+            if url not in struck:
+                try:
+                    return await self._ask(taken, url, route)
+                except LaterError as error:
+                    later.append(error)
+                except RefusedError as error:
+                    struck[url] = error
+            broken = all(error.status == 500 for error in later)  # many a server says so of what it cannot do
+            if not waiting and broken and self._alternatives and request.image_id not in self._more:
+                self._more[request.image_id] = await self._alternatives(request, self.session)
+                waiting.extend(self._more[request.image_id])
         reason = joined([*struck.values(), *later])
         if later:
             raise LaterError(reason, max(error.seconds or 0 for error in later))

@@ -21,13 +21,14 @@ class LaterError(RefusedFileError):
 class RefusedError(RefusedFileError):
     """A file that is not to be had or not to be kept: the message is the reason.
 
-    `stop` marks an answer by which a server may mean all of us, such as 403.
+    `stop` marks an answer by which a server may mean all of us, such as 403; `status` is that of HTTP, where
+    there is one.
     """
 
-    def __init__(self, reason: str, stop: bool = False) -> None:
+    def __init__(self, reason: str, stop: bool = False, status: int = 0) -> None:
         """Take the reason."""
         super().__init__(reason)
-        self.stop = stop
+        self.stop, self.status = stop, status
 
 
 def joined(errors: Iterable[RefusedFileError]) -> Reason:

@@ -1,10 +1,7 @@
-"""Sources of sheets behind one interface, and the engine that fetches what they name.
+"""What a source says: the listing of its files, the requests for them, and the plan of these.
 
 A listing has one row per file found, whether usable or not, and the columns of LISTING. A source that
 brings files to this machine writes them below `originals`; one whose files are here already leaves it alone.
-
-A source on the network is a module with `requests(settings, session)`, which yields `Request` rows, and
-`plan(settings)`, which says without the network what they will be. The engine does the rest.
 """
 
 import itertools
@@ -49,6 +46,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "content_type": "",
     "bytes": 0,
     "sha256": "",
+    "chosen": "",  # how it came before the person who labelled it: only "random" may be tested on, "" says nothing
     "status": "ok",
     "reason": "",
     "reason_code": "",  # of `common/refusals.py`

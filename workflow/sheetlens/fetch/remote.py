@@ -3,8 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import tally
 from sheetlens.config import LIMITS, Fetch, Limits
 from sheetlens.fetch.content_checks import check_image
-from sheetlens.fetch.engine import Alternatives, Engine
-from sheetlens.fetch.http.rate_limits import Limit
+from sheetlens.fetch.engine import Engine
 from sheetlens.fetch.http.session import Session
-from sheetlens.fetch.listing import Plan, Request, write_listing
-from sheetlens.fetch.sources import dwca, figshare, gbif, idigbio, iiif, smithsonian, urls
+from sheetlens.fetch.listing import Request, write_listing
+from sheetlens.fetch.sources import Source, find_source
 from sheetlens.fetch.summary import log_tally
 from sheetlens.prepare.intake import Intake
 
@@ -26,32 +24,6 @@ CITATION = "citation.json"  # where a source found its pictures, and what to cit
 Progress = Callable[[int, int], None]
 Check = Callable[[Path], None]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is to be known of a source: its plan, and its requests or a way of its own to bring files.
-
-    `requests(settings, session, folder)` may keep what it found in `folder`. `limits` are politeness limits it
-    knows of (host or host/path -> Limit).
-    """
-
-    plan: Callable[[Any], list[Plan]]
-    requests: Callable[[Any, Session, Path], AsyncIterator[Request]] | None = None
-    alternatives: Alternatives | None = None
-    fetch: Callable[[Any, Session, Path, Progress, Check], Awaitable[Iterable[Mapping[str, Any]]]] | None = None
-    limits: Mapping[str, Limit] | None = None
-
-
-SOURCES = {
-    "dwca": Source(dwca.plan, requests=dwca.requests),
-    "figshare": Source(figshare.plan, fetch=figshare.fetch),
-    "gbif": Source(gbif.plan, requests=gbif.requests),
-    "idigbio": Source(idigbio.plan, requests=idigbio.requests),
-    "iiif": Source(iiif.plan, requests=iiif.requests, alternatives=iiif.alternatives),
-    "smithsonian": Source(smithsonian.plan, requests=smithsonian.requests),
-    "urls": Source(urls.plan, requests=urls.requests),
-}
 
 
 def fetch(
@@ -70,10 +42,10 @@ def fetch(
     that name single files are prepared as they arrive and not kept.
 
     After a kill or a fault the same call continues. Raises UserError when more files of a class are missing
-    than the config allows, and then writes neither.
+    than the config allows; the listing then says which, and why.
     """
     check = functools.partial(check_image, limits=limits)
-    asyncio.run(_fetch(SOURCES[name], settings, polite, originals, listing, progress, intake, check))
+    asyncio.run(_fetch(find_source(name), settings, polite, originals, listing, progress, intake, check))
 
 
 async def _fetch(
@@ -107,13 +79,13 @@ async def _fetch(
         if intake:
             _catch_up(engine, intake)
         await engine.bring(source.requests(settings, session, state))
+        write_sums(originals, engine.journal.rows())
+        write_listing(listing, engine.journal.rows())  # also for whoever wants to see what is missing
+        if (citation := state / CITATION).exists():
+            files.write_json(listing.with_name(CITATION), files.read_json(citation))
         check_missing(engine, polite.missing)
         if intake:
             intake.finish()
-        write_sums(originals, engine.journal.rows())
-        write_listing(listing, engine.journal.rows())
-        if (citation := state / CITATION).exists():
-            files.write_json(listing.with_name(CITATION), files.read_json(citation))
         engine.finish()
         engine.journal.close()
 

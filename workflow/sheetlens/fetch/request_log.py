@@ -15,6 +15,7 @@ from typing import Any
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason, code_of
+from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.http.addresses import text
 from sheetlens.fetch.listing import LISTING, Request
 
@@ -80,6 +81,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open or make it; whoever was at work on a row before is gone."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)  # it must know addresses with what they hold of passwords, and nobody else need
         self._base = sqlite3.connect(path, isolation_level=None)
         try:
             self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
@@ -228,6 +230,7 @@ class Journal:
                 found.pop("content_type")  # of a body that began, and was not to be had
             known = {key: value for key, value in found.items() if value}
             row = LISTING | json.loads(fields) | asked | known
+            row["source_url"] = without_secrets(row["source_url"])
             yield row | {"image_id": image_id, "status": status, "facts": json.loads(facts)}
 
     def _transaction(self) -> "_Transaction":

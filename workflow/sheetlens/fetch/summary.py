@@ -1,6 +1,7 @@
 """What became of the files of a data set: the last lines of every fetch."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from sheetlens.common import files
@@ -14,6 +15,18 @@ def log_tally(found: Tally) -> None:
     """Say how many files were found, used and refused, and the main reasons."""
     for line in found.lines():
         log.info("%s", line)
+
+
+def left_out(citation: Path) -> list[str]:
+    """What a search left out before any file was asked for: a line for each class, none without a citation.json."""
+    if not citation.exists():
+        return []
+    lines = []
+    for label, found in files.read_json(citation).get("classes", {}).items():
+        reasons = [f"{number:,} {reason}" for reason, number in Counter(found["left_out"]).most_common()]
+        before = f" Left out before: {'; '.join(reasons)}." if reasons else ""
+        lines.append(f"Class '{label}': {found['candidates']:,} pictures could be asked for.{before}")
+    return lines
 
 
 def summarise(listing: Path, on_disk: tuple[int, int] | None = None) -> None:
@@ -31,4 +44,6 @@ def summarise(listing: Path, on_disk: tuple[int, int] | None = None) -> None:
                 f"the folder has {number:,} files and the listing {found.found:,} rows: files came or went while it was"
                 " read; run again"
             )
+    for line in left_out(listing.with_name("citation.json")):
+        log.info("%s", line)
     log_tally(found)

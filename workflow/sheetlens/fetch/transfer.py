@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import aiohttp
 
 from sheetlens.common.refusals import Reason, code_of
 from sheetlens.fetch.errors import LaterError, RefusedError
-from sheetlens.fetch.http.addresses import check_url
 from sheetlens.fetch.http.session import PIECE, Session, is_html
 from sheetlens.fetch.request_log import Taken
 
@@ -19,7 +19,7 @@ WHOLE = (200, 203)  # answers that are a whole file; 203: by a proxy that change
 ACCEPTED = (*WHOLE, 206, 416)
 UNREAD = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")  # encodings that nobody asked for
 CODED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # how gzip and zlib begin
-NO_DIGEST = "an HTML page"  # in place of the digest of a spoilt body
+PAGES = ("a page", "a page again")  # in place of the digest of a spoilt body: a third page is the answer
 
 
 class SpoiltError(LaterError):
@@ -72,23 +72,25 @@ async def transfer(
         try:
             async with session.open(url, accept=ACCEPTED, headers=headers, auto_decompress=False) as response:
                 content_type = response.content_type
-                if response.status not in WHOLE and not _continues(response, taken, digests.bytes):
-                    raise RefusedError(Reason("not_continued", host=response.url.host))
-                if response.status in WHOLE:
+                if _is_whole(response, taken):
                     digests = _Digests()
+                elif not _continues(response, taken, digests.bytes):
+                    raise RefusedError(Reason("not_continued", host=response.url.host))
                 await _receive(session, response, taken, url, part, begin, largest, digests)
         except (RefusedError, LaterError) as error:
-            if not digests.bytes or not _minds_ranges(error):
+            if "Range" not in headers or not _minds_ranges(error):
                 raise
             part.unlink(missing_ok=True)  # asked for all of it, the server may have no objection
-            raise LaterError(Reason("not_continued", host=check_url(url).host), of_host=False) from error
+            return await transfer(session, taken, url, part, begin, largest)
     _check(taken, part, digests)
     return Body(digests.bytes, digests.md5.hexdigest(), digests.sha256.hexdigest(), content_type)
 
 
 def _minds_ranges(error: RefusedError | LaterError) -> bool:
     """Whether an answer may be one to our asking for the rest of a file, and not to the file."""
-    return isinstance(error, RefusedError) or error.status == 500
+    if isinstance(error, RefusedError):
+        return error.status > 0 or code_of(error.reason) == "not_continued"
+    return error.status == 500
 
 
 async def _receive(
@@ -153,11 +155,18 @@ def _decoder(response: aiohttp.ClientResponse, limit: int) -> Callable[[bytes], 
     return undo
 
 
+def _is_whole(response: aiohttp.ClientResponse, taken: Taken) -> bool:
+    """Whether an answer is a whole file; some servers say of it that it is the part from 0 to its end."""
+    found = re.fullmatch(r"bytes 0-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+    every = found is not None and int(found[1]) + 1 == int(found[2])
+    return response.status in WHOLE or (response.status == 206 and every)
+
+
 def _continues(response: aiohttp.ClientResponse, taken: Taken, offset: int) -> bool:
     """Whether a 206 is the rest of the file that is here, and not of another one or from elsewhere."""
     unit, _, place = response.headers.get("Content-Range", "").partition(" ")
     known = response.headers.get("ETag" if taken.etag.startswith('"') else "Last-Modified", taken.etag) == taken.etag
-    end = f"/{taken.total}" if taken.total else ""
+    end = (f"/{taken.total}", "/*") if taken.total else ""
     return (
         response.status == 206 and unit == "bytes" and place.startswith(f"{offset}-") and place.endswith(end) and known
     )
@@ -172,11 +181,13 @@ def _validator(response: aiohttp.ClientResponse) -> str:
 
 
 def _check_kind(taken: Taken, response: aiohttp.ClientResponse, beginning: bytes) -> None:
-    """Refuse what is no file at all; a page a second time, for the first may have been one of a bad moment."""
+    """Refuse what is no file at all; a page not at once, for it may be one of a bad moment."""
     if is_html(beginning):
-        reason, again = Reason("html", host=response.url.host, what="the file"), taken.spoilt == NO_DIGEST
-        taken.spoilt = NO_DIGEST
-        raise RefusedError(reason) if again else LaterError(reason, of_host=False)
+        reason = Reason("html", host=response.url.host, what="the file")
+        if taken.spoilt == PAGES[-1]:
+            raise RefusedError(reason)
+        taken.spoilt = PAGES[PAGES.index(taken.spoilt) + 1] if taken.spoilt in PAGES else PAGES[0]
+        raise LaterError(reason, of_host=False)
     if b"<svg" in beginning[:500]:
         raise RefusedError(Reason("svg"))
 

@@ -5,7 +5,7 @@ import hashlib
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -71,6 +71,7 @@ def unpack(
     """
     most = max(EXPANSION * path.stat().st_size, LEAST)
     taken: set[str] = set()
+    told: set[str] = set()
     walk = _zip_members if zipfile.is_zipfile(path) else _tar_members
     try:
         for number, (name, size, refused, file) in enumerate(walk(path, most), start=1):
@@ -80,7 +81,12 @@ def unpack(
                 refused = refused or Reason("no_picture_name")
             elif size > largest:
                 refused = refused or Reason("too_many_bytes", limit=largest)
-            yield Member(text(name), refused=refused) if refused else _write(file(), name, folder, taken, size, check)
+            member = Member(text(name), refused=refused)
+            if not refused:
+                member = _write(file(), name, folder, taken, size, check)
+            # A listing has a row for each member, and no two rows of one name.
+            yield replace(member, name=f"{member.name}#{number}") if member.name in told else member
+            told.add(member.name)
             progress(number)
     except (tarfile.TarError, OSError, *files.BROKEN_ZIP) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before the start
@@ -122,8 +128,9 @@ def _write(
     try:
         check_name(name)  # the whole name must be harmless, not only what is left of it
         chosen = name if short in taken else short
+        if chosen in taken:
+            raise RefusedError(Reason("member_again"))
         final = place(folder, chosen)
-        taken.add(chosen)
         digest = hashlib.sha256()
         with source, files.whole(final) as part:
             with part.open("wb") as file:
@@ -133,4 +140,7 @@ def _write(
             check(part)
     except (RefusedError, BrokenImageError) as error:
         return Member(text(name), refused=error.reason)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        return Member(text(name), refused=Reason("name_folder"))
+    taken.update((chosen, name))  # the whole name, too: a second member of it is another file of the same sheet
     return Member(chosen, final, size, digest.hexdigest())

@@ -63,8 +63,8 @@ def write_hotspots(
 
     `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `model` is the folder
     of the model that made them, `label` its class of treated sheets, `budget` the number of cabinets that can be
-    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a column, the class or every sheet is missing. Same
-    inputs, same bytes.
+    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a
+    column, the class or every sheet is missing. Same inputs, same bytes.
     """
     facts = read_facts(model)
     if label not in facts["classes"]:

@@ -12,12 +12,13 @@ from safetensors.numpy import load_file
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.features.extraction import in_precision
 from sheetlens.predict import out_of_distribution
-from sheetlens.predict.inference import BATCH, load_network, read_batch
+from sheetlens.predict.inference import BATCH, load_network, read_batch, reading_device
 from sheetlens.predict.model_package import AGAIN, read_package
+from sheetlens.prepare.mask import covered
 from sheetlens.prepare.resize import SIZE
 from sheetlens.train.batches import batch_images, lacks_memory
-from sheetlens.train.device import choose_device
 from sheetlens.train.networks import for_inference
 
 # What becomes of odd values in a model's JSON, and of tensors that do not fit.
@@ -39,11 +40,17 @@ class Classifier:
     """A network with its temperature, its thresholds and what it knows of its training part."""
 
     def __init__(
-        self, folder: Path, device: str = "auto", threads: int | None = None, unguaranteed: bool = False
+        self,
+        folder: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        unguaranteed: bool = False,
+        precision: str = "auto",
     ) -> None:
         """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
 
-        `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee.
+        `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee; `precision`
+        is "auto", that of its features where the hardware has it, or "float32".
 
         Raises UserError with one sentence where the folder is not whole or does not fit.
         """
@@ -53,10 +60,13 @@ class Classifier:
         try:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")
-            self._where = choose_device(device, "float32", threads or model["settings"]["threads"])
-            self._net = for_inference(net)
+            self._where = reading_device(
+                model if precision == "auto" else {}, device, threads or model["settings"]["threads"]
+            )
+            self._net = in_precision(for_inference(net), self._where.bfloat16)
             self._net.to(self._where.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._normalisation = model["normalisation"]
+            self.mask = tuple(model.get("mask", ()))
             self._check(model["classes"])
         except FAULTS as error:
             if lacks_memory(error):
@@ -80,7 +90,7 @@ class Classifier:
         return self._where.reason
 
     def threshold(self, risk: float) -> dict[str, Any]:
-        """The threshold for an error rate among the answered sheets, as log-odds: risk, threshold, guaranteed, coverage.
+        """The threshold for an error rate among the answered sheets, as log-odds, with its coverage.
 
         Without a guarantee there is none, unless one that merely held on the validation part was asked for by name.
         Raises UserError for a risk that the model was not packaged for.
@@ -101,10 +111,26 @@ class Classifier:
 
         The same number of sheets at a time gives the same bits for each of them, whatever the others are.
         """
-        images = torch.from_numpy(pixels).to(self._where.name)
+        logits, features = self._read(pixels)
+        probabilities = (logits.double() / self.facts["temperature"]).softmax(1).numpy()
+        return Answers(probabilities, out_of_distribution.distance(features, self._known) / self.facts["limit"])
+
+    def as_trained(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Sheets with those regions covered that were covered in the training."""
+        return np.stack([covered(sheet, self.mask) for sheet in pixels]) if self.mask else pixels
+
+    def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network sees of sheets, uint8, shape (n, 3, 256, 256): float32, shape (n, d) (see `read_batch`)."""
+        return self._read(pixels)[1]
+
+    @property
+    def usual(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean of each feature over the training part, and what brings them to one unit where that is known."""
+        centre = self._known["centre"]
+        return centre, self._known.get("scale", np.ones_like(centre))
+
+    def _read(self, pixels: NDArray[np.uint8]) -> tuple[torch.Tensor, NDArray[np.float32]]:
+        images = torch.from_numpy(self.as_trained(pixels)).to(self._where.name)
         with torch.inference_mode():
             logits, features = read_batch(self._net, batch_images(images, self._normalisation))
-        probabilities = (logits.double() / self.facts["temperature"]).softmax(1).cpu().numpy()
-        return Answers(
-            probabilities, out_of_distribution.distance(features.cpu().numpy(), self._known) / self.facts["limit"]
-        )
+        return logits.cpu(), features.cpu().numpy()

@@ -113,8 +113,8 @@ def _first_line(journal: Path) -> bytes:
 def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float | None) -> list[Row]:
     """What is answered for each row of a batch: the columns of the tables, by name.
 
-    A sheet gets its most probable class as decision if its log-odds are above the threshold, and else "review". One that
-    is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
+    A sheet gets its most probable class as decision if its log-odds are above the threshold, and else "review". One
+    that is unlike the training's has neither probabilities nor class: "review", too. A refused file has no decision.
     """
     answers = model.read(full_batch(batch)) if any(reading.pixels for _, reading in batch) else None
     lines = []

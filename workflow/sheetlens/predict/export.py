@@ -59,8 +59,13 @@ def export_model(model: Path, output: Path) -> None:
     by more than TOLERANCE; then nothing is written.
     """
     versions = {name: _version(name) for name in ("torch", *PACKAGES)}
-    classifier = Classifier(model, "cpu")
+    classifier = Classifier(model, "cpu", precision="float32")
     network, facts = load_network(model)
+    if classifier.mask:
+        raise UserError(
+            f"the model reads sheets on which {', '.join(classifier.mask)} are covered (images.mask), which an exported"
+            " file does not do: use `sheetlens predict`, or train without images.mask"
+        )
     reader = Reader(network, facts["normalisation"], classifier.facts["temperature"]).eval().requires_grad_(False)
     sheets = drawn_sheets(classifier.facts["fit"])
     expected = classifier.read(sheets).probabilities

@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.features.extraction import in_precision
+from sheetlens.features.product import open_features
 from sheetlens.predict import out_of_distribution
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.backbones import Features
 from sheetlens.train.batches import batch_images, place, read_ahead
-from sheetlens.train.device import choose_device
+from sheetlens.train.device import Device, choose_device
 from sheetlens.train.networks import for_inference, rebuild
 
 BATCH = 32  # sheets that are read together
@@ -51,8 +53,21 @@ def read_batch(net: torch.nn.Sequential, images: torch.Tensor) -> tuple[torch.Te
     return images, torch.cat(features, dim=1)
 
 
+def reading_device(facts: dict[str, Any], device: str, threads: int) -> Device:
+    """Where a model of `model.json` reads sheets: in float32, or, where its features were computed so, in bfloat16."""
+    features = facts.get("features", {}).get("precision", "float32")
+    return choose_device(device, "float32" if features == "float32" else "auto", threads)
+
+
 def predict_sheets(
-    model: Path, pixels: Path, index: Path, split: Path, output: Path, typical: Path, groups: Path | None = None
+    model: Path,
+    pixels: Path,
+    index: Path,
+    split: Path,
+    output: Path,
+    typical: Path,
+    groups: Path | None = None,
+    features: Path | None = None,
 ) -> None:
     """Predict every sheet of an image set and write a table with a row for each.
 
@@ -61,15 +76,20 @@ def predict_sheets(
 
     Probabilities are float32, one column per class in alphabetical order, and add up to 1. The distance is that of
     `out_of_distribution` from the training part, float32; what is needed to take it for other sheets goes to `typical`.
-    Raises UserError for a network whose training ended in NaN.
+    Where the `features` that a head was trained on are there (see `features.product`), only the head is computed.
+    Raises UserError for a network whose training ended in NaN, and for features of other sheets or another backbone.
     """
     net, facts = load_network(model)
-    device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
-    net = for_inference(net).to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = place(torch.from_numpy(open_image_set(pixels)), device.name)
-    logits, features = _read_all(net, images, facts["normalisation"], device.name)
+    if features:
+        logits, seen = _read_features(net, facts, features)
+    else:
+        device = reading_device(facts, facts["settings"]["device"], facts["settings"]["threads"])
+        net = in_precision(for_inference(net), device.bfloat16)
+        net.to(device.name, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = place(torch.from_numpy(open_image_set(pixels)), device.name)
+        logits, seen = _read_all(net, images, facts["normalisation"], device.name)
     probabilities = logits.double().softmax(1).float().numpy()
-    if not (np.isfinite(probabilities).all() and np.isfinite(features).all()):
+    if not (np.isfinite(probabilities).all() and np.isfinite(seen).all()):
         raise UserError(
             f"the network in {model} answers with no numbers, its training failed: lower train.learning_rate, or let"
             " such trainings begin again from another seed (train.restarts)"
@@ -77,7 +97,7 @@ def predict_sheets(
     table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
-    known = out_of_distribution.fit(features[(table["part"] == "train").to_numpy()])
+    known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()])
     if groups:
         related = files.read_table(groups)[["image_id", "group"]]
         table = table.merge(related, on="image_id", how="left", validate="one_to_one")
@@ -86,10 +106,24 @@ def predict_sheets(
     table = table[["image_id", "specimen_id", "group", "part", "label"]]
     for number, label in enumerate(facts["classes"]):
         table[f"probability_{label}"] = probabilities[:, number]
-    table["distance"] = out_of_distribution.distance(features, known).astype(np.float32)
+    table["distance"] = out_of_distribution.distance(seen, known).astype(np.float32)
     files.write_table(output, table)
     with files.whole(typical) as part:
         part.write_bytes(save(known))
+
+
+def _read_features(
+    net: torch.nn.Sequential, facts: dict[str, Any], features: Path
+) -> tuple[torch.Tensor, NDArray[np.float32]]:
+    values, made = open_features(features)
+    if (
+        made["index_sha256"] != facts["data"]["index_sha256"]
+        or made["tensors_sha256"] != (facts["features"]["tensors_sha256"])
+    ):
+        raise UserError(f"{features} are not the features that the model was trained on: run the same command again")
+    seen = np.array(values)
+    with torch.inference_mode():
+        return net.get_submodule("output")(torch.from_numpy(seen)), seen
 
 
 def _read_all(

@@ -54,7 +54,7 @@ def _folder(folder: Path) -> Iterator[dict[str, str]]:
 def _table(table: Path) -> Iterator[dict[str, str]]:
     if table.suffix.lower() not in (".csv", ".tsv", ".parquet"):
         raise UserError(f"{table} is neither a folder of photographs nor a table (.csv, .tsv, .parquet)")
-    for found in tables.read_rows(table, {name: name for name in ("path", *KNOWN)}, needed=("path",)):
+    for found in tables.read_rows(table, {name: name for name in ("path", *KNOWN)}, ("path",), keep_shifted=True):
         path = found["path"]
         row = _row(found.get("image_id") or path, found.get("specimen_id") or Path(path).stem, Path(path))
         row["sha256"] = found.get("sha256", "")

@@ -5,6 +5,7 @@ from the reading of its parts, and `package.json`, which `sheetlens.predict.pack
 are to be taken. Nothing in them is executed.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ NEEDED = (  # in package.json
     "classes", "confusion", "errors", "files", "fit", "floors", "group_size", "image_size", "independent", "limit",
     "policy", "reference", "shares", "temperature", "thresholds",
 )  # fmt: skip
+TO_READ = ("dataset", "title", "trained_on", "unlike")  # in package.json, too, where it is to read sheets
+THRESHOLD = ("threshold", "coverage", "unguaranteed", "unguaranteed_coverage")  # of each risk
+SEEDS = 2**63  # torch takes seeds below
 REVIEW = "review"  # the decision that a person must look
 AGAIN = "make the model's products again with this version"
 
@@ -30,14 +34,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts = files.read_json(path)
         if lacking := [name for name in NEEDED if name not in facts]:
             raise ValueError(f"it lacks {lacking[0]}")
-        if not isinstance(facts["files"], dict):
-            raise TypeError("its files are no object")
-        if not all(isinstance(known["risk"], float) and "threshold" in known for known in facts["thresholds"]):
-            raise ValueError("a threshold lacks its risk, or a risk its threshold")
-        if not all("unguaranteed" in known for known in facts["thresholds"]):
-            raise ValueError("its thresholds are those of an earlier version")
-        if not (facts["group_size"] >= 1 and isinstance(facts["reference"], list)):
-            raise ValueError("its validation part cannot be compared with")
+        _check(facts)
     except (ValueError, RecursionError, KeyError, TypeError) as error:  # no JSON or no UTF-8 is a ValueError
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     return dict(facts)
@@ -46,6 +43,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def read_package(folder: Path) -> dict[str, Any]:
     """The same, when the folder is whole and fits this version; UserError otherwise."""
     facts = read_facts(folder)
+    if lacking := [name for name in TO_READ if name not in facts]:
+        raise UserError(f"{folder / 'package.json'} cannot be read (it lacks {lacking[0]}): {AGAIN}")
     policy, size, fit = (facts[name] for name in ("policy", "image_size", "fit"))
     for name in PARTS:
         if not (folder / name).is_file():
@@ -63,4 +62,42 @@ def read_package(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"the model in {folder} wants sheets of the fit '{fit}', which this version does not know: {AGAIN}"
         )
+    seed = _seed(folder / "model.json")
+    if not isinstance(seed, int) or not 0 <= seed < SEEDS:
+        raise UserError(f"{folder / 'model.json'} cannot be read (its seed is {str(seed)[:40]}): {AGAIN}")
     return facts
+
+
+def _check(facts: dict[str, Any]) -> None:
+    """Raise ValueError, KeyError or TypeError for values that no model of ours has."""
+    if not isinstance(facts["files"], dict):
+        raise TypeError("its files are no object")
+    classes = facts["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) and name for name in classes):
+        raise TypeError("its classes are no list of names")
+    if len(set(classes)) != len(classes) or REVIEW in classes:
+        raise ValueError(f"two classes have one name, or one is called {REVIEW}")
+    "".join(classes).encode()  # half a character could stand in no table
+    if not isinstance(facts.get("title", ""), str):
+        raise TypeError("its title is no text")
+    for name in ("temperature", "limit"):
+        if not (_is_number(facts[name]) and facts[name] > 0):
+            raise ValueError(f"its {name} is no number above 0")
+    for known in facts["thresholds"]:
+        if not (isinstance(known["risk"], float) and _is_number(known["risk"])):
+            raise ValueError("a threshold lacks its risk")
+        if any(not _is_number(known[name]) for name in ("threshold", "unguaranteed") if known.get(name) is not None):
+            raise ValueError("a threshold is no number")
+        if lacking := [name for name in THRESHOLD if name not in known]:
+            raise ValueError(f"a threshold lacks its {lacking[0]}, as those of an earlier version do")
+    if not (_is_number(facts["group_size"]) and facts["group_size"] >= 1 and isinstance(facts["reference"], list)):
+        raise ValueError("its validation part cannot be compared with")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _seed(path: Path) -> Any:
+    facts = files.read_json(path)
+    return facts.get("seed", "not there") if isinstance(facts, dict) else "not there"

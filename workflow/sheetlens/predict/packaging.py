@@ -2,8 +2,8 @@
 
 Beside `weights.safetensors`, `model.json` and `typical.safetensors` in a model's folder it makes the whole that
 `sheetlens predict` takes. Temperature, thresholds and the limit of the distance come from the validation part (a
-guarantee only from one sheet of each of its groups that the training part lacks); how often the model errs (`confusion`:
-true classes by those named; `errors`: the same in independent sheets) was counted on the test part.
+guarantee only from one sheet of each of its groups that the training part lacks); how often the model errs
+(`confusion`: true classes by those named; `errors`: the same in independent sheets) was counted on the test part.
 """
 
 from pathlib import Path
@@ -93,7 +93,7 @@ def _floors(model: Model, classes: list[str], evaluate: Evaluate) -> list[dict[s
 
 
 def _errors(model: Model, classes: list[str]) -> dict[str, dict[str, list[float]]]:
-    """Sensitivity and specificity for each class as right and tested, counted in independent sheets of the test part."""
+    """Sensitivity and specificity for each class as right and tested, in independent sheets of the test part."""
     found: dict[str, dict[str, list[float]]] = {}
     for number, name in enumerate(classes):
         sides = {"sensitivity": class_errors(model.test, number, True)}

@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import ROW_GROUP, count_rows, read_rows, whole
 from sheetlens.common.progress import reporter
-from sheetlens.common.refusals import Reason, refused
+from sheetlens.common.refusals import Reason, refused, tally
 from sheetlens.config import Corrections, Images
 from sheetlens.prepare.corrections import CORRECTED, Corrector
 from sheetlens.prepare.decoder_processes import ROW
+from sheetlens.prepare.mask import covered
 from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import finished_shards, read_journal
 
@@ -53,13 +54,15 @@ def assemble(
     manifest: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
     corrector: Corrector | None = None,
+    mask: Sequence[str] = (),
 ) -> Counter[str]:
     """Put shards together in the listing's order and return how often each reason for refusal occurred.
 
     `pixels` becomes a .npy file, uint8, shape (N, 3, 256, 256), one row per accepted sheet (without the ending
     .npy: a folder of such files of 8,192 rows each); `index` its table; `manifest` the listing with what was
     found, a status ("ok" or "refused") and the reason; with a `corrector` labels are corrected on the way, and the
-    manifest says what they were, who corrected them and when. Nothing depends on how many shards there are.
+    manifest says what they were, who corrected them and when; the regions of `mask` (see `prepare.mask`) are covered,
+    and the index says which. Nothing depends on how many shards there are.
     Raises UserError when fewer than two classes have a usable sheet, or a shard lacks an original or is spoilt.
     """
     if corrector:
@@ -69,7 +72,8 @@ def assemble(
     with ExitStack() as stack:
         rows = [stack.enter_context(shard.with_name(shard.name + ".pixels").open("rb")) for shard in shards]
         to_pixels = stack.enter_context(_Pixels(pixels, accepted))
-        to_index = stack.enter_context(_Table(index, pd.DataFrame(_typed(INDEX))))
+        masked = {"mask": ",".join(mask)} if mask else {}
+        to_index = stack.enter_context(_Table(index, pd.DataFrame(_typed(INDEX | dict.fromkeys(masked, "str")))))
         added = _typed(FACTS | dict.fromkeys(CORRECTED if corrector else (), "str"))
         like = pq.read_schema(listing).empty_table().to_pandas().assign(**added)
         to_manifest = stack.enter_context(_Table(manifest, like))
@@ -78,7 +82,11 @@ def assemble(
                 record | {name: facts.get(name, None if name in ("width", "height") else "") for name in FACTS}
             )
             if record["status"] == "ok":
-                to_pixels.add(_read_row(rows[facts["shard"]], facts))
+                sheet = _read_row(rows[facts["shard"]], facts)
+                if mask:
+                    sheet = covered(np.frombuffer(sheet, np.uint8).reshape(3, SIZE, SIZE), mask).tobytes()
+                    facts |= {"pixels_sha256": hashlib.sha256(sheet).hexdigest()} | masked
+                to_pixels.add(sheet)
                 to_index.add(dict.fromkeys(CARRIED, "") | record | facts | {"row": row, "fit": fit, "policy": POLICY})
                 row += 1
             else:
@@ -225,6 +233,7 @@ def write_image_set(
     """Put shards (without their endings, or a folder of them) together to the image set, and say what was refused."""
     corrector = Corrector(Path(corrections.path), corrections.leave_out_unsure) if corrections else None
     stems = [stem for shard in shards for stem in (finished_shards(shard) if shard.is_dir() else [shard])]
-    reasons = assemble(listing, stems, settings.fit, pixels, index, manifest, reporter("sheets packed"), corrector)
-    for reason, count in reasons.most_common(20):
-        log.info("refused %d: %s", count, reason)
+    told = reporter("sheets packed")
+    assemble(listing, stems, settings.fit, pixels, index, manifest, told, corrector, settings.mask)
+    for line in tally(read_rows(manifest)).lines():
+        log.info("%s", line)

@@ -89,11 +89,11 @@ def _open_tiff(data: bytes, directories: list[tiff.Directory]) -> Original:
 
 
 def _open_other(data: bytes) -> Original:
+    if odd := file_types.odd_jpeg(data):
+        raise RefusedImageError(Reason("unread_jpeg", what=odd))
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        if odd := file_types.odd_jpeg(data):
-            raise RefusedImageError(Reason("unread_jpeg", what=odd)) from None
         what = file_types.name_other(data)
         raise RefusedImageError(Reason("not_a_picture", what=f", but {what}" if what else "")) from None
     return Original(data, image, "JPEG" if image.format == "MPO" else image.format or "")

@@ -3,13 +3,14 @@
 import hashlib
 import io
 import json
+import math
 import os
 import resource
 import signal
 import stat
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -21,7 +22,6 @@ from sheetlens.prepare.viewing import check_whole, show_photograph
 WORKING = 150  # megabytes of the interpreter and its libraries, beside what a file may take
 LARGE = 200  # megabytes from which on the near side is asked first whether there is room
 PER_PIXEL = 4  # bytes, as Pillow keeps colours
-HEADER = 2**16  # bytes in which most formats name their size
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _answer(request: dict[str, Any], data: bytes | None, fit: str, megapixels: i
         if data is None:
             data = _load(request["path"])
         else:
-            _reserve(megabytes_needed(data[:HEADER], len(data)))
+            _reserve(megabytes_needed(io.BytesIO(data), len(data)))
         if request["task"] == "show":
             return _show(request, data, megapixels)
         return _check(data, megapixels) if request["task"] == "check" else read_original(request, data, fit, megapixels)
@@ -90,20 +90,20 @@ def _load(path: str) -> bytes:
         os.close(descriptor)
         raise RefusedImageError(Reason("not_a_file"))
     with os.fdopen(descriptor, "rb") as file:
-        _reserve(megabytes_needed(file.read(HEADER), os.fstat(descriptor).st_size))
+        _reserve(megabytes_needed(file, os.fstat(descriptor).st_size))
         file.seek(0)
         return file.read()
 
 
-def megabytes_needed(header: bytes, size: int) -> int:
-    """What decoding a file will take about, from its beginning and its size in bytes."""
+def megabytes_needed(file: BinaryIO, size: int) -> int:
+    """What decoding a file will take about, from its header and its size in bytes."""
     pixels = 0
-    if not header.startswith(b"\xff\xd8"):  # a JPEG is decoded at a fraction of its size
+    if file.read(2) != b"\xff\xd8":  # a JPEG is decoded at a fraction of its size
         try:
-            with Image.open(io.BytesIO(header), formats=FORMATS) as image:
-                pixels = image.width * image.height
-        except Exception:  # nothing is known of it, or its size stands at its end, as in many a TIFF
-            pixels = size // 3
+            file.seek(0)
+            pixels = math.prod(Image.open(file, formats=FORMATS).size)
+        except Exception:  # nothing is known of it, such as of a camera raw file: compressed, and three colours
+            pixels = size
     return (size + PER_PIXEL * pixels) // 10**6
 
 
@@ -125,7 +125,8 @@ def serve(fit: str, megapixels: int, megabytes: int, seconds: int) -> None:
         signal.signal(name, signal.SIG_IGN)  # the near side decides, and its end closes our input
     Image.MAX_IMAGE_PIXELS = None  # ours is checked instead
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + WORKING) * 2**20,) * 2)
+    if sys.platform == "linux":  # elsewhere it does not count what large arrays lie in, and macOS may refuse to set it
+        resource.setrlimit(resource.RLIMIT_DATA, ((megabytes + WORKING) * 2**20,) * 2)
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         data = sys.stdin.buffer.read(request["length"]) if request["length"] >= 0 else None

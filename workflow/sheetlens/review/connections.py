@@ -9,7 +9,8 @@ from aiohttp import web
 from sheetlens.review.access import HEADERS
 
 LONGEST = 10.0  # seconds until a whole request must be here
-MOST = 400  # connections that wait for a request; a browser opens six
+WAITING = 400  # connections that may wait for a request; a browser opens six
+BACKLOG = 50  # connections that are taken up at once, before any of them can be closed
 FILES = 4096  # open files wanted: connections, pictures, the journal
 
 
@@ -27,9 +28,9 @@ class _Handler(web.RequestHandler):
 class Door:
     """Makes the handlers of connections. Half-sent requests must not use up the files that a process may open."""
 
-    def __init__(self) -> None:
-        """Wait for `open`."""
-        self._waiting, self._server = dict[Any, None](), None
+    def __init__(self, most: int = WAITING) -> None:
+        """Let so many wait."""
+        self._waiting, self._server, self._most = dict[Any, None](), None, most
 
     def open(self, server: Any) -> None:
         """Stand before a server of aiohttp."""
@@ -39,10 +40,10 @@ class Door:
         """The handler of a new connection; the one that has waited longest for a request makes room for it."""
         loop = asyncio.get_running_loop()
         handler = _Handler(self._server, loop=loop, keepalive_timeout=LONGEST, access_log=None)  # type: ignore[arg-type]
-        while len(self._waiting) >= MOST:
+        while len(self._waiting) >= self._most:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
-            oldest.force_close()
+            loop.call_soon(oldest.force_close)  # not before its connection is made: it would stay open
         self._waiting[handler] = None
         return handler
 
@@ -61,9 +62,10 @@ class Door:
         return answer
 
 
-def open_more_files() -> None:
-    """Let this process open as many files as it needs, where the system's limit for it is lower."""
+def open_more_files() -> int:
+    """Let this process open as many files as it needs, where the system lets it; how many connections may wait."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(6, min(WAITING, wanted // 4))

@@ -18,7 +18,7 @@ from sheetlens.pages.render import SAFETY_WARNING
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open
-from sheetlens.review.connections import Door, open_more_files
+from sheetlens.review.connections import BACKLOG, Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
@@ -34,9 +34,9 @@ PATIENCE = 5.0  # seconds that what is under way may take when the server is sto
 def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None:
     """Serve the page until it is interrupted. Any host but this machine's own asks for a token, which is printed."""
     journal = Journal(queue.folder / NAME)
-    _tell(journal)
+    tell(journal)
     token = "" if is_local(host) else secrets.token_urlsafe(24)
-    door = Door()
+    door = Door(open_more_files())
     app = make_app(queue, journal, token, evidence, host, door)
 
     def ready(port: int) -> None:
@@ -44,14 +44,13 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
         log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end)
         log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
 
-    open_more_files()
     try:
-        asyncio.run(_run(app, door, host, port, ready))
+        asyncio.run(run_app(app, door, host, port, ready))
     finally:
         journal.close()
 
 
-async def _run(app: web.Application, door: Door, host: str, port: int, ready: Callable[[int], None]) -> None:
+async def run_app(app: web.Application, door: Door, host: str, port: int, ready: Callable[[int], None]) -> None:
     """Answer until a signal asks to stop; `ready` is called with the port when the first request may come."""
     runner, stop = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE), asyncio.Event()
     await runner.setup()
@@ -61,7 +60,7 @@ async def _run(app: web.Application, door: Door, host: str, port: int, ready: Ca
         loop.add_signal_handler(number, stop.set)
     try:
         try:
-            server = await loop.create_server(door, host, port)
+            server = await loop.create_server(door, host, port, backlog=BACKLOG)
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise UserError(f"cannot serve on {host}, port {port} ({why}): give another --host or --port") from None
@@ -72,7 +71,7 @@ async def _run(app: web.Application, door: Door, host: str, port: int, ready: Ca
         await runner.cleanup()
 
 
-def _tell(journal: Journal) -> None:
+def tell(journal: Journal) -> None:
     """Say what in a journal is not as it should be; nothing of it is lost."""
     path = journal.path
     for copy in journal.cut:

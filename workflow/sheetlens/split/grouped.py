@@ -9,8 +9,10 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Split
-from sheetlens.split.groups import group_sheets, read_sheets
+from sheetlens.split.chosen import shares_among, testable
+from sheetlens.split.groups import group_sheets
 from sheetlens.split.parts import PARTS, check_parts, deal, shares_of, sort_sheets
+from sheetlens.split.sheets import read_sheets
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +45,17 @@ def split_grouped(
     `sheets` has image_id, specimen_id and label, `groups` a number for each row: rows of the same number stay
     together. Returns what `split_random` returns; the input order does not matter. The shares are met to
     within two points where no group holds more than that of the sheets.
+    A group with a sheet that a column `chosen` says was not chosen at random is in the training part.
     Raises UserError when a class hangs together in too few groups to be in every part.
     """
     table = sort_sheets(sheets.assign(group=groups))
-    table["part"] = deal(table, PARTS, shares, seed)
+    suggested = sheets.loc[~testable(sheets), "image_id"]
+    free = ~table["group"].isin(table.loc[table["image_id"].isin(suggested), "group"])
+    if len(suggested):
+        shares = shares_among(shares, len(table), int(free.sum()))
+    parts = [part for part, share in zip(PARTS, shares, strict=True) if share > 0]
+    table["part"] = "train"
+    table.loc[free, "part"] = deal(table[free], parts, [share for share in shares if share > 0], seed)
     check_parts(table, "; its sheets hang together in too few groups")
     return table.drop(columns="group")
 
@@ -60,8 +69,12 @@ def split_held_out(
     class, and leave some of every class, take turns; seed 1 holds out the one with the most sheets of its rarest
     class, seed 2 the next. The other sheets are dealt into training and validation as in `split_grouped`, but for those
     that belong together with one held out, such as duplicates of a gathering: they are in no part, and not in the
-    table. Raises UserError without such a source.
+    table. Raises UserError without such a source, and where labels were suggested.
     """
+    if not testable(sheets).all():
+        raise UserError(
+            "a source cannot be held out where some labels were suggested: use the protocols random, grouped"
+        )
     table = sort_sheets(sheets.assign(group=groups, source=source.to_numpy()))
     counts = pd.crosstab(table["source"], table["label"]).drop(index="", errors="ignore")
     left = pd.DataFrame(

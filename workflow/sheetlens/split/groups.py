@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sheetlens.common import files
 from sheetlens.common.barcodes import specimen, without_suffix
 from sheetlens.config import Split
+from sheetlens.split.sheets import read_sheets
 
 log = logging.getLogger(__name__)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=$|T)")  # a date known to the day, the form of Darwin Core; a range is none
@@ -78,13 +79,6 @@ def _specimens(sheets: pd.DataFrame) -> list[pd.Series]:
     return [number.where(silent, pd.Series(within, index=sheets.index))]
 
 
-def read_sheets(index: Path, manifest: Path) -> pd.DataFrame:
-    """The sheets of an image set, by image_id, with all columns of its index and of the manifest."""
-    sheets, more = files.read_table(index), files.read_table(manifest)
-    new = more[["image_id", *more.columns.difference(sheets.columns)]]
-    return sheets.merge(new, on="image_id", validate="one_to_one").sort_values("image_id", ignore_index=True)
-
-
 def group_sheets(sheets: pd.DataFrame, duplicates: pd.DataFrame, settings: Split) -> np.ndarray:
     """Number of the group of each sheet: those that any relation of the config's `split.groups` joins.
 
@@ -99,6 +93,14 @@ def name_groups(sheets: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     """A table of image_id, specimen_id and group: the first image_id of those that belong together names them all."""
     first = sheets.groupby(groups)["image_id"].transform("min")
     return sheets[["image_id", "specimen_id"]].assign(group=first)
+
+
+def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
+    """Write which sheets of an image set belong together."""
+    sheets = read_sheets(index, manifest)
+    groups = group_sheets(sheets, files.read_table(duplicates), settings)
+    files.write_table(output, name_groups(sheets, groups))
+    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)
 
 
 def find_groups(size: int, pairs: list[np.ndarray]) -> np.ndarray:
@@ -136,11 +138,3 @@ def _number(number: str) -> str:
 def _run(barcode: str, length: int) -> str:
     found = NUMBERED.fullmatch(barcode)
     return f"{found[1]}{int(found[2]) // length}" if found else ""
-
-
-def write_groups(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
-    """Write which group each sheet is in, as a table."""
-    sheets = read_sheets(index, manifest)
-    groups = group_sheets(sheets, files.read_table(duplicates), settings)
-    files.write_table(output, name_groups(sheets, groups))
-    log.info("%d sheets in %d groups", len(sheets), groups.max() + 1)

@@ -9,8 +9,9 @@ import pandas as pd
 
 from sheetlens.common import files
 from sheetlens.config import Split
-from sheetlens.split.groups import RELATIONS, comparable, find_groups, read_sheets, relate
+from sheetlens.split.groups import RELATIONS, comparable, find_groups, relate
 from sheetlens.split.parts import PARTS
+from sheetlens.split.sheets import read_sheets
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Split
+from sheetlens.split.chosen import shares_among, testable
+from sheetlens.split.sheets import read_sheets
 
 PARTS = ("train", "validation", "test")
 
@@ -19,9 +21,9 @@ def shares_of(settings: Split) -> tuple[float, float, float]:
     return settings.train, settings.validation, settings.test
 
 
-def write_random_split(settings: Split, index: Path, seed: int, output: Path) -> None:
+def write_random_split(settings: Split, index: Path, manifest: Path, seed: int, output: Path) -> None:
     """Write the paper's split of an image set as a table."""
-    files.write_table(output, split_random(files.read_table(index), shares_of(settings), seed))
+    files.write_table(output, split_random(read_sheets(index, manifest), shares_of(settings), seed))
 
 
 def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: int) -> pd.DataFrame:
@@ -31,9 +33,19 @@ def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: 
     to 1. Returns image_id, specimen_id, label and part, sorted by image_id. The parts have the sizes the
     shares ask for (largest remainder; the paper's 10,888 / 3,111 / 1,555 of 15,554), and each class has its
     proportion of every part to within one sheet. The order comes from a hash of seed and image_id,
-    so that neither the order of the input nor a random generator's version matters.
+    so that neither the order of the input nor a random generator's version matters. Sheets that a column `chosen` says
+    were not chosen at random are in the training part.
     Raises UserError when a class is too small to be in every part.
     """
+    may = testable(index)
+    table = _draw(index[may], shares if may.all() else shares_among(shares, len(index), may.sum()), seed)
+    rest = index.loc[~may, ["image_id", "specimen_id", "label"]].assign(part="train")
+    table = pd.concat([table, rest]).sort_values("image_id", ignore_index=True) if len(rest) else table
+    check_parts(table)
+    return table
+
+
+def _draw(index: pd.DataFrame, shares: tuple[float, float, float], seed: int) -> pd.DataFrame:
     table = index[["image_id", "specimen_id", "label"]].sort_values("image_id", ignore_index=True)
     order = pd.Series([_lot(seed, name) for name in table["image_id"]])
     # Each class is spread evenly over (0, 1); a cut through all classes at once then takes from each
@@ -43,7 +55,6 @@ def split_random(index: pd.DataFrame, shares: tuple[float, float, float], seed: 
     ranked = pd.DataFrame({"place": place, "order": order}).sort_values(["place", "order"]).index
     sizes = part_sizes(len(table), shares)
     table.loc[ranked, "part"] = [part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)]
-    check_parts(table)
     return table
 
 

@@ -42,9 +42,9 @@ def compare_collections(
     """Whether a collection's sheets may be drawn like those of the validation part, or differ from them.
 
     `reference` are q quantiles (equally spaced from 0 to 1) of a measure on `known` independent validation sheets,
-    `counts`, int, shape (q + 1,), the collection's sheets up to the first, between them and above the last. Two-sample Kolmogorov-Smirnov test at LEVEL; as the
-    collection's gatherings are unknown, its sheets count as groups of `group_size` that are all alike. Gives distance
-    (0 to 1), p and differs; None where there is nothing to compare.
+    `counts`, int, shape (q + 1,), the collection's sheets up to the first, between them and above the last. Two-sample
+    Kolmogorov-Smirnov test at LEVEL; as the collection's gatherings are unknown, its sheets count as groups of
+    `group_size` that are all alike. Gives distance (0 to 1), p and differs; None where there is nothing to compare.
     """
     total = counts.sum()
     if not known or not total:

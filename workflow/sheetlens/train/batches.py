@@ -134,7 +134,7 @@ def descend(
         ready = batch_images(some, state.facts["normalisation"], augment)
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16):
             logits = network(ready)
-        loss = cross_entropy(logits.float(), expected, reduction="sum") / len(images)
+        loss = cross_entropy(logits.float(), expected, state.class_weights, reduction="sum") / len(images)
         (state.team.size * loss).backward()  # the loss is a sum over the processes, their gradients become a mean
         losses.append(loss.detach().double())
     return torch.stack(losses).sum()

@@ -1,4 +1,4 @@
-"""Survive a kill: all that changes while a network trains, saved and read back to the same bit."""
+"""Survive a kill: all that changes while a network trains, saved and read back to the same bit; the best epoch kept."""
 
 import hashlib
 import json
@@ -40,8 +40,9 @@ class Progress:
 
     `checkpoint.pt` is the last saved state, `best-{epoch}.safetensors` the weights of the best epoch: on
     disk, because Table 2's take 300 MB of memory. `facts` say which training this is (data, settings,
-    versions); a checkpoint of any other is not used. Of a team of processes one writes. `fallbacks` are the
-    steps whose batches did not fit into memory, each with the sheets that are read at a time from there on. `collapsed`
+    versions); a checkpoint of any other is not used. Of a team of processes one writes. `class_weights` are what the
+    loss of a sheet of each class counts, if not the same. `fallbacks` are the steps whose batches did not fit into
+    memory, each with the sheets that are read at a time from there on. `collapsed`
     are the epochs after which all validation sheets got one answer, `restarts` the attempts before this one and why
     they failed.
     """
@@ -53,6 +54,7 @@ class Progress:
     facts: dict[str, Any]
     team: ProcessGroup = field(default_factory=ProcessGroup)
     average: AveragedModel | None = None
+    class_weights: torch.Tensor | None = None
     epoch: int = 1
     step: int = 0
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))

@@ -16,7 +16,7 @@ MALLOPT = ((-4, 0), (-1, -1), (-2, 64 * 2**20))  # M_MMAP_MAX, M_TRIM_THRESHOLD,
 
 @dataclass(frozen=True)
 class Device:
-    """A torch device ("cpu" or "cuda"), the arithmetic of training, and why these."""
+    """A torch device ("cpu", "cuda" or "mps"), the arithmetic of training, and why these."""
 
     name: str
     precision: str
@@ -33,7 +33,8 @@ def choose_device(
 ) -> Device:
     """Choose the device and the arithmetic, and set torch to it.
 
-    `device` is "auto", "cpu" or "cuda"; `precision` "auto", "float32" or "bfloat16"; `threads` counts CPU
+    `device` is "auto", "cpu", "cuda" or "mps" (the GPU of a Mac, which "auto" leaves alone); `precision` "auto",
+    "float32" or "bfloat16"; `threads` counts CPU
     threads; without `deterministic` a GPU may try which algorithms are the fastest. Raises UserError when a GPU is
     asked for and none is there.
     """
@@ -47,6 +48,8 @@ def choose_device(
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # TF32 has ten bits of a fraction: enough to choose an epoch by, not for numbers that are to be float32.
     torch.backends.cudnn.allow_tf32 = precision != "float32"
+    if device == "mps":
+        return _apple(precision, deterministic)
     gpu = torch.cuda.is_available()
     if device == "cuda" and not gpu:
         raise UserError("train.device is 'cuda', but torch finds no GPU here: use 'auto' or 'cpu'")
@@ -61,6 +64,15 @@ def choose_device(
     if able:
         return Device(name, "bfloat16", f"{where} ({why}), bfloat16 (the hardware has it)")
     return Device(name, "float32", f"{where} ({why}), float32 (no bfloat16 in hardware)")
+
+
+def _apple(precision: str, deterministic: bool) -> Device:
+    if not torch.backends.mps.is_available():
+        raise UserError("train.device is 'mps', but torch finds no GPU of Apple's here: use 'auto' or 'cpu'")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what it cannot compute is computed on the CPU
+    chosen = "float32" if precision == "auto" else precision
+    told = "" if deterministic else ", not deterministic"
+    return Device("mps", chosen, f"GPU of this Mac{told} (asked for), {chosen}")
 
 
 def keep_freed_memory() -> None:

@@ -187,7 +187,7 @@ def _read_blocks(
         if number >= first:
             found.append(images)
     found.append(last(images))
-    places = list(found[-1].shape[2:])
+    places = (found[-1].shape[2], found[-1].shape[3])
     return torch.cat([functional.adaptive_avg_pool2d(some.float(), places) for some in found], dim=1)
 
 

@@ -71,24 +71,11 @@ def train_network(
     rate = settings.rate(network)
     with torch.device("meta"):
         shapes = build_network(definition or network, len(classes))
-    facts: dict[str, Any] = {
-        "network": network,
-        "classes": classes,
-        "image_size": SIZE,
-        "fit": table["fit"].iloc[0],
-        "policy": table["policy"].iloc[0],
+    facts = describe_training(table, network, definition, seed, settings, device.name, device.precision, shapes) | {
         "normalisation": {"mean": mean, "std": std},
-        "seed": seed,
-        "settings": settings.model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": rate},
-        "device": device.name,
-        "precision": device.precision,
-        "parameters": sum(tensor.numel() for tensor in shapes.parameters()),
         "sheets": {"train": len(training.rows), "validation": len(validation.rows)},
         "data": {"index_sha256": files.sha256(index), "split_sha256": files.sha256(split)},
-        "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
     }
-    if definition:
-        facts["definition"] = definition.facts
     if team.size > 1:
         facts["processes"] = team.size
     steps = settings.epochs * math.ceil(len(training.rows) / settings.batch_size)
@@ -101,12 +88,53 @@ def train_network(
         average = make_average(net, settings.recipe)
         state = Progress(net, optimiser, schedule, folder, facts, team, average, restarts=restarts)
         state.loss_sum = state.loss_sum.to(device.name)
+        if settings.class_weight == "balanced":
+            state.class_weights = balancing_weights(training.labels, len(classes))
         return state
 
     state = _fit_or_begin_again(begin, training, validation, settings, device)
     leave()
     if team.leads:
         _write(state, facts, folder)
+
+
+def describe_training(
+    table: pd.DataFrame,
+    network: str,
+    definition: Network | None,
+    seed: int,
+    settings: Train,
+    device: str,
+    precision: str,
+    net: torch.nn.Module,
+) -> dict[str, Any]:
+    """What `model.json` says of every training: `table` is the image set's index, `net` the network, of any device."""
+    facts = {
+        "network": network,
+        "classes": sorted(table["label"].unique()),
+        "image_size": SIZE,
+        "fit": table["fit"].iloc[0],
+        "policy": table["policy"].iloc[0],
+        "normalisation": {},
+        "seed": seed,
+        "settings": settings.model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": settings.rate(network)},
+        "device": device,
+        "precision": precision,
+        "parameters": sum(tensor.numel() for tensor in net.parameters()),
+        "sheets": {},
+        "data": {},
+        "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
+    }
+    if "mask" in table:
+        facts["mask"] = table["mask"].iloc[0].split(",")
+    return facts | ({"definition": definition.facts} if definition else {})
+
+
+def balancing_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """What a sheet of each class counts so that all classes count alike, float32, 1 on average; without sheets, 0."""
+    counts = labels.bincount(minlength=classes).double()
+    shares = torch.where(counts > 0, len(labels) / (counts > 0).sum() / counts.clamp(min=1), 0)
+    return shares.float()
 
 
 def channel_statistics(pack: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:

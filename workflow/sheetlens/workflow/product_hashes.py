@@ -6,6 +6,8 @@ the logs, because they hold times, which no two runs share.
 """
 
 import csv
+import hashlib
+import json
 import os
 import shutil
 import time
@@ -17,6 +19,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 
 DECISIONS = "review/decisions.*"  # what people decided (sheetlens.review.decisions)
+END = "end of the notes"  # with their number and a hash of them: notes that were cut short must not pass for all
 NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
 
 
@@ -53,9 +56,10 @@ def note(results: Path) -> list[str]:
         if before and now.sha256 != before.sha256 and now.changed < since:
             strange.append(name)
         noted[name] = before if before and name in strange else now
+    rows = [[name, *map(str, values)] for name, values in noted.items()]
     with files.whole(results.parent / NOTES) as part, part.open("w", newline="") as file:
         writer = csv.writer(file, dialect="excel-tab")
-        writer.writerows([name, *values] for name, values in noted.items())
+        writer.writerows([*rows, [END, str(len(rows)), _digest(rows)]])
     began.unlink()
     return strange
 
@@ -105,7 +109,15 @@ def _read(results: Path) -> dict[str, Note]:
     try:
         with path.open(newline="") as file:
             rows = list(csv.reader(file, "excel-tab"))
-        notes = {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
-        return {name: note for name, note in notes.items() if not Path(name).match(DECISIONS)}
+        if not rows or rows.pop() != [END, str(len(rows)), _digest(rows)]:
+            raise ValueError("cut short or changed")
+        return {name: Note(int(size), int(when), sha256) for name, size, when, sha256 in rows}
     except (ValueError, csv.Error):
-        raise UserError(f"{path} is damaged: delete it, and the next run that ends well writes it anew") from None
+        raise UserError(
+            f"{path} is cut short, damaged or from an earlier version: delete it, and the next run that ends well"
+            " writes it anew"
+        ) from None
+
+
+def _digest(rows: list[list[str]]) -> str:
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

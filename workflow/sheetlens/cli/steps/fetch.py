@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from pydantic import TypeAdapter
@@ -11,14 +11,14 @@ from sheetlens.cli.options import FILE, PATH, Section, limits_option
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
-from sheetlens.config import Dataset, Fetch, Images, Limits, Records, read_files
+from sheetlens.common.secrets import without_secrets
+from sheetlens.config import SOURCES, Dataset, Fetch, Images, Limits, Records
 
 log = logging.getLogger(__name__)
-NAMES = get_args(Dataset.model_fields["source"].annotation)
 
 
 @click.command()
-@click.argument("source", type=click.Choice(NAMES), required=False)
+@click.argument("source", type=click.Choice(SOURCES), required=False)
 @click.option("--settings", help="The source's section of the config, as JSON.")
 @click.option("--originals", type=PATH, help="Folder for the files a source brings.")
 @click.option("--listing", type=PATH, help="Table to write: one row per file.")
@@ -111,8 +111,7 @@ def extract_records(path: Path, barcode: str, wanted: Path | None, output: Path)
 
 
 def _explain(configs: tuple[Path, ...]) -> None:
-    from sheetlens.fetch.dry_run import explain
+    from sheetlens.fetch.dry_run import explain_study
 
-    study = read_files(configs)
-    for name, dataset in study.chosen.items():
-        click.echo("\n".join(explain(name, dataset, study.fetch)))
+    for line in explain_study(configs):
+        click.echo(without_secrets(line))

@@ -16,13 +16,14 @@ SETTINGS = click.option("--settings", type=Section(Split), required=True, help="
 @click.command()
 @SETTINGS
 @INDEX
+@MANIFEST
 @click.option("--seed", type=int, required=True, help="Same seed, same split.")
 @click.option("--output", type=PATH, required=True, help="Split to write (.tsv).")
-def split(settings: Split, index: Path, seed: int, output: Path) -> None:
+def split(settings: Split, index: Path, manifest: Path, seed: int, output: Path) -> None:
     """Divide the sheets at random into training, validation and test parts, as the paper did."""
     from sheetlens.split.parts import write_random_split
 
-    write_random_split(settings, index, seed, output)
+    write_random_split(settings, index, manifest, seed, output)
 
 
 @click.command()

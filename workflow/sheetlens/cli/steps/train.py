@@ -39,12 +39,20 @@ def train(
 @click.option("--index", type=FILE, required=True, help="Its table.")
 @click.option("--split", "split_file", type=FILE, required=True, help="Split the model was trained on.")
 @click.option("--groups", type=FILE, help="Table of sheets that belong together.")
+@click.option("--features", type=FILE, help="Features (.npy) that its head was trained on.")
 @click.option("--output", type=PATH, required=True, help="Table to write.")
 @click.option("--typical", type=PATH, required=True, help="What the training part looks like to it, to write.")
 def train_predict(
-    model: Path, pixels: Path, index: Path, split_file: Path, groups: Path | None, output: Path, typical: Path
+    model: Path,
+    pixels: Path,
+    index: Path,
+    split_file: Path,
+    groups: Path | None,
+    features: Path | None,
+    output: Path,
+    typical: Path,
 ) -> None:
     """Predict every sheet of the data set a model was trained on."""
     from sheetlens.predict.inference import predict_sheets
 
-    predict_sheets(model, pixels, index, split_file, output, typical, groups)
+    predict_sheets(model, pixels, index, split_file, output, typical, groups, features)

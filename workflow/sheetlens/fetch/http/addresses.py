@@ -10,11 +10,24 @@ from typing import Any
 from yarl import URL
 
 from sheetlens.common.refusals import Reason
+from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.errors import RefusedError
 
 LONGEST_LABEL = 63  # characters between two dots of a host name (RFC 1035)
 SHOWN = 200  # characters of an address that a sentence repeats
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1: the same, deprecated
+LOCAL = tuple(  # not public either, and unknown to some versions of Python
+    ipaddress.ip_network(network)
+    for network in (
+        "fec0::/10",  # site-local, RFC 3879
+        "64:ff9b:1::/48",  # NAT64 of a site, RFC 8215
+        "3fff::/20",  # documentation, RFC 9637
+        "5f00::/16",  # segment routing, RFC 9602
+        "100::/64",  # discarded, RFC 6666
+        "192.88.99.0/24",  # 6to4 relays, RFC 7526
+    )
+)
 LONGEST_NAME, LONGEST_PATH = 200, 900  # bytes; file systems allow 255 and about 1,000
 
 
@@ -35,16 +48,21 @@ def check_url(url: str) -> URL:
     try:
         parsed = URL(url)
         host = parsed.raw_host or ""
+        URL.build(scheme="https", host=parsed.host or "")  # which minds more
         labels = host.removesuffix(".").split(".")
-        if parsed.port is None or (host and not all(0 < len(label) <= LONGEST_LABEL for label in labels)):
-            raise ValueError
+        if parsed.port == 0 or (host and not all(0 < len(label) <= LONGEST_LABEL for label in labels)):
+            raise ValueError  # as does a port that is none
     except ValueError:
-        raise RefusedError(Reason("not_an_address", what=repr(url[:SHOWN]))) from None
+        raise RefusedError(Reason("not_an_address", what=repr(_shown(url)))) from None
     if parsed.scheme not in ("http", "https"):
-        raise RefusedError(Reason("scheme", what=parsed.scheme or url[:50]))
+        raise RefusedError(Reason("scheme", what=parsed.scheme or _shown(url)[:50]))
     if not host:
-        raise RefusedError(Reason("no_host", what=repr(url[:SHOWN])))
+        raise RefusedError(Reason("no_host", what=repr(_shown(url))))
     return parsed
+
+
+def _shown(url: str) -> str:
+    return without_secrets(url)[:SHOWN]  # before it is cut: half a password would not be known for one
 
 
 def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
@@ -58,7 +76,7 @@ def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = info
         address = _innermost(ipaddress.ip_address(place[0].split("%")[0]))
-        public = address.is_global and not address.is_multicast
+        public = address.is_global and not address.is_multicast and not any(address in one for one in LOCAL)
         if not public and not any(address in network for network in networks):
             raise PrivateAddressError(Reason("private", what=place[0]))
         return socket.socket(family=family, type=kind, proto=protocol)
@@ -71,7 +89,7 @@ def _innermost(
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The IPv4 address that an IPv6 address stands for, where it stands for one."""
     if isinstance(address, ipaddress.IPv6Address):
-        if address in NAT64:
+        if address in NAT64 or address in COMPATIBLE:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address

@@ -1,8 +1,9 @@
-"""How often and how many at a time a server is asked."""
+"""How often and how many at a time a server is asked, and how long we wait when it wants a pause (429, Retry-After)."""
 
 import asyncio
+import email.utils
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -93,3 +94,13 @@ class Politeness:
     def _service(self, url: URL) -> str:
         full = f"{url.host}{url.path}"
         return max((name for name in self._limits if full == name or full.startswith(name + "/") or not name), key=len)
+
+
+def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
+    """Seconds of a Retry-After header, given as a number or as an HTTP date; None where there is none."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
+    except (ValueError, OverflowError, TypeError, LookupError):  # such as a year of eleven digits
+        return None

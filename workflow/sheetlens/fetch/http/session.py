@@ -1,7 +1,6 @@
 """Ask servers over HTTP: politely, again where it helps, and trusting no answer for its status alone."""
 
 import asyncio
-import email.utils
 import json
 import random
 import re
@@ -16,10 +15,11 @@ from yarl import URL
 from sheetlens import __version__
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
+from sheetlens.common.secrets import without_secrets
 from sheetlens.config import Fetch
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import SHOWN, PrivateAddressError, check_url, guard
-from sheetlens.fetch.http.rate_limits import Limit, Politeness
+from sheetlens.fetch.http.rate_limits import Limit, Politeness, retry_after
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10
@@ -28,6 +28,7 @@ WAF = "x-amzn-waf-action"
 LONGEST_PAUSE = 3600.0  # seconds; a server that asks for more is left alone in this run
 METADATA = 256 * 2**20  # most bytes of an answer that is held in memory
 PIECE = 2**16
+HEADER = 2**16  # most bytes of one line of an answer's head: content policies get long
 BEGINNING = 2000  # bytes that are enough to tell a web page by
 # How web pages begin, after comments and the like. What a server says they are counts for nothing.
 PAGE = re.compile(
@@ -65,6 +66,8 @@ class Session:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience, sock_read=patience),
             headers={"User-Agent": self._agent},
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEADER,
+            max_field_size=HEADER,
         )
         return self
 
@@ -179,7 +182,9 @@ class Session:
             async with asyncio.timeout(self.settings.patience * 2):  # headers that drip
                 return await self._client.request(method, wire, allow_redirects=False, **options)
         except ValueError as error:  # an address that only the library finds out to be none
-            raise RefusedError(Reason("not_an_address", what=f"{str(target)[:SHOWN]} ({error})")) from None
+            raise RefusedError(
+                Reason("not_an_address", what=f"{without_secrets(str(target))[:SHOWN]} ({error})")
+            ) from None
 
     def _judge(self, response: aiohttp.ClientResponse, target: URL, accept: tuple[int, ...]) -> None:
         status, host = response.status, target.host
@@ -195,7 +200,7 @@ class Session:
             raise LaterError(said, seconds, status=status)
         if 200 <= status < 300:
             raise LaterError(Reason("no_file", host=host, status=status))
-        raise RefusedError(said, stop=status in (401, 403))
+        raise RefusedError(said, stop=status in (401, 403), status=status)
 
 
 def _redirected(
@@ -206,7 +211,9 @@ def _redirected(
     try:
         reached = check_url(str(target.join(URL(place, encoded=True))))
     except ValueError:
-        raise RefusedError(Reason("redirect", what=f"to what is no address: {place[:SHOWN]!r}")) from None
+        raise RefusedError(
+            Reason("redirect", what=f"to what is no address: {without_secrets(place)[:SHOWN]!r}")
+        ) from None
     except RefusedError as error:
         raise RefusedError(Reason("redirect", what=str(error))) from None
     options = {key: value for key, value in options.items() if key != "params"}
@@ -228,18 +235,9 @@ def _translated(error: Exception, patience: float) -> UserError:
     if isinstance(error, TimeoutError):
         return LaterError(Reason("no_answer", seconds=patience))
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return RefusedError(Reason("not_an_address", what=str(cause)[:SHOWN]))
-    return LaterError(Reason("connection", what=str(cause) or type(error).__name__))
-
-
-def retry_after(text: str, now: Callable[[], float] = time.time) -> float | None:
-    """Seconds of a Retry-After header, given as a number or as an HTTP date; None where there is none."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
-    except (ValueError, OverflowError, TypeError, LookupError):  # such as a year of eleven digits
-        return None
+        return RefusedError(Reason("not_an_address", what=without_secrets(str(cause))[:SHOWN]))
+    said = cause.message if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
+    return LaterError(Reason("connection", what=said.split("\n")[0] or type(error).__name__))
 
 
 def is_html(body: bytes) -> bool:

@@ -22,7 +22,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.file_kinds import is_office, listed, unreadable
 from sheetlens.fetch.records.descriptor import Table, read_descriptor
 
-MEDIA = {"Multimedia", "Image"}  # last words of the rowTypes of Audubon Core, GBIF's Simple Multimedia and Image
+MEDIA = {"multimedia", "image", "document"}  # last words of the rowTypes of Audubon Core, GBIF's and EOL's extensions
 DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml, and of the metadata
 TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
@@ -47,7 +47,7 @@ class Archive:
     @property
     def media(self) -> list[Table]:
         """The extensions whose rows are pictures, sounds and the like."""
-        return [table for table in self.extensions if table.row_type in MEDIA]
+        return [table for table in self.extensions if table.row_type.lower() in MEDIA]
 
     def rows(self, table: Table, wanted: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the id and the wanted terms of every row, in order; memory does not grow with their number.
@@ -100,7 +100,11 @@ class Archive:
         with self._open(location) as raw:
             lines = read_lines(raw, table.encoding, table.line_end, notes)
             columns = 0 if table.header_lines else table.columns
-            rows = iter(Rows(lines, table.delimiter, table.quote, columns, notes))
+            first = next(lines, "")
+            delimiter = _delimiter(first, table)
+            if delimiter != table.delimiter:
+                notes.add(f"separated by {delimiter!r}, though meta.xml says {table.delimiter!r}: read so", 1)
+            rows = iter(Rows(itertools.chain([first], lines), delimiter, table.quote, columns, notes))
             header = list(itertools.islice(rows, table.header_lines))
             if header and _is_record(header[-1], table):
                 notes.add(NO_HEADER, len(header))
@@ -151,7 +155,7 @@ def _root(path: Path, stack: ExitStack) -> Any:
     """The folder, or what a zip or tar file holds, as a path."""
     if path.is_dir():
         return path
-    if zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path) and not is_office(path):
         return zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
     if tarfile.is_tarfile(path):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -183,7 +187,8 @@ def _describe(name: str, root: Any) -> Archive:
         held = listed(sorted(child.name for child in root.iterdir()))
         raise UserError(
             f"the archive {name} has no meta.xml, without which its tables cannot be read: it holds {held}. Get it"
-            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures)"
+            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures), or unpack it"
+            " and give its table as `records`"
         )
     depth = min(level for level, _ in found)
     nearest = [folder for level, folder in found if level == depth]
@@ -204,6 +209,14 @@ def _descriptors(folder: Any, below: int) -> Iterator[tuple[int, Any]]:
         for child in children:
             if child.is_dir() and not child.name.startswith((".", "__")):
                 yield from ((level + 1, found) for level, found in _descriptors(child, below - 1))
+
+
+def _delimiter(first: str, table: Table) -> str:
+    """The delimiter of a table: another than described where only that one gives its first line enough columns."""
+    if table.columns == 1 or table.delimiter in first:
+        return table.delimiter
+    fitting = (one for one in ("\t", ",", ";", "|") if first.count(one) >= table.columns - 1)
+    return next(fitting, table.delimiter)
 
 
 def _is_header(values: list[str], table: Table) -> bool:

@@ -181,7 +181,7 @@ def _from_table(path: Path, settings: Records) -> Iterator[tuple[str, str, dict[
     columns |= {"label": settings.label} if settings.label else {}
     needed = ("barcode", *settings.columns, *(["label"] if settings.label else []))
     shifted = 0
-    for row in read_rows(path, columns, needed):
+    for row in read_rows(path, columns, needed, keep_shifted=True):
         if row.get("refused"):
             shifted += 1
         else:

@@ -60,12 +60,12 @@ def why_no_picture(media: Mapping[str, str]) -> str:
     Portals mix up format and type, and misspell both: only what surely means something else is left out.
     """
     kind, form = (media.get("type") or "").lower(), (media.get("format") or "").lower()
-    return _why_no_picture(kind, form) or ("a thumbnail" if quality(media) == "thumbnail" else "")
+    return _why_no_picture(kind, form) or ("that are thumbnails" if quality(media) == "thumbnail" else "")
 
 
 @functools.lru_cache(maxsize=4096)  # a million pictures have few formats
 def _why_no_picture(kind: str, form: str) -> str:
-    said = f"no still picture by type or format ({', '.join(filter(None, (kind, form)))[:60]})"
+    said = f"that are no still pictures by type or format ({', '.join(filter(None, (kind, form)))[:60]})"
     if any(word in kind + form for word in OTHER_KINDS):
         return said
     if any(word in form for word in PICTURES):

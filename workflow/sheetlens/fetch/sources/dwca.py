@@ -21,6 +21,7 @@ from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
 from sheetlens.fetch.records import pictures, terms
 from sheetlens.fetch.records.darwin_core import Archive, is_archive, open_archive
+from sheetlens.fetch.sources import Source
 
 SIZES = {  # sizes in the order to ask for them, by what the config wants
     "web": ("web", "medium", "original", "lower"),
@@ -79,7 +80,7 @@ def add_media(
     for one in pictures.named(media):
         asked = ways(key, one)
         if asked and all(size == "thumbnail" for _, size in asked):
-            candidates.leave_out(label, "a thumbnail")
+            candidates.leave_out(label, "that are thumbnails")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
         candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)])
@@ -196,3 +197,6 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
     candidates.cite("Darwin Core Archives", archives=candidates.recall("held"))
     for request in candidates.sample():
         yield request
+
+
+SOURCE = Source(plan, requests=requests)

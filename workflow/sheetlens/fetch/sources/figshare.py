@@ -26,6 +26,7 @@ from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.addresses import place
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import LISTING, Plan, Request
+from sheetlens.fetch.sources import Source
 from sheetlens.fetch.unpack import check_archive, is_picture, unpack
 
 HOSTS = ("api.figshare.com", "ndownloader.figshare.com")
@@ -271,3 +272,6 @@ def plan(settings: dict[str, FigshareFile]) -> list[Plan]:
         )
         for label, wanted in settings.items()
     ]
+
+
+SOURCE = Source(plan, fetch=fetch)

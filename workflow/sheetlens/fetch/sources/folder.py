@@ -1,4 +1,4 @@
-"""Source `folder`: photographs in a folder of yours, one sub-folder per class, at any depth below it."""
+"""Source `folder`: photographs in a folder of yours, one sub-folder per class, or with a table of their labels."""
 
 import hashlib
 import logging
@@ -15,6 +15,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.folders import Found, walk
 from sheetlens.common.refusals import Reason, refused
+from sheetlens.common.tables import plain_cell, read_rows
 from sheetlens.config import FolderSource
 from sheetlens.fetch.listing import listing
 
@@ -29,16 +30,49 @@ def fetch(
 
     The label is the name of the sub-folder, the image_id the path below the folder, the specimen_id the
     file name without its ending. A file outside the class folders is listed as refused. With `labelled=False`
-    sub-folders are no classes: every label stays empty, for specimen records to fill.
-    Raises UserError when the folder cannot serve (see `check`).
+    sub-folders are no classes: every label stays empty, for specimen records to fill. With a table of labels they come
+    from there, with what it says of how each sheet was chosen, and a file that it does not name is refused.
+    Raises UserError when the folder cannot serve (see `check`), and for labels of files that are not there.
     """
     folder = check(settings, labelled)
+    labels = read_labels(Path(settings.labels).expanduser()) if settings.labels else None
+    labelled = labelled and labels is None
     found = [one for one in walk(folder) if not one.hidden]
     records = []
     for number, one in enumerate(found, start=1):
-        records.append(_record(folder, one, labelled))
+        record = _record(folder, one, labelled)
+        records.append(record if labels is None else _with_label(record, labels))
         progress(number, len(found))
+    if labels:
+        raise UserError(
+            f"{settings.labels} labels '{next(iter(labels))}' and {len(labels) - 1} more, which are not in {folder}:"
+            " give the folder that was labelled"
+        )
     return listing(records)
+
+
+def read_labels(path: Path) -> dict[str, dict[str, str]]:
+    """Read a table of labels: image_id -> its label and how the sheet was chosen ("" where the table does not say).
+
+    Raises UserError for a table without the columns or labels, and for two labels of one image_id.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for row in read_rows(path, {name: name for name in ("image_id", "label", "chosen")}, needed=("image_id", "label")):
+        image_id, label = plain_cell(row["image_id"]), plain_cell(row["label"])
+        if not label:
+            continue
+        if found.setdefault(image_id, {"label": label, "chosen": row.get("chosen", "")})["label"] != label:
+            raise UserError(f"{path} gives '{image_id}' two labels: keep one of them")
+    if not found:
+        raise UserError(f"{path} has no labels: label some sheets first (sheetlens label)")
+    return found
+
+
+def _with_label(record: dict[str, Any], labels: dict[str, dict[str, str]]) -> dict[str, Any]:
+    known = labels.pop(record["image_id"], None)
+    if known:
+        return record | known
+    return record if record.get("status") == "refused" else record | refused(Reason("not_labelled"))
 
 
 def count(settings: FolderSource) -> tuple[int, int]:
@@ -58,7 +92,9 @@ def check(settings: FolderSource, labelled: bool = True) -> Path:
             f"the folder '{folder}' does not exist: give the folder that holds one sub-folder per class"
             " (a relative path starts at the project's folder)"
         )
-    if not labelled:
+    if settings.labels and not Path(settings.labels).expanduser().is_file():
+        raise UserError(f"the table of labels '{settings.labels}' is not there (a relative path starts at the project)")
+    if not labelled or settings.labels:
         return folder
     try:
         classes = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))

@@ -23,7 +23,7 @@ from sheetlens.fetch.download import bring
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
-from sheetlens.fetch.sources import dwca
+from sheetlens.fetch.sources import Source, dwca
 
 API = "https://api.gbif.org"
 SEARCH = f"{API}/v1/occurrence/search"
@@ -245,3 +245,6 @@ async def _wait(session: Session, key: str) -> dict[str, Any]:
             return facts
         log.info("GBIF makes the download %s (%s)", key, facts["status"].lower())
         await asyncio.sleep(POLL)
+
+
+SOURCE = Source(plan, requests=requests)

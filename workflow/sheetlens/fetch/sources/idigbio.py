@@ -15,7 +15,7 @@ from sheetlens.fetch.candidates import Candidates, required
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
 from sheetlens.fetch.records import terms
-from sheetlens.fetch.sources import dwca
+from sheetlens.fetch.sources import Source, dwca
 
 SEARCH = "https://search.idigbio.org/v2/search"
 MEDIA = "https://api.idigbio.org/v2/media"
@@ -122,3 +122,6 @@ def _terms(item: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, str]:
     raw = {key.rsplit(":", 1)[-1]: value for key, value in data.items()}
     both = ((term, raw.get(term) or index.get(INDEXED.get(term, term.lower()))) for term in wanted)
     return {term: str(value) for term, value in both if isinstance(value, (str, int, float)) and value != ""}
+
+
+SOURCE = Source(plan, requests=requests)

@@ -14,6 +14,7 @@ from sheetlens.config import IiifSource
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
+from sheetlens.fetch.sources import Source
 from sheetlens.fetch.sources.urls import plan as plan_table
 from sheetlens.fetch.sources.urls import request, rows
 
@@ -91,3 +92,6 @@ def plan(settings: IiifSource) -> list[Plan]:
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**6 else 0
+
+
+SOURCE = Source(plan, requests=requests, alternatives=alternatives)

@@ -18,7 +18,7 @@ from sheetlens.fetch.download import bring
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
 from sheetlens.fetch.records import edan, terms
-from sheetlens.fetch.sources import dwca
+from sheetlens.fetch.sources import Source, dwca
 
 API = "https://api.si.edu/openaccess/api/v1.0/search"
 IMAGES = "https://ids.si.edu/ids"
@@ -172,3 +172,6 @@ def ways(settings: SmithsonianSource, image: str) -> list[tuple[str, str]]:
         delivery = f"{IMAGES}/deliveryService/id/{image}/{size}"
     both = [(iiif, f"iiif {size}"), (delivery, f"delivery {size}")]
     return both if settings.server == "iiif" else both[::-1]
+
+
+SOURCE = Source(plan, requests=requests)

@@ -16,6 +16,7 @@ from sheetlens.config import UrlsSource
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import LISTING, Plan, Request
 from sheetlens.fetch.records import terms
+from sheetlens.fetch.sources import Source
 from sheetlens.fetch.unpack import SUFFIXES
 
 OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
@@ -45,7 +46,7 @@ def rows(settings: UrlsSource) -> Iterator[dict[str, str]]:
     columns = {name: settings.columns.get(name, name) for name in OWN} | {term: term for term in terms.PROTECTED}
     others = {name: names for name, names in ALSO.items() if name not in settings.columns}
     columns |= {name: name for names in others.values() for name in names}
-    for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns)):
+    for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns), keep_shifted=True):
         for ours, names in others.items():
             stated = [value for name in (ours, *names) if (value := row.pop(name, ""))]
             row[ours] = "; ".join(stated) if ours == "licence" else next(iter(stated), "")
@@ -128,3 +129,6 @@ def _name(row: dict[str, str]) -> str:
 def _file_name(text: str) -> str:
     """Text made fit to be part of a file's name."""
     return NOT_IN_NAMES.sub("_", text).lstrip(".")[:80]
+
+
+SOURCE = Source(plan, requests=requests)

@@ -166,7 +166,8 @@ def blank_tail(image: Image.Image, directory: Directory) -> int:
         band = image.crop((0, max(0, height - rows - step), width, height - rows))
         if directory.photometric == 0 and band.mode in ("1", "L"):
             band = ImageChops.invert(band.convert("L"))
-        if band.getbbox(alpha_only=False):
+        if box := band.getbbox(alpha_only=False):
+            rows += band.height - box[3]
             break
         rows += band.height
-    return rows
+    return rows if rows >= step else 0

@@ -1,0 +1,52 @@
+import errno
+import sqlite3
+
+import pytest
+
+from sheetlens import cli
+from sheetlens.common.errors import sentence_for
+
+FAULTS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full for you, your quota is used up",
+    errno.ESTALE: "the network disk lost a file",
+    errno.EIO: "the disk has a fault",
+    errno.EXDEV: "cannot rename a file across disks",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.EACCES: "may not write or read",
+    errno.EROFS: "may not write",
+    errno.ENOLCK: "the disk cannot lock files",
+    errno.ENOTCONN: "the network disk is not connected",
+    errno.EBADMSG: "the system says 'Bad message'",  # one that nobody thought of
+}
+
+
+@pytest.mark.parametrize("names", [(), ("a.parquet",), ("a.parquet.part", None, "a.parquet"), (b"a.parquet",)])
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_fault_of_a_disk_ends_a_command_with_one_sentence(monkeypatch, code, names):
+    def fail():
+        raise OSError(code, "told", *names)
+
+    monkeypatch.setattr(cli, "cli", fail)
+    monkeypatch.setattr("sys.argv", ["sheetlens", "predict"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = str(ended.value.code)
+    assert said.startswith(f"sheetlens predict: error: {FAULTS[code]}") and "\n" not in said and "None" not in said
+    assert ("a.parquet" in said) == bool(names) and "b'" not in said
+    assert ": " in said.removeprefix("sheetlens predict: error: "), "what to do"
+
+
+def test_a_full_disk_below_sqlite_is_called_so(tmp_path):
+    base = sqlite3.connect(tmp_path / "base")
+    base.executescript("PRAGMA page_size = 4096; CREATE TABLE t (x); PRAGMA max_page_count = 3;")
+    with pytest.raises(sqlite3.OperationalError) as error:
+        base.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))
+    base.close()
+    assert sentence_for(error.value).startswith("the disk is full")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError("words alone"), sqlite3.ProgrammingError("a bug")])
+def test_what_is_no_fault_of_the_system_keeps_its_traceback(error):
+    assert sentence_for(error) == ""

@@ -1,0 +1,272 @@
+"""Servers that say one thing and do another: a whole picture is kept, and what is none ends one row only."""
+
+import gzip
+import json
+import time
+import zlib
+
+import pytest
+
+from sheetlens.common.errors import UserError
+from sheetlens.common.files import read_table
+from sheetlens.config import Fetch, HostLimit, IiifSource, UrlsSource
+from sheetlens.fetch import remote
+from sheetlens.fetch.http.session import is_html, retry_after
+from sheetlens.fetch.listing import Request
+from tests.services.fetching import bring
+from tests.services.plain import picture
+from tests.unit.fetch.odd_server import odd_server, reply
+
+BODY = picture("a.jpg")
+HALF = len(BODY) // 2
+PAGE = b"<!-- v2 --><!DOCTYPE html><html><body>Specimen K000123456</body></html>"
+
+
+def settings(**more):
+    hosts = {"127.0.0.1": HostLimit(rate=1000, connections=4)}
+    return Fetch(**{"allow": ["127.0.0.0/8"], "hosts": hosts, "pause": 0.01, "attempts": 4, "patience": 5} | more)
+
+
+def fetched(answer, folder, names=("a.jpg",), **more):
+    with odd_server(answer) as (url, asked):
+        rows = bring(settings(**more), folder, [Request(name, (f"{url}/{name}",)) for name in names])
+    return rows, asked
+
+
+def kept(answer, folder):
+    rows, asked = fetched(answer, folder)
+    assert rows["a.jpg"]["status"] == "ok", rows["a.jpg"]["reason"]
+    assert (folder / "originals/a.jpg").read_bytes() == BODY
+    return asked
+
+
+ENCODINGS = {
+    "": BODY, "identity": BODY, "Identity": BODY, "utf-8": BODY, "UTF-8": BODY, "none": BODY, "binary": BODY,
+    "base64": BODY, "gzip": gzip.compress(BODY), "x-gzip": gzip.compress(BODY), "deflate": zlib.compress(BODY),
+    "GZIP": BODY, "deflate ": BODY,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_what_a_server_says_of_the_encoding_costs_no_picture(tmp_path, name):
+    kept(lambda *_: reply(ENCODINGS[name], Content_Encoding=name, Content_Type="image/jpeg"), tmp_path)
+
+
+def test_a_gzip_that_swells_ends_at_the_limit(tmp_path):
+    bomb = gzip.compress(bytes(5 * 10**7))
+    rows, _ = fetched(lambda *_: reply(bomb, Content_Encoding="gzip"), tmp_path, largest=10**6)
+    assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
+    rows, _ = fetched(lambda *_: reply(BODY, Content_Encoding="br"), tmp_path)
+    assert rows["a.jpg"]["reason_code"] == "encoded"
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=UTF-8", "image/svg+xml", "application/json", "nonsense", ""])
+def test_a_wrong_type_costs_no_picture(tmp_path, kind):
+    kept(lambda *_: reply(BODY, Content_Type=kind), tmp_path)
+
+
+def test_a_cookie_and_a_redirect_to_the_same_address(tmp_path):
+    def answer(path, headers, _):
+        if "seen=1" in headers.get("cookie", ""):
+            return reply(BODY)
+        return reply(status="302 Found", Location=path, Set_Cookie="seen=1; Path=/")
+
+    assert kept(answer, tmp_path) == ["/a.jpg"] * 2
+
+
+def test_a_cookie_stays_with_its_host(tmp_path):
+    seen = []
+
+    def second(path, headers, _):
+        seen.append(headers.get("cookie"))
+        return reply(BODY)
+
+    with odd_server(second) as (other, _):
+        kept(lambda *_: reply(status="302 Found", Location=f"{other}/a.jpg", Set_Cookie="secret=1"), tmp_path)
+    assert seen == [None]
+
+
+def test_203_is_a_whole_file(tmp_path):
+    kept(lambda *_: reply(BODY, status="203 Non-Authoritative Information"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "403 Forbidden", "405 X", "500 X", "501 Not Implemented", "416 X"]
+)
+def test_a_server_that_minds_ranges_is_asked_for_all_of_it(tmp_path, status):
+    def answer(path, headers, count):
+        if "range" in headers:
+            return reply(status=status)
+        body = BODY[:HALF] if count == 1 else BODY
+        return b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: %d\r\n\r\n' % len(BODY) + body
+
+    assert len(kept(answer, tmp_path)) == 3
+
+
+@pytest.mark.parametrize("place", [f"bytes {HALF}-{len(BODY) - 1}/*", f"bytes 0-{len(BODY) - 1}/{len(BODY)}"])
+def test_odd_ways_to_send_the_rest(tmp_path, place):
+    def answer(path, headers, count):
+        if "range" in headers:
+            body = BODY if place.startswith("bytes 0") else BODY[HALF:]
+            return reply(body, status="206 Partial Content", ETag='"x"', Content_Range=place)
+        return b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: %d\r\n\r\n' % len(BODY) + BODY[:HALF]
+
+    kept(answer, tmp_path)
+
+
+def test_a_long_header_costs_no_picture(tmp_path):
+    kept(lambda *_: reply(BODY, Content_Security_Policy="x" * 9000), tmp_path)
+
+
+def test_landing_pages_are_no_fault_of_their_host(tmp_path):
+    """Many of them: no pause for the other files, no giving up, and each is asked for a few times only."""
+    names = [f"page{number}.jpg" for number in range(30)] + ["a.jpg"]
+    start = time.monotonic()
+    rows, asked = fetched(
+        lambda path, *_: reply(BODY) if path == "/a.jpg" else reply(PAGE, Content_Type="image/jpeg"),
+        tmp_path, names, pause=0.2, attempts=6,
+    )  # fmt: skip
+    assert rows.pop("a.jpg")["status"] == "ok"
+    assert {row["reason_code"] for row in rows.values()} == {"html"}
+    assert len(asked) == 30 * 3 + 1
+    assert time.monotonic() - start < 10
+
+
+def test_a_page_of_a_bad_moment_costs_no_picture(tmp_path):
+    kept(lambda path, headers, count: reply(BODY) if count > 2 else reply(PAGE), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "page"),
+    [
+        (b"\xef\xbb\xbf\n <html lang=en>", True),
+        (b"<?xml version='1.0'?><!DOCTYPE html>", True),
+        (b"<!-- a --><!-- b --><head>", True),
+        (BODY, False),
+        (b"<svg xmlns=x>", False),
+        (b"<!--" * 5000, False),
+    ],
+)
+def test_a_page_is_known_by_its_bytes(body, page):
+    assert is_html(body) == page
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Fri, 31 Dec 99999999999 23:59:59 GMT", "Mon, 01 Jan 0000 00:00:00 GMT", "Fri, 31 Dec 9999", "-1", "\u0665"],
+)
+def test_odd_dates_to_come_back_at_end_no_fetch(header):
+    assert retry_after(header) is None or retry_after(header) >= 0
+
+
+ODD_ADDRESSES = [
+    "http://www..example.org/a.jpg", "http://" + "a" * 64 + ".org/a.jpg", "http://a b.org/x.jpg", "http://[::1/x.jpg",
+    "http://exa_mple..org", "http://.org/x.jpg", "http://xn--\u00e9.org/", "http://127.0.0.1:99999/a.jpg",
+    "http://" + ".".join(["abc"] * 100) + "/a.jpg", "http://%zz/a.jpg", "http://\u2100.com/x.jpg",
+]  # fmt: skip
+
+
+def test_an_odd_host_ends_its_row_and_not_the_fetch(tmp_path):
+    with odd_server(lambda *_: reply(BODY)) as (url, _):
+        addresses = [*ODD_ADDRESSES, f"{url}/good.jpg"]
+        requests = [Request(f"{number}.jpg", (address,)) for number, address in enumerate(addresses)]
+        rows = bring(settings(attempts=1, patience=2), tmp_path, requests)
+    assert rows.pop(f"{len(ODD_ADDRESSES)}.jpg")["status"] == "ok"
+    assert {row["status"] for row in rows.values()} == {"refused"}
+    assert all(row["reason"] and row["reason_code"] for row in rows.values())
+
+
+def test_what_nobody_expected_ends_its_row_and_not_the_fetch(tmp_path):
+    def check(path):
+        if path.read_bytes() == b"odd":
+            raise RecursionError("a fault of ours")
+
+    with odd_server(lambda path, *_: reply(b"odd" if "odd" in path else BODY)) as (url, _):
+        requests = [Request(name, (f"{url}/{name}",)) for name in ("odd.jpg", "a.jpg")]
+        rows = bring(settings(), tmp_path, requests, check=check)
+    assert rows["a.jpg"]["status"] == "ok"
+    assert rows["odd.jpg"]["reason_code"] == "unexpected"
+
+
+# IIIF
+
+
+def iiif(answer, folder, urls, **more):
+    with odd_server(answer) as (url, asked):
+        (folder / "t.csv").write_text("url,label\n" + "".join(f'"{url}{path}",fern\n' for path in urls))
+        source = IiifSource(table=str(folder / "t.csv"), size=512)
+        polite = settings(**{"missing": 1} | more)
+        remote.fetch("iiif", source, polite, folder / "originals", folder / "listing.parquet")
+    return read_table(folder / "listing.parquet"), asked
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "501 Not Implemented", "400 Bad Request"])
+def test_a_server_that_cannot_fit_into_a_box_is_asked_otherwise(tmp_path, status):
+    def answer(path, *_):
+        if path.endswith("info.json"):
+            return reply(json.dumps({"@id": "x", "width": 3000, "height": 4000}).encode())
+        return reply(status=status) if "/full/!" in path else reply(BODY)
+
+    table, asked = iiif(answer, tmp_path, ["/iiif/1"])
+    assert table["route"].tolist() == ["iiif 384,"]
+    assert len(asked) == 3
+
+
+def test_brackets_without_end_are_no_information(tmp_path):
+    def answer(path, *_):
+        if path.endswith("info.json"):
+            return reply(b"[" * 200_000)
+        return reply(BODY) if path.endswith("/full/512,/0/default.jpg") else reply(status="400 Bad Request")
+
+    table, _ = iiif(answer, tmp_path, ["/iiif/1"])
+    assert table["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("/iiif/1", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/1/info.json", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/1/full/full/0/default.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/1/full/max/0/default.png", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/1/full/1200,/0/native.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/1/pct:10,10,80,80/!800,800/!90/gray.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
+        ("/iiif/ark:%2F65665%2Fabc", "/iiif/ark:%2F65665%2Fabc/full/!512,512/0/default.jpg"),
+        ("/iiif/1?x=1", "/iiif/1/full/!512,512/0/default.jpg?x=1"),
+        ("/fcgi?IIIF=a/b.tif", "/fcgi?IIIF=a/b.tif/full/!512,512/0/default.jpg"),
+    ],
+)
+def test_the_service_is_found_in_whatever_address_is_given(tmp_path, given, asked):
+    assert iiif(lambda *_: reply(BODY), tmp_path, [given])[1] == [asked]
+
+
+@pytest.mark.parametrize(
+    "path", ["/iiif/1/manifest.json", "/presentation/v3/abc", "/p/2/abc/manifest", "/c/collection.json"]
+)
+def test_a_manifest_is_named(tmp_path, path):
+    table, asked = iiif(lambda *_: reply(BODY), tmp_path, [path])
+    assert (table["reason_code"].tolist(), asked) == (["iiif_manifest"], [])
+
+
+# What a fetch ends with
+
+
+def test_a_table_of_dead_addresses_ends_with_what_became_of_it(tmp_path, caplog):
+    with odd_server(lambda *_: reply(status="404 Not Found")) as (url, asked):
+        rows = [f"{url}/{number}.jpg,{'AB'[number % 2]}\n" for number in range(12)]
+        (tmp_path / "t.csv").write_text("url,label\n" + "".join(rows))
+        source, caplog.handler.level = UrlsSource(table=str(tmp_path / "t.csv")), 0
+
+        def fetch(**more):
+            with caplog.at_level("INFO"):
+                remote.fetch("urls", source, settings(**more), tmp_path / "originals", tmp_path / "listing.parquet")
+
+        with pytest.raises(
+            UserError, match=r"class 'A' lacks 6 of 6 files.* more than the 5 %.*Correct their addresses"
+        ):
+            fetch()
+        assert "Files found: 12. Used: 0. Refused: 12." in caplog.messages
+        assert "  12 refused by the server, for instance: 127.0.0.1 answered 404 Not Found" in caplog.messages
+        assert read_table(tmp_path / "listing.parquet")["reason_code"].tolist() == ["status"] * 12
+        fetch(missing=1)
+        assert len(asked) == 12  # what was refused for good is not asked again in the same run

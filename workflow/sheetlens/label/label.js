@@ -1,0 +1,266 @@
+// The labelling page: shows the sheet that the server asks for next, keeps labels until the server has them.
+"use strict";
+
+const AHEAD = 8, PICTURES = 3; // sheets asked for before they are needed, and their pictures
+const NUMBERS = 4000; // milliseconds between looks at the numbers, while labels are made
+const at = (id) => document.getElementById(id);
+let facts, keeper, queue = [], mine = [], pictures = new Map(), wall = null, asking = null, asked = "", dirty = true, mode = "suggested";
+
+function element(name, text, attributes = {}) {
+  const made = Object.assign(document.createElement(name), attributes);
+  made.append(text);
+  return made;
+}
+
+const reviewer = () => at("reviewer").value.replace(/\p{Cs}/gu, "").trim();
+const percent = (share) => `${Math.round(100 * share)} %`;
+const told = (text) => { at("trouble").textContent = text; };
+
+async function ask(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error((await answer.text()).slice(0, 500));
+  return answer.json();
+}
+
+// What comes next
+
+function refill() {
+  const wanted = `${mode}|${reviewer()}`;
+  if (wanted !== asked) [queue, asked] = [[], wanted];
+  if (asking || queue.length >= AHEAD || !reviewer()) return asking;
+  const skip = [...queue, ...mine.slice(-AHEAD)].map((sheet) => sheet.key).join(",");
+  const query = new URLSearchParams({ mode, reviewer: reviewer(), count: String(AHEAD - queue.length), skip });
+  asking = ask(`next.json?${query}`).then((found) => {
+    if (wanted !== `${mode}|${reviewer()}`) return;
+    queue.push(...found.filter((sheet) => !queue.some((one) => one.key === sheet.key)));
+    for (const { key } of queue.slice(0, PICTURES)) {
+      if (!pictures.has(key)) pictures.set(key, Object.assign(new Image(), { src: `pictures/${key}.jpg` }));
+    }
+    for (const key of [...pictures.keys()].slice(0, -4 * PICTURES)) pictures.delete(key);
+  }).catch((error) => told(`The next sheets did not come (${error.message}); decisions are kept.`)).finally(() => { asking = null; });
+  return asking;
+}
+
+async function show() {
+  if (wall) return;
+  if (!reviewer()) return told("Write your name first: every label carries it.");
+  if (!queue.length) await refill();
+  else refill();
+  const sheet = queue[0];
+  at("nothing").hidden = Boolean(sheet);
+  at("picture").hidden = !sheet;
+  showChoices();
+  if (!sheet) return;
+  at("picture").src = `pictures/${sheet.key}.jpg`;
+  at("picture").alt = `Photograph of the sheet ${sheet.image_id}`;
+  at("name").textContent = sheet.image_id;
+  at("why").textContent = `Why this sheet: ${sheet.why}.`;
+  at("guess").textContent = at("blind").checked ? "" : guess(sheet);
+}
+
+function guess(sheet) {
+  if (!sheet.probabilities) return "The model knows too little yet.";
+  const [name, share] = Object.entries(sheet.probabilities).sort((a, b) => b[1] - a[1])[0];
+  return `The model takes it for ${name} (${percent(share)}).`;
+}
+
+// What a person does
+
+function decide(decision, label = "") {
+  const sheet = queue[0];
+  if (!sheet || !reviewer()) return show();
+  const entry = keeper.add({ key: sheet.key, reviewer: reviewer(), decision, label, blind: at("blind").checked });
+  if (!entry) return;
+  queue.shift();
+  mine.push({ ...sheet, entry });
+  at("last").textContent = at("blind").checked && decision === "class" ? `You said ${label}. ${guess(sheet)}` : "";
+  dirty = true;
+  show();
+}
+
+function undo() {
+  const last = mine.pop();
+  if (!last || !keeper.add({ key: last.key, reviewer: reviewer(), decision: "undo", undoes: last.entry.id })) return;
+  const { entry, ...sheet } = last;
+  queue.unshift(sheet);
+  at("last").textContent = "";
+  dirty = true;
+  show();
+}
+
+function skip() {
+  const sheet = queue.shift();
+  if (sheet) mine.push({ ...sheet, entry: { id: "" } }), mine.pop();
+  show();
+}
+
+function like() {
+  if (!queue[0]) return;
+  at("mode").querySelector("[data-like]")?.remove();
+  const option = element("option", "like the sheet before", { value: `like:${queue[0].key}` });
+  option.dataset.like = "1";
+  at("mode").append(option);
+  choose(option.value);
+}
+
+function choose(value) {
+  at("mode").value = mode = value;
+  show();
+}
+
+async function change(body) {
+  const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
+  const answer = await fetch("classes", { method: "POST", headers, body: JSON.stringify(body) });
+  if (!answer.ok) return told(await answer.text());
+  facts.classes = (await answer.json()).classes;
+  told("");
+  dirty = true;
+  showModes();
+  show();
+}
+
+function rename() {
+  const name = prompt(`Which class gets another name? (${facts.classes.join(", ")})`);
+  if (!name) return;
+  const other = prompt(`What shall '${name}' be called?`);
+  if (other) change({ rename: name, name: other });
+}
+
+// A wall of sheets that the model takes for one class
+
+async function openWall(label = wall?.label ?? facts.classes[0]) {
+  if (!reviewer() || !label) return told("Write your name, and add two classes first.");
+  const found = await ask(`wall.json?${new URLSearchParams({ class: label })}`).catch(() => []);
+  wall = { label, sheets: found, wrong: new Set() };
+  at("wall").replaceChildren(...found.map((sheet) => {
+    const made = element("button", element("img", "", { src: `thumbnails/${sheet.key}.jpg`, alt: sheet.image_id }), { type: "button", title: sheet.image_id });
+    made.setAttribute("aria-pressed", "false");
+    made.onclick = () => {
+      const wrong = !wall.wrong.delete(sheet.key);
+      if (wrong) wall.wrong.add(sheet.key);
+      made.setAttribute("aria-pressed", String(wrong));
+    };
+    return made;
+  }));
+  at("wall").hidden = false;
+  at("picture").hidden = at("nothing").hidden = true;
+  at("name").textContent = found.length ? `The model takes these ${found.length} for ${label}` : `No wall for ${label} yet`;
+  at("why").textContent = found.length ? "Click each sheet that is wrong, then Enter accepts the rest." : "The model needs two labels of each class, and sheets that it takes for this one.";
+  at("guess").textContent = at("last").textContent = "";
+  showChoices();
+  at("wall").querySelector("button")?.focus();
+}
+
+function acceptWall() {
+  for (const sheet of wall.sheets) {
+    if (wall.wrong.has(sheet.key)) continue;
+    const entry = keeper.add({ key: sheet.key, reviewer: reviewer(), decision: "class", label: wall.label, blind: false });
+    if (!entry) return;
+    mine.push({ ...sheet, entry });
+  }
+  queue = queue.filter((sheet) => !wall.sheets.some((one) => one.key === sheet.key));
+  dirty = true;
+  openWall();
+}
+
+function closeWall() {
+  wall = null;
+  at("wall").hidden = true;
+  show();
+}
+
+// What is shown
+
+function button(key, text, action, pressed) {
+  const made = element("button", element("kbd", key), { type: "button", onclick: action });
+  made.append(element("bdi", text));
+  if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
+  return made;
+}
+
+function showChoices() {
+  const classes = facts.classes.map((name, number) => button(number < 9 ? String(number + 1) : " ", wall ? `wall of ${name}` : name, () => (wall ? openWall(name) : decide("class", name)), wall ? wall.label === name : undefined));
+  const rest = wall
+    ? [button("Enter", "accept all but the marked", acceptWall), button("w", "one sheet at a time", closeWall)]
+    : [button("u", "unsure", () => decide("unsure")), button("z", "undo", undo), button("s", "later", skip), button("l", "more like this one", like), button("r", "rename a class", rename)];
+  at("choices").replaceChildren(...classes, ...rest);
+}
+
+function showModes() {
+  const options = [["suggested", "what helps the model most"], ["random", "at random"], ...facts.classes.map((name) => [`more:${name}`, `more ${name}`])];
+  at("mode").replaceChildren(...options.map(([value, text]) => element("option", text, { value })));
+  at("mode").value = mode;
+}
+
+function showNumbers(found) {
+  const rows = Object.entries(found.labels).map(([name, count]) => {
+    const expected = found.expected[name], row = element("tr", element("th", name, { scope: "row" }));
+    row.append(element("td", String(count)), element("td", expected ? `${expected[0]} (${expected[1]} to ${expected[2]})` : "–"));
+    return row;
+  });
+  const table = element("table", element("caption", "Labels so far, and expected in the folder (95 % interval)"));
+  table.append(element("tbody", ""));
+  table.tBodies[0].append(...rows);
+  const lines = [`${found.decided} of ${found.sheets} sheets decided; ${found.random} of them are the random sample; ${found.read} read by the model${found.refused ? `, ${found.refused} could not be read` : ""}.`];
+  if (found.accuracy?.share != null) lines.push(`Accuracy you can claim: ${percent(found.accuracy.share)} (${percent(found.accuracy.low)} to ${percent(found.accuracy.high)}), cross-validated, judged on ${found.accuracy.sheets} random sheets.`);
+  else lines.push(`No accuracy can be claimed yet: it takes 20 random sheets with a class${found.accuracy ? `, there are ${found.accuracy.sheets}` : ""}.`);
+  if (found.curve?.doubled != null) lines.push(`Twice as many labels would bring about ${percent(found.curve.doubled)}.`);
+  if (found.again) lines.push(`Of ${found.again} sheets shown again ${percent(found.agreement)} got the same class${found.kappa == null ? "" : ` (kappa ${found.kappa.toFixed(2)})`}.`);
+  at("numbers").replaceChildren(table, ...lines.map((line) => element("p", line)));
+  at("progress").textContent = `${found.decided} decided, ${mine.length} by you now`;
+}
+
+async function lookAtNumbers() {
+  if (dirty || document.hidden === false) {
+    dirty = false;
+    await ask("numbers.json").then(showNumbers).catch(() => {});
+  }
+  setTimeout(lookAtNumbers, NUMBERS);
+}
+
+const KEYS = { u: () => decide("unsure"), z: undo, Backspace: undo, s: skip, l: like, r: rename, x: () => choose(mode === "random" ? "suggested" : "random"), b: () => at("blind").click(), n: () => at("new-class").focus() };
+
+document.addEventListener("keydown", (event) => {
+  if (!facts || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input:not([type=checkbox]), select")) {
+    if (event.key === "Escape" || (event.key === "Enter" && event.target.id === "reviewer")) event.target.blur();
+    return;
+  }
+  const number = Number(event.key);
+  let action = number >= 1 && number <= facts.classes.length ? () => (wall ? openWall(facts.classes[number - 1]) : decide("class", facts.classes[number - 1])) : KEYS[event.key];
+  if (event.key === "w") action = wall ? closeWall : () => openWall();
+  else if (wall && event.key === "Enter") action = acceptWall;
+  else if (wall && !(number >= 1)) return;
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+async function start() {
+  at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
+  facts = await ask("start.json").catch((error) => told(`The page did not start (${error.message}).`));
+  if (!facts) return;
+  keeper = new Keeper("sheetlens-label", facts.run, told);
+  at("folder").textContent = facts.folder;
+  showModes();
+  showChoices();
+  at("mode").addEventListener("change", () => { choose(at("mode").value); at("mode").blur(); });
+  at("blind").addEventListener("change", show);
+  at("to-wall").addEventListener("click", () => (wall ? closeWall() : openWall()));
+  at("adding").addEventListener("submit", (event) => {
+    event.preventDefault();
+    change({ name: at("new-class").value });
+    at("new-class").value = "";
+    at("new-class").blur();
+  });
+  at("reviewer").addEventListener("change", () => {
+    localStorage.setItem("sheetlens-reviewer", reviewer());
+    told("");
+    show();
+  });
+  keeper.send();
+  show();
+  lookAtNumbers();
+}
+
+start();

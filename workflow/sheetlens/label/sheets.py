@@ -1,0 +1,165 @@
+"""The photographs of a labelling, in the random order that makes honest parts, read in the background."""
+
+import hashlib
+import io
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sheetlens.common import files
+from sheetlens.config import Limits
+from sheetlens.label.store import Kept, Store
+from sheetlens.predict.input_list import write_list
+from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.resize import SIZE
+from sheetlens.prepare.shards import in_order
+
+BACKBONE = "features"  # the built-in one (sheetlens.config.networks)
+READERS, AHEAD, BATCH = 2, 4, 32
+KEY = 16  # hexadecimal digits that stand for a sheet in addresses
+log = logging.getLogger(__name__)
+
+
+class Sheets:
+    """All photographs of a folder or table; `table` has image_id, specimen_id, path, key and stamp, in random order.
+
+    The order is that of a hash of the labelling's identity and the image_id: the same for ever, whatever is labelled,
+    so that its beginning is a random sample. `features` is float32, shape (n, d), with rows of zeros where `known` is
+    still False.
+    """
+
+    def __init__(self, source: Path, folder: Path, run: str, limits: Limits) -> None:
+        """List the photographs into the labelling's folder and take up what was read before.
+
+        Raises UserError where there are none.
+        """
+        listing = folder / "list.parquet"
+        write_list(source, listing)
+        listed = files.read_table(listing)
+        self.refused = listed[listed["status"] != "ok"]
+        table = listed[listed["status"] == "ok"].copy()
+        table["stamp"] = table["size"] + "|" + table["changed"]
+        table["key"] = [_digest(f"{run}/{name}")[:KEY] for name in table["image_id"]]
+        order = np.argsort([_digest(f"random/{run}/{name}") for name in table["image_id"]], kind="stable")
+        columns = ["image_id", "specimen_id", "path", "key", "stamp"]
+        self.table = table.iloc[order][columns].reset_index(drop=True)
+        self.row = dict(zip(self.table["key"], range(len(self.table)), strict=True))
+        self.row_of = dict(zip(self.table["image_id"], range(len(self.table)), strict=True))
+        self.store = Store(folder / "sheets.sqlite", BACKBONE)
+        self.known = np.zeros(len(self.table), bool)
+        self.features: NDArray[np.float32] = np.zeros((len(self.table), 0), np.float32)
+        self.version = 0  # counts what was read
+        self._limits, self._stop, self._changed = limits, threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._take_up()
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        return len(self.table)
+
+    def start(self) -> None:
+        """Read the photographs in the background."""
+        self._thread = threading.Thread(target=self._read_all, name="reading", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading; what was read stays."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=30)
+        self.store.close()
+
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+        """Features, which rows have them, and the version, as they are now."""
+        with self._changed:
+            return self.features, self.known.copy(), self.version
+
+    def _take_up(self) -> None:
+        stamps = self.store.stamps()
+        for image_id, features in self.store.features().items():
+            row = self.row_of.get(image_id)
+            if row is not None and stamps[image_id] == self.table["stamp"].iloc[row]:
+                self._note(row, features.astype(np.float32))
+
+    def _note(self, row: int, features: NDArray[np.float32]) -> None:
+        if not self.features.shape[1]:
+            self.features = np.zeros((len(self.table), len(features)), np.float32)
+        self.features[row], self.known[row] = features, True
+        self.version += 1
+
+    def _read_all(self) -> None:
+        try:
+            from sheetlens.features.extraction import FeatureReader  # takes seconds to import
+
+            reader = FeatureReader()
+            stamps = self.store.stamps()
+            rows: list[Any] = [
+                row for row in self.table.to_dict("records") if stamps.get(row["image_id"]) != row["stamp"]
+            ]
+            with Readers(READERS, "squash", self._limits) as readers, ThreadPoolExecutor(READERS) as pool:
+                waiting = in_order(pool, lambda row: (row, _look(readers, row)), self._until_stopped(rows), AHEAD)
+                while some := list(islice(waiting, BATCH)):
+                    self._keep(reader, some)
+        except Exception:
+            log.exception("the photographs are read no further; labelling goes on in random order")
+
+    def _until_stopped(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            if self._stop.is_set():
+                return
+            yield row
+
+    def _keep(self, reader: Any, some: list[tuple[dict[str, Any], Any]]) -> None:
+        readable = [(row, reading) for row, reading in some if reading.pixels]
+        kept = [
+            Kept(
+                row["image_id"],
+                row["stamp"],
+                str(reading.facts.get("reason") or "refused"),
+                b"",
+                np.empty(0, np.float16),
+            )
+            for row, reading in some
+            if not reading.pixels
+        ]
+        found = np.empty((0, reader.size), np.float32)
+        if readable:
+            pixels = np.stack([_pixels(reading.pixels) for _, reading in readable])
+            found = reader.read(pixels)
+            for (row, _), picture, features in zip(readable, pixels, found, strict=True):
+                kept.append(Kept(row["image_id"], row["stamp"], "", _jpeg(picture), features.astype(np.float16)))
+        self.store.add(kept)
+        with self._changed:
+            for (row, _), features in zip(readable, found, strict=True):
+                self._note(self.row_of[row["image_id"]], features)
+
+
+def _refused(row: dict[str, Any], reading: Any) -> Kept:
+    reason = str(reading.facts.get("reason") or "it could not be read")
+    return Kept(row["image_id"], row["stamp"], reason, b"", np.empty(0, np.float16))
+
+
+def _look(readers: Readers, row: dict[str, Any]) -> Any:
+    return readers.read({"image_id": row["image_id"], "path": row["path"], "sha256": ""})
+
+
+def _pixels(data: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8).reshape(3, SIZE, SIZE)
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
