@@ -28,7 +28,7 @@ from sheetlens.train.networks import for_training
 def measure(scale: Scale) -> Iterator[Facts]:
     """The batch with the highest rate of each network, its sheets a second and GB."""
     device = choose_device("auto", "auto")
-    for name in ("table1", *TORCHVISION):
+    for name in ("table1", *TORCHVISION[: scale.backbones]):
         tried: list[Facts] = []
         for batch in scale.batches:
             one = try_batch(name, batch, scale.steps, device)

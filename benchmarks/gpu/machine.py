@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 from benchmarks.gpu.kit import BUILT_TOGETHER, NEEDED, THERE
 from benchmarks.gpu.parts import Facts
-from benchmarks.gpu.scale import Scale
+from benchmarks.gpu.scale import REHEARSAL, Scale
 from benchmarks.gpu.whole import bandwidth
 
 DRIVER = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -23,6 +23,7 @@ def measure(scale: Scale) -> Iterator[Facts]:
     gpu = torch.cuda.is_available()
     found = {name: installed(name) for name in (*BUILT_TOGETHER, *THERE, *NEEDED)}
     yield {
+        "rehearsal": scale is REHEARSAL,
         "date": time.strftime("%Y-%m-%d"),
         "commit": said_by(COMMIT),
         "gpu": torch.cuda.get_device_name() if gpu else None,

@@ -9,8 +9,8 @@ class Scale:
 
     `sheets` to train on and to validate with, by network, for `epochs` in steps of `batch`; `compiled` are the networks
     that are compiled, too; `peer_sheets` for the reference loop; `drawn` sheets for the accuracy over `seeds`,
-    `accuracy_epochs` each; `read` sheets for features; `batches` that are tried with each backbone, `steps` of each;
-    `shared` sheets to train on for two processes.
+    `accuracy_epochs` each; `read` sheets for features; `batches` that are tried with each of so many `backbones`
+    (None: all), `steps` of each; `shared` sheets to train on for two processes.
     """
 
     sheets: dict[str, tuple[int, int]]
@@ -22,6 +22,7 @@ class Scale:
     seeds: tuple[int, ...]
     accuracy_epochs: int
     read: int
+    backbones: int | None
     batches: tuple[int, ...]
     steps: int
     shared: int
@@ -37,6 +38,7 @@ FULL = Scale(
     seeds=(1, 2, 3, 4, 5),
     accuracy_epochs=8,
     read=8192,
+    backbones=None,
     batches=(64, 256, 1024),
     steps=5,
     shared=1024,
@@ -51,6 +53,7 @@ REHEARSAL = Scale(
     seeds=(1, 2),
     accuracy_epochs=1,
     read=32,
+    backbones=1,  # all are trained elsewhere, and the largest take a CPU half a minute each
     batches=(2,),
     steps=1,
     shared=24,

@@ -80,7 +80,8 @@ def _machine(lines: list[Facts]) -> str:
         cores = f"{line['cores']} cores, Python {line['python']}"
         packages = ", ".join(f"{name} {number or 'missing'}" for name, number in line["versions"].items())
         commit = f", on commit {line['commit']}" if line["commit"] else ""
-        return f"{head}\n\n`python -m benchmarks.gpu`; {line['date']}{commit}; {where}; {cores}; {packages}."
+        command = f"python -m benchmarks.gpu{' --rehearse' if line['rehearsal'] else ''}"
+        return f"{head}\n\n`{command}`; {line['date']}{commit}; {where}; {cores}; {packages}."
     return head
 
 

@@ -31,7 +31,8 @@ tqdm==4.70.1 \\
     --hash=sha256:dd
 """
 MACHINE = {
-    "part": "machine", "date": "2027-01-02", "commit": "abc", "gpu": "A GPU", "gpu_gigabytes": 141.0, "driver": "580",
+    "part": "machine", "rehearsal": False, "date": "2027-01-02", "commit": "abc",
+    "gpu": "A GPU", "gpu_gigabytes": 141.0, "driver": "580",
     "cuda": "13.0", "cudnn": 92400, "copy_gigabytes_per_second": 4300.0, "cores": 16, "python": "3.12.3",
     "versions": {"torch": "2.14.1", "tqdm": None},
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Scripts that measure; RESULTS.md keeps the latest. A package, so that nobody else's of this name is imported."""
