@@ -7,8 +7,10 @@ the folder of real sheets (default: the variable SHEETLENS_REAL_DATA), of which 
 - Accuracy, five seeds: ten folds at random; eight folds of whole herbaria; 50 sheets at random for training and the
   others for the test. Intervals are by herbarium (bootstrap), since sheets of one herbarium are alike.
 - `--curve`: 20, 50, 100 and 200 labelled sheets for features, the same backbone fine-tuned, and Table 1, each with the
-  same test sheets; a fifth of the labelled sheets of the trained networks is their validation part. Takes hours on two
-  cores. With `--figure` the table (.csv) and the figure (.svg) are written.
+  same test sheets; a fifth of the labelled sheets of the trained networks is their validation part. Takes about an hour
+  on two cores. With `--figure` the table (.csv) and the figure (.svg) are written.
+- Likeness: the share of `odd` pictures, and of sheets of herbaria that are in no training part, that lie beyond the
+  limit of a model's distance (99 % of a validation part of the training's herbaria). With `--curve` also of Table 1.
 - `ratio_torch`: sheets/s against the same backbone in plain torch (float32, no fused layers); `ratio_onnxruntime`:
   against ONNX Runtime on the same backbone exported; both read the same sheets in turns, medians.
 - `ratio_predict`: the time that decoding and reading take alone, together, over that of `predict`.
@@ -22,7 +24,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +37,16 @@ from sheetlens.config import LIMITS, Network, Train
 from sheetlens.config.networks import BUILT_IN, FEATURES
 from sheetlens.features.extraction import FeatureReader
 from sheetlens.features.head import fit_head
+from sheetlens.predict import out_of_distribution
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import merge, write_part
 from sheetlens.predict.input_list import write_list
 from sheetlens.prepare.decoder_processes import Readers
-from sheetlens.prepare.resize import POLICY, read_sheet
+from sheetlens.prepare.resize import POLICY, RefusedImageError, read_sheet
 from sheetlens.train.backbones import read_weights
 from sheetlens.train.efficientnet_lite import PIXELS, EfficientNetLite
 
+MIDDLE = EfficientNetLite().middle
 SEEDS, SIZES, DRAWS = range(1, 6), (20, 50, 100, 200), 4
 ROUNDS, SHEETS, THREADS, COPIES = 5, 64, 2, 8
 FINE_TUNED = Network(backbone="efficientnet_lite0", weights={"installed": True}, train="all")
@@ -131,6 +135,59 @@ def curve(pixels: np.ndarray, values: np.ndarray, labels: np.ndarray) -> pd.Data
                     flush=True,
                 )
     return pd.DataFrame(rows)
+
+
+def likeness(data: Path, pixels: np.ndarray, labels: np.ndarray, herbaria: np.ndarray, networks: Sequence[str]) -> None:
+    """Print the shares of odd pictures and of unseen herbaria's sheets that each network's distance flags."""
+    odd = []
+    for path in sorted((data / "odd").iterdir()):
+        try:
+            odd.append(read_sheet(path.read_bytes()).pixels)
+        except RefusedImageError:
+            continue
+    every = np.concatenate([pixels, odd])
+    features = FeatureReader(device="cpu", threads=THREADS).read(every)
+    for network in networks:
+        odd_flagged, herbaria_flagged = [], []
+        folds = StratifiedGroupKFold(8, shuffle=True, random_state=1).split(labels, labels, herbaria)
+        for train, test in list(folds)[: None if network == FEATURES else 2]:
+            known = np.random.default_rng(1).permutation(train)
+            validation, train = known[: len(known) // 5], known[len(known) // 5 :]
+            seen = features if network == FEATURES else seen_by_table1(every, labels, train, validation)
+            fitted = out_of_distribution.fit(seen[train], MIDDLE if network == FEATURES else None)
+            distances = out_of_distribution.distance(seen, fitted)
+            limit = np.quantile(distances[validation], 0.99, method="higher")
+            odd_flagged.append((distances[len(pixels) :] > limit).mean())
+            herbaria_flagged += list(distances[test] > limit)
+        shares = [100 * float(np.mean(flagged)) for flagged in (odd_flagged, herbaria_flagged)]
+        print(f"likeness, {network}: {shares[0]:.1f} % of {len(odd)} odd pictures are flagged, and {shares[1]:.1f} % of"
+              f" {len(herbaria_flagged)} sheets of unseen herbaria")  # fmt: skip
+
+
+def seen_by_table1(every: np.ndarray, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> np.ndarray:
+    """What Table 1's network, trained on some of the sheets, sees of all pictures."""
+    from sheetlens.predict.inference import load_network, read_batch
+    from sheetlens.train.batches import batch_images
+    from sheetlens.train.networks import for_inference
+    from sheetlens.train.training import train_network
+
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        np.save(place / "pixels.npy", every[: len(labels)])
+        index = pd.DataFrame({"image_id": [f"{n:04}" for n in range(len(labels))], "label": np.where(labels, "a", "b")})
+        files.write_table(place / "index.parquet", index.assign(row=range(len(labels)), fit="squash", policy=POLICY))
+        parts = np.full(len(labels), "test", object)
+        parts[train], parts[validation] = "train", "validation"
+        files.write_table(place / "split.tsv", index[["image_id"]].assign(part=parts))
+        data = (place / "pixels.npy", place / "index.parquet", place / "split.tsv")
+        train_network(*data, "table1", 1, TRAINED["table1"][1], place / "model")
+        net, facts = load_network(place / "model")
+    reader = for_inference(net)
+    with torch.inference_mode():
+        batches = torch.from_numpy(every).split(32)
+        return torch.cat(
+            [read_batch(reader, batch_images(some, facts["normalisation"]))[1] for some in batches]
+        ).numpy()
 
 
 def trained(way: str, place: Path, index: pd.DataFrame, labelled, test, labels, seed: int) -> float:
@@ -314,6 +371,7 @@ def main() -> None:
     found: dict[str, object] = {"benchmark": "features"}
     if given.only in (None, "accuracy"):
         found |= accuracies(values, labels, herbaria)
+        likeness(Path(given.data), pixels, labels, herbaria, [FEATURES, "table1"] if given.curve else [FEATURES])
     if given.only in (None, "speed"):
         found |= speeds(pixels)
     if given.only in (None, "predict"):

@@ -6,7 +6,11 @@ write. The floor is libjpeg-turbo's decoding of 1/8 of the size in colour, by th
 included, nothing done with the pixels (floor_gray: the colours are thrown away, too). img2dataset's own resizer
 runs in a Python that has it: set PEER_PYTHON, or one is installed for the run. Fidelity is PSNR against the same
 kernel at full resolution. Ratios are of throughput on the clock, medians over rounds; `_processor` ones of
-processor time, for busy machines. The last line is a JSON object.
+processor time, for busy machines.
+
+Masters are the first of these pictures as TIFF (uncompressed, LZW, 16 bits deflated) and JPEG 2000 (lossless, tiled);
+libvips shrinks them as it loads (`vipsthumbnail`'s way), in the same Python as img2dataset. Run in the project's
+folder: `python -m benchmarks.prepare`. The last line is a JSON object.
 """
 
 import hashlib
@@ -19,12 +23,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from PIL import Image
+from tests.unit.prepare.tiffs import page, write_tiff
 
 from sheetlens.config import Limits
 from sheetlens.prepare.decoder_processes import Readers
@@ -35,6 +42,13 @@ SIZES = ((4000, 6000), (2500, 3800))
 GRAIN = {4000: 5.5, 2500: 5.5}  # grey levels: about 1.6 and 1.9 bits a pixel
 ROUNDS = 5
 PEERS = ("floor_gray", "floor", "img2dataset", "pillow")
+MASTERS = 4  # pictures of each kind, of 24 megapixels
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {  # of masters: ending, Pillow's format, options
+    "tiff": (".tif", "TIFF", {}),
+    "tiff_lzw": (".tif", "TIFF", {"compression": "tiff_lzw"}),
+    "tiff_16": (".tif", "TIFF", {}),
+    "jpeg2000": (".jp2", "JPEG2000", {"tile_size": (1024, 1024)}),
+}
 
 
 def make_photographs(folder: Path) -> list[Path]:
@@ -53,19 +67,66 @@ def make_photographs(folder: Path) -> list[Path]:
     return made
 
 
+def make_masters(folder: Path, photographs: list[Path]) -> dict[str, list[Path]]:
+    """Write the masters, by kind."""
+    made: dict[str, list[Path]] = {}
+    for number, photograph in enumerate(photographs[:MASTERS]):
+        picture = Image.open(photograph).convert("RGB")
+        for kind, (ending, form, options) in KINDS.items():
+            path = folder / f"{kind}-{number}{ending}"
+            made.setdefault(kind, []).append(path)
+            if kind == "tiff_16":
+                path.write_bytes(deep_tiff(np.asarray(picture)))
+            else:
+                picture.save(path, form, **options)
+    return made
+
+
+def deep_tiff(pixels: np.ndarray) -> bytes:
+    """A TIFF of 16 bits a colour, each row deflated with libtiff's predictor, as scanners' programs write it."""
+    deep = pixels.astype("<u2") * 257
+    rows = np.diff(deep, axis=1, prepend=np.zeros_like(deep[:, :1]))
+    tags, _ = page(deep, 2, _259=(3, 8), _317=(3, 2), _278=(4, 1))
+    return write_tiff((tags, [zlib.compress(row.tobytes(), 6) for row in rows]))
+
+
+def measure_masters(folder: Path, photographs: list[Path], python: str) -> dict[str, float]:
+    """Throughput against libvips and memory of a worker, by kind; prints a table."""
+    facts: dict[str, float] = {}
+    print(f"{'masters, 2 workers':30}{'ours/s':>10}{'the other':>12}{'MB a worker':>13}{'the other':>12}")
+    for kind, paths in make_masters(folder, photographs).items():
+        name = "libvips" if reads("libvips", python, paths[0]) else "pillow"  # its wheel lacks JPEG 2000
+        rounds = [(run_ours(paths, 2, folder), run_peer(name, python, paths, 2)) for _ in range(ROUNDS)]
+        ours, peer = (np.median(np.array(side), axis=0) for side in zip(*rounds, strict=True))
+        facts[f"ratio_{name}_{kind}"] = statistics.median(other[0] / mine[0] for mine, other in rounds)
+        facts[f"ratio_{name}_{kind}_processor"] = statistics.median(other[1] / mine[1] for mine, other in rounds)
+        facts[f"megabytes_{kind}"] = float(max(mine[2] for mine, _ in rounds))
+        rates = f"{len(paths) / ours[0]:10.2f}{len(paths) / peer[0]:12.2f}"
+        print(f"{f'{kind}, beside {name}':30}{rates}{ours[2]:13.0f}{peer[2]:12.0f}", flush=True)
+    return facts
+
+
+def reads(peer: str, python: str, path: Path) -> bool:
+    """Whether a peer, as it is installed, reads a file."""
+    command = [python, Path(__file__).with_name("peers.py"), peer]
+    done = subprocess.run(command, input=f"{path}\ngo\n", capture_output=True, text=True)  # noqa: S603
+    return done.returncode == 0
+
+
 def peer_python(folder: Path) -> str:
-    """A Python that has img2dataset."""
+    """A Python that has img2dataset and libvips."""
     if python := os.environ.get("PEER_PYTHON"):
         return python
     subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)  # noqa: S603
     python = str(folder / "peer/bin/python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset"], check=True)  # noqa: S603
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset", "pyvips[binary]"], check=True)  # noqa: S603
     return python
 
 
 def run_peer(name: str, python: str, photographs: list[Path], workers: int) -> tuple[float, float, float]:
     """Seconds on the clock, of processors, and peak MB of a worker, for a peer in `workers` processes."""
-    command = [python if name == "img2dataset" else sys.executable, Path(__file__).with_name("peers.py"), name]
+    chosen = python if name in ("img2dataset", "libvips") else sys.executable
+    command = [chosen, Path(__file__).with_name("peers.py"), name]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, **pipes) for _ in range(workers)]  # noqa: S603
     for number, process in enumerate(processes):
@@ -137,6 +198,7 @@ def main() -> None:
                 if peer == "floor":
                     for workers in (2, 1):
                         results.setdefault(("ours", workers), []).append(run_ours(photographs, workers, folder))
+        masters = measure_masters(folder, photographs, python)
     print(f"{platform.platform()}, {os.cpu_count()} cores; {len(photographs)} JPEGs, {bits:.2f} bits a pixel")
     print(f"{'':24}{'sheets/s':>10}{'processor ms':>14}{'MB a worker':>13}")
     for (contender, workers), measured in results.items():
@@ -161,6 +223,7 @@ def main() -> None:
         "psnr_min": min(psnr),
         "scaling_2": ratio(ours, ("ours", 1)),
         "megabytes_a_worker": max(memory for *_, memory in results[ours]),
+        **masters,
     }
     print(json.dumps({key: value if isinstance(value, str) else round(value, 3) for key, value in facts.items()}))
 

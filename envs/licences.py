@@ -9,14 +9,21 @@ UNKNOWN = "not installed here (another platform or Python)"
 
 
 def licence(name: str) -> str:
-    """An SPDX expression where a package has one, else its classifiers, else the first line of its free text."""
+    """An SPDX expression where a package has one, else its classifiers, its free text or its licence's first line."""
     try:
         said = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return UNKNOWN
     classes = [line.split(" :: ")[-1] for line in said.get_all("Classifier", []) if line.startswith("License ::")]
-    free = (said.get("License") or "").strip().split("\n")[0]
-    return said.get("License-Expression") or ", ".join(sorted(classes)) or free or "says nothing"
+    free = (said.get("License") or "").strip().split("\n")[0].removeprefix("UNKNOWN")  # what old tools wrote for none
+    return said.get("License-Expression") or ", ".join(sorted(classes)) or free or first_line(name) or "says nothing"
+
+
+def first_line(name: str) -> str:
+    """The first line of the licence's text that a package brings, "" without one."""
+    texts = [file for file in metadata.files(name) or [] if file.name.upper().startswith(("LICENSE", "LICENCE"))]
+    lines = [line.strip() for text in texts for line in text.read_text().splitlines()]
+    return next(filter(None, lines), "")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ cd "$1/sheetlens"
 make demo
 make own SHEETS="$photographs"
 . .venv/bin/activate
-sheetlens predict results/own/models/table1/random-1 "$photographs" --output answers
+sheetlens predict results/own/models/features/random-1 "$photographs" --output answers
 sheetlens check
 
 sheetlens review answers --port "${PORT:-8600}" &

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sheetlens.audit.baselines import measure_sheets, predict_baselines
+from sheetlens.audit.baselines.models import measure_sheets, predict_baselines
 from sheetlens.audit.finding import read_finding
 from sheetlens.audit.setup import audit_setup
 from sheetlens.common.files import read_json, read_table

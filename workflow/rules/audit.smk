@@ -17,7 +17,7 @@ rule audit_baselines:
         pixels="results/{dataset}/images/pixels.npy",
         groups="results/{dataset}/splits/groups.tsv",
         splits=expand("results/{{dataset}}/splits/{protocol}-{seed}.tsv", protocol=PROTOCOLS, seed=SEEDS),
-        modules=modules("audit.baselines"),
+        modules=modules("audit.baselines.models"),
     output:
         expand("results/{{dataset}}/audits/baselines/{protocol}-{seed}.parquet", protocol=PROTOCOLS, seed=SEEDS),
     log:

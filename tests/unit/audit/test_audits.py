@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sheetlens.audit.baseline_features import neighbour_shares
-from sheetlens.audit.baselines import BASELINES, measure_sheets, predict_baselines
+from sheetlens.audit.baselines.features import neighbour_shares
+from sheetlens.audit.baselines.models import BASELINES, measure_sheets, predict_baselines
 from sheetlens.audit.duplicates import audit_duplicates
 from sheetlens.audit.finding import Finding, read_finding
 from sheetlens.audit.labels import audit_labels, rank_labels, surprises

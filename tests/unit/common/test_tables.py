@@ -165,3 +165,7 @@ def test_corrections_that_a_spreadsheet_saved_are_read(tmp_path):
     text = "image_id;label_before;label_after;decision;reviewer;time\ntray/Málaga.jpg;moss;fern;changed;Núñez;1\n"
     (tmp_path / "Corrections.CSV").write_bytes(text.encode("cp1252"))
     assert read_corrections(tmp_path / "Corrections.CSV")["tray/Málaga.jpg"]["reviewer"] == "Núñez"
+
+
+def test_rows_of_empty_cells_are_no_rows(tmp_path):
+    assert read(tmp_path, TEXT + ",,\n" + ' , ,""\n') == ROWS

@@ -108,6 +108,52 @@ def test_same_pixels_in_another_file_and_crowds_hang_on_their_first(tmp_path):
     ]
 
 
+def bordered(picture):
+    """On a dark table, not in its middle."""
+    table = Image.new("RGB", (round(1.2 * picture.width), round(1.15 * picture.height)), (30, 30, 30))
+    table.paste(picture, (round(0.12 * picture.width), round(0.05 * picture.height)))
+    return table
+
+
+def cropped(share):
+    def crop(picture):
+        wide, high = round(share * picture.width), round(share * picture.height)
+        return picture.crop((wide, high, picture.width - wide, picture.height - high))
+
+    return crop
+
+
+COPIES = {
+    **{f"turned {turn}": lambda picture, turn=turn: picture.rotate(turn, expand=True) for turn in (90, 180, 270)},
+    "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "bordered": bordered,
+    "cropped by 5 %": cropped(0.05),
+    "cropped by 10 %": cropped(0.1),
+}
+
+
+def test_turned_mirrored_bordered_and_cropped_copies_are_found(sheets):
+    """Each kind of copy of sheets of its own, among all others; a few may be missed, none is confused."""
+    index = files.read_table(sheets / "index.parquet")
+    alike = {name for pair in planted(sheets) for name in pair[:2]}
+    index = index[~index["image_id"].isin(alike)].reset_index(drop=True).head(28)
+    pixels, copies, expected = np.load(sheets / "pixels.npy")[index["row"]], [], {}
+    for number, name in enumerate(index["image_id"]):
+        kind = list(COPIES)[number % len(COPIES)]
+        copies.append(read_sheet(encoded(COPIES[kind](Image.open(sheets / "originals" / name)), 85)).pixels)
+        expected[name, f"twin {name}", "near"] = kind
+    both = pd.concat([index, index.assign(image_id="twin " + index["image_id"], sha256="t" + index["sha256"])])
+    both = both.assign(row=np.arange(len(both)), pixels_sha256=np.arange(len(both)).astype(str))
+    folder = sheets / "copies"
+    folder.mkdir()
+    np.save(folder / "pixels.npy", np.concatenate([pixels, copies]))
+    files.write_table(folder / "index.parquet", both)
+    pairs = found(folder)
+    assert not pairs - set(expected)
+    missed = [kind for pair, kind in expected.items() if pair not in pairs]
+    assert len(missed) <= 3 and len(set(missed)) == len(missed), missed
+
+
 def test_blank_sheets_are_not_similar():
     blank = np.full((256, 256), 200, np.float32)
     assert similarity(blank, blank + np.float32(3)) == 0

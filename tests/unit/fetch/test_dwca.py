@@ -222,6 +222,7 @@ def test_an_archive_is_fetched_once_and_a_killed_run_goes_on(tmp_path, services)
     assert len(find(tmp_path / "w", address, services)) == 20
     assert len(find(tmp_path / "w", address, services)) == 20
     assert len(find(tmp_path / "w", address, services, seed=2)) == 20
+    assert account(tmp_path / "w")[0]["archive"] == address
     assert services.counters()["requests"] == {"/portal.example.org/a.zip": 3}
 
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from sheetlens.predict import out_of_distribution
 from sheetlens.predict.out_of_distribution import _shrunken_covariance, distance, fit
 
 
@@ -47,17 +46,10 @@ def test_a_channel_that_never_varied_and_now_does_is_far():
     assert 20 < distance(odd, known) / distance(draw(1, 10), known) < 1000
 
 
-def test_many_features_are_measured_in_the_directions_that_the_sheets_have(monkeypatch):
-    """Of sheets fewer than features nothing is left out: the same distance as with the whole covariance."""
-    random = np.random.default_rng(4)
-    turned = random.normal(size=(60, 60)) * np.linspace(0.2, 5, 60)
-    training, others = random.normal(size=(40, 60)) @ turned, 3 * random.normal(size=(10, 60)) @ turned
-    expected = [distance(sheets, fit(training)) for sheets in (training, others)]
-    monkeypatch.setattr(out_of_distribution, "MANY", 50)
-    few = fit(training)
-    assert few["directions"].shape == (60, 40)
-    for sheets, known in zip((training, others), expected, strict=True):
-        assert distance(sheets, few) == pytest.approx(known, rel=1e-4)
-    monkeypatch.setattr(out_of_distribution, "DIRECTIONS", 20)  # the rest evened out: still far is far
-    rough = fit(training)
-    assert distance(others, rough).min() > np.median(distance(training, rough))
+def test_of_the_first_features_the_others_say_nothing():
+    training = draw(200, 20)
+    known, alone = fit(training, 8), fit(training[:, :8])
+    assert known["whitening"].shape == (8, 8) and len(known["centre"]) == len(known["spread"]) == 20
+    other = training.copy()
+    other[:, 8:] += 1e6
+    assert distance(other, known) == pytest.approx(distance(training[:, :8], alone), rel=1e-6)

@@ -1,6 +1,7 @@
 """Every command that the documentation shows is one that its program takes."""
 
 import re
+import runpy
 import shlex
 import subprocess
 from pathlib import Path
@@ -108,3 +109,8 @@ def test_a_wrong_command_is_told(line, error):
 def test_the_fetch_dry_run_needs_no_network():
     ran = subprocess.run(["sheetlens", "fetch", "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_the_graph_of_the_rules_is_drawn_as_they_are():
+    drawn = runpy.run_path(str(ROOT / "docs/rules.py"))
+    assert drawn["GRAPH"].search((ROOT / "docs/dvc.md").read_text())[0] == drawn["graph"](), "run: python docs/rules.py"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sheetlens.audit.baseline_features import CORNER
+from sheetlens.audit.baselines.features import CORNER
 from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
 from sheetlens.config import Audit

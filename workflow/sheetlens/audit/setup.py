@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sheetlens.audit.chance import above_chance, read_baselines
+from sheetlens.audit.baselines.chance import above_chance, read_baselines
 from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.config import Audit
 from sheetlens.statistics.significance import holm

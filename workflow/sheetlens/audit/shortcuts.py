@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from sheetlens.audit.baselines import BASELINES, MAJORITY
-from sheetlens.audit.chance import above_chance, read_baselines
+from sheetlens.audit.baselines.chance import above_chance, read_baselines
+from sheetlens.audit.baselines.matching import score_matched
+from sheetlens.audit.baselines.models import BASELINES, MAJORITY
 from sheetlens.audit.finding import Finding, Inputs, read_scores
-from sheetlens.audit.matching import score_matched
 from sheetlens.common import files
 from sheetlens.config import Audit
 from sheetlens.statistics.significance import holm, paired_gain

@@ -88,10 +88,11 @@ for command in COMMANDS:
 
 
 class _Discreet(logging.Formatter):
-    """Whatever is logged, the passwords and keys of addresses are not."""
+    """Whatever is logged, the passwords and keys of addresses are not, unless a record is `as_it_is`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        said = super().format(record)
+        return said if getattr(record, "as_it_is", False) else without_secrets(said)
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def _western(found: re.Match[str]) -> str:
 
 
 class Rows:
-    """The rows of a table as lists of cells, blank lines left out; `begun` is the line where the last one began.
+    """The rows of a table as lists of cells, without blank ones; `begun` is the line where the last one began.
 
     `columns` is how many there should be; 0: as many as the first row has.
     """
@@ -118,29 +118,37 @@ class Rows:
 
     def __iter__(self) -> Iterator[list[str]]:
         """Yield the rows."""
+        notes, quote, delimiter = self.notes, self.quote, self.delimiter
         while (line := self._next()) is not None:
-            self._number, text = self._number + 1, line.rstrip("\r\n")
-            if not text.strip():
-                self.notes.empty += 1
+            self._number += 1
+            if quote and quote in line:
+                self.begun = self._number
+                further, row = self._cells(line, line.rstrip("\r\n"))
+                self._number += further
+                notes.continued += further
+            else:
+                self.begun, row = self._number, line.rstrip("\r\n").split(delimiter)
+            if not row[0].strip() and not any(map(str.strip, row)):
+                notes.empty += 1
                 continue
-            self.begun = self._number
-            further, row = self._cells(line, text)
-            self._number += further
-            self.columns = self.columns or len(row)
-            self.notes.rows, self.notes.continued = self.notes.rows + 1, self.notes.continued + further
-            if any(row[self.columns :]):
-                self.notes.add(WIDE, self.begun)
-            elif len(row) < self.columns:
-                self.notes.add(NARROW, self.begun)
+            notes.rows += 1
+            if len(row) != self.columns:
+                self._judge(row)
             yield row
+
+    def _judge(self, row: list[str]) -> None:
+        """Note a row with too many or too few cells; the first row says how many there should be."""
+        self.columns = self.columns or len(row)
+        if any(row[self.columns :]):
+            self.notes.add(WIDE, self.begun)
+        elif len(row) < self.columns:
+            self.notes.add(NARROW, self.begun)
 
     def _next(self) -> str | None:
         return self._back.popleft() if self._back else next(self._lines, None)
 
     def _cells(self, line: str, text: str) -> tuple[int, list[str]]:
         """The cells of the row that begins with a line, and over how many further lines it goes on."""
-        if not self.quote or self.quote not in text:
-            return 0, text.split(self.delimiter)
         taken: list[str] = []
         cells = self._strictly(line, taken)
         literal = text.split(self.delimiter)

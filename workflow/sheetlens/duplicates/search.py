@@ -10,7 +10,8 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.progress import reporter
 from sheetlens.duplicates.alignment import similarity
-from sheetlens.duplicates.signatures import brightness, close_pairs, make_signatures
+from sheetlens.duplicates.signatures import close_pairs, make_signatures
+from sheetlens.duplicates.views import View, find_views, look
 from sheetlens.prepare.image_set import open_image_set
 
 log = logging.getLogger(__name__)
@@ -58,26 +59,50 @@ def _with_first(sheets: pd.DataFrame, column: str, kind: str) -> pd.DataFrame:
 
 
 def _near(pack: np.ndarray, sheets: pd.DataFrame, progress: Reporter) -> pd.DataFrame:
-    """Candidates by signature, each confirmed on the pixels."""
+    """Candidates by the signatures of any of their views, each confirmed on the pixels."""
     rows = sheets["row"].to_numpy()
     names = sheets["image_id"].to_numpy()
-    signatures = make_signatures(pack, rows, progress("signatures"))
+    signatures, owners, views = _see(pack, rows, progress("signatures"))
     candidates, distances = close_pairs(signatures, progress=progress("bands searched"))
+    closest = _closest(owners[candidates], distances)
     report = progress("pairs compared")
-    similarities = np.zeros(len(candidates))
-    for number, (first, second) in enumerate(rows[candidates]):
-        similarities[number] = similarity(brightness(pack[first]), brightness(pack[second]))
-        report(number + 1, len(candidates))
+    similarities = np.zeros(len(closest))
+    for number, pair in enumerate(candidates[closest]):
+        first, second = (look(pack[rows[owners[place]]], views[place]) for place in pair)
+        similarities[number] = similarity(first, second)
+        report(number + 1, len(closest))
     same = similarities >= SAME
+    pairs = np.sort(owners[candidates[closest[same]]], axis=1)
     return pd.DataFrame(
         {
-            "first": names[candidates[same, 0]],
-            "second": names[candidates[same, 1]],
+            "first": names[pairs[:, 0]],
+            "second": names[pairs[:, 1]],
             "kind": NEAR,
-            "distance": distances[same],
+            "distance": distances[closest[same]],
             "similarity": similarities[same].round(4),
         }
     )
+
+
+def _see(
+    pack: np.ndarray, rows: np.ndarray, report: Callable[[int, int], None]
+) -> tuple[np.ndarray, np.ndarray, list[View]]:
+    """Signatures of all views of the given rows, the number of the sheet of each, and the views."""
+    signatures, owners, views = [np.empty((0, 2), np.uint64)], [], []
+    for number, row in enumerate(rows):
+        found, small = find_views(pack[row])
+        signatures.append(make_signatures(small))
+        owners += [number] * len(found)
+        views += found
+        report(number + 1, len(rows))
+    return np.concatenate(signatures), np.array(owners, int), views
+
+
+def _closest(owners: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Rows of the pairs of views, the closest one for each pair of different sheets; `owners` has shape (m, 2)."""
+    table = pd.DataFrame(np.sort(owners, axis=1), columns=["first", "second"]).assign(distance=distances)
+    table = table[table["first"] != table["second"]].sort_values("distance", kind="stable")
+    return np.sort(table.drop_duplicates(["first", "second"]).index.to_numpy(int))
 
 
 def write_duplicates(pixels: Path, index: Path, output: Path) -> None:

@@ -19,20 +19,12 @@ RADIUS = 32  # most bits in which candidates differ; photographs of the same she
 NEIGHBOURS = 64  # sheets compared with each one in a band: a thousand near-blank scans stay cheap
 COARSE = 32  # pixels on a side, of which the frequencies are taken
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
-CHUNK = 256  # sheets in memory at once
 
 
-def make_signatures(
-    pixels: np.ndarray, rows: np.ndarray, progress: Callable[[int, int], None] = lambda done, total: None
-) -> np.ndarray:
-    """Signatures of the given rows of an image set, uint8, shape (N, 3, 256, 256): uint64, shape (n, 2)."""
-    signatures = np.zeros((len(rows), 2), np.uint64)
-    for start in range(0, len(rows), CHUNK):
-        coarse = np.stack([shrink(brightness(pixels[row]), COARSE) for row in rows[start : start + CHUNK]])
-        waves = dctn(coarse, axes=(1, 2), norm="ortho").reshape(len(coarse), -1)[:, _lowest_frequencies()]
-        signatures[start : start + CHUNK] = pack_bits(waves > 0)
-        progress(start + len(coarse), len(rows))
-    return signatures
+def make_signatures(coarse: np.ndarray) -> np.ndarray:
+    """Signatures of small pictures, brightness, float32, shape (n, COARSE, COARSE): uint64, shape (n, 2)."""
+    waves = dctn(coarse, axes=(1, 2), norm="ortho").reshape(len(coarse), -1)[:, _lowest_frequencies()]
+    return pack_bits(waves > 0)
 
 
 def brightness(sheet: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens.common.barcodes import normalise
+from sheetlens.common.barcodes import normalise, without_suffix
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import read_rows
 from sheetlens.statistics.hierarchical_prevalence import fit_shares
@@ -34,15 +34,18 @@ def known_errors(model: dict[str, Any], label: str) -> tuple[Counts, Counts]:
 def read_checks(path: Path | None, sheets: pd.DataFrame, classes: list[str], label: str) -> pd.Series:
     """What is known of each sheet from tests: 1.0 treated, 0.0 not, NaN not tested; a value for each row of `sheets`.
 
-    The table at `path` has barcode and label, one of the model's classes. Raises UserError for another label and where
-    no barcode is one of the collection.
+    The table at `path` has barcode and label, one of the model's classes. Raises UserError for another label, for lines
+    that contradict one another, and where no barcode is one of the collection.
     """
     known: dict[str, float] = {}
     for row in read_rows(path, {"barcode": "barcode", "label": "label"}) if path else ():
         if row["label"] not in classes:
             raise UserError(f"{path}: the label '{row['label']}' is none of the model's classes {', '.join(classes)}")
-        known[normalise(row["barcode"])] = float(row["label"] == label)
-    checks = sheets["specimen_id"].map(lambda name: known.get(normalise(name) or "", np.nan)).astype(float)
+        key, treated = normalise(row["barcode"]), float(row["label"] == label)
+        if key and known.setdefault(key, treated) != treated:
+            raise UserError(f"two lines of {path} contradict each other about '{row['barcode']}': keep one of them")
+    named = sheets["specimen_id"].map(normalise), sheets["specimen_id"].map(without_suffix)
+    checks = named[0].map(known).fillna(named[1].map(known)).astype(float)
     if known and checks.isna().all():
         raise UserError(f"{path}: none of its {len(known)} barcodes is one of the collection's sheets")
     return checks

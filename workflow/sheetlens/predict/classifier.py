@@ -125,9 +125,8 @@ class Classifier:
 
     @property
     def usual(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean of each feature over the training part, and what brings them to one unit where that is known."""
-        centre = self._known["centre"]
-        return centre, self._known.get("scale", np.ones_like(centre))
+        """Mean of each feature over the training part, and what brings them to one unit."""
+        return self._known["centre"], np.reciprocal(self._known["spread"])
 
     def _read(self, pixels: NDArray[np.uint8]) -> tuple[torch.Tensor, NDArray[np.float32]]:
         images = torch.from_numpy(self.as_trained(pixels)).to(self._where.name)

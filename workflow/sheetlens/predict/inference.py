@@ -18,6 +18,7 @@ from sheetlens.prepare.image_set import open_image_set
 from sheetlens.train.backbones import Features
 from sheetlens.train.batches import batch_images, place, read_ahead
 from sheetlens.train.device import Device, choose_device
+from sheetlens.train.efficientnet_lite import EfficientNetLite, FusedLite
 from sheetlens.train.networks import for_inference, rebuild
 
 BATCH = 32  # sheets that are read together
@@ -97,7 +98,7 @@ def predict_sheets(
     table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"
     )
-    known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()])
+    known = out_of_distribution.fit(seen[(table["part"] == "train").to_numpy()], middle_features(net))
     if groups:
         related = files.read_table(groups)[["image_id", "group"]]
         table = table.merge(related, on="image_id", how="left", validate="one_to_one")
@@ -110,6 +111,12 @@ def predict_sheets(
     files.write_table(output, table)
     with files.whole(typical) as part:
         part.write_bytes(save(known))
+
+
+def middle_features(net: torch.nn.Sequential) -> int | None:
+    """How many of a backbone's features, the first, tell what is no sheet at all; None for all."""
+    inside = [one for layer in net if isinstance(layer, Features) for one in layer]
+    return next((one.middle for one in inside if isinstance(one, (EfficientNetLite, FusedLite))), None)
 
 
 def _read_features(

@@ -166,6 +166,7 @@ async function send() {
 function trouble(error) {
   const waiting = pending().length, kept = waiting ? `${count(waiting)} ${waiting === 1 ? "is" : "are"} kept in this browser` : "What you decide is kept in this browser";
   troubled = true;
+  at("told").textContent = "";
   gone = error.status === 409;
   const why = error.status ? `the server says: ${error.message}` : "the server does not answer; is it running, and is there a network?";
   at("trouble").textContent = gone
@@ -176,8 +177,11 @@ function trouble(error) {
 function calm(delivered) {
   if (troubled) at("told").textContent = delivered ? `The server answers again and has taken ${count(delivered)} that ${delivered === 1 ? "was" : "were"} kept in this browser.` : "The server answers again.";
   else if (delivered) at("told").textContent = "";
-  troubled = false;
   at("trouble").textContent = "";
+  if (!troubled) return;
+  troubled = false;
+  pictures.clear();
+  if (!at("unshown").hidden) show(); // what did not come while the server was away
 }
 
 async function look() {
@@ -434,6 +438,14 @@ function showPicture() {
   at("picture").src = overlaid ? `evidence/${sheetKey()}.jpg` : `pictures/${sheetKey()}.jpg${larger}`;
 }
 
+async function showNoPicture() { // of this file, or of no file while the server is away
+  at("picture").hidden = !(at("unshown").hidden = false);
+  const address = at("picture").src;
+  const there = files || await fetch(address, { signal: AbortSignal.timeout(LONGEST_WAIT) }).then((answer) => answer.status === 404, () => false);
+  if (at("picture").src !== address) return;
+  at("unshown").textContent = there ? "There is no picture to show of this file." : "The picture did not come: the server does not answer.";
+}
+
 async function show() {
   at("nothing").hidden = chosen.length > 0;
   at("picture").hidden = !chosen.length;
@@ -508,7 +520,7 @@ async function start() {
     at("trouble").textContent = "";
     showDecisions();
   });
-  at("picture").addEventListener("error", () => { at("picture").hidden = !(at("unshown").hidden = false); });
+  at("picture").addEventListener("error", showNoPicture);
   at("picture").addEventListener("load", () => { at("picture").hidden = !(at("unshown").hidden = true); });
   const tools = [["+", "closer"], ["-", "farther"], ["0", "whole sheet"]];
   at("tools").append(...tools.map(([key, text]) => button(key, text)));

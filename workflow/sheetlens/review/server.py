@@ -41,7 +41,8 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
 
     def ready(port: int) -> None:
         end = f"?token={token}" if token else ""
-        log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end)
+        shown = {"as_it_is": True}  # the token is for whoever started the server
+        log.info("%d sheets; open http://%s:%d/%s", len(queue.sheets), to_open(host), port, end, extra=shown)
         log.info("decisions are kept in %s; stop with Ctrl+C", queue.folder / NAME)
 
     try:
@@ -159,7 +160,8 @@ def make_app(
             raise web.HTTPBadRequest(text=f"not decisions: {error}") from None
         except OSError as error:
             log.error("decisions are not kept: %s", sentence_for(error) or error)
-            raise web.HTTPServiceUnavailable(text=sentence_for(error) or str(error)) from None
+            what = sentence_for(error).rpartition(": ")[0]  # what to do is for whoever started the server
+            raise web.HTTPServiceUnavailable(text=what or str(error)) from None
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])

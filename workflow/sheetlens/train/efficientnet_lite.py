@@ -26,6 +26,7 @@ STAGES = (
 )  # fmt: skip
 STEM, HEAD, IMAGENET_CLASSES = 32, 1280, 1000
 FIRST_READ = 3  # the first stage whose blocks are features: those of 16 pixels on a side and fewer, for sheets of 256
+MIDDLE = (3, 4)  # the stages of 16 pixels on a side, the first that are read: what is no sheet at all is told by these
 PIXELS = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}  # what the weights were trained with: (value - 127) / 128
 
 
@@ -136,16 +137,17 @@ class EfficientNetLite(nn.Module):
         """Random weights."""
         super().__init__()
         self._conv_stem, self._bn0 = Same(3, STEM, 3, 2), _normalisation(STEM)
-        blocks, channels, read = list[Block](), STEM, list[int]()
+        blocks, channels, read, middle = list[Block](), STEM, list[int](), list[int]()
         for stage, (count, kernel, stride, expansion, width) in enumerate(STAGES):
             for number in range(count):
                 blocks.append(Block(channels, width, kernel, 1 if number else stride, expansion))
                 channels = width
                 read += [channels] if stage >= FIRST_READ else []
+                middle += [channels] if stage in MIDDLE else []
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = Same(channels, HEAD), _normalisation(HEAD)
         self._fc = nn.Linear(HEAD, IMAGENET_CLASSES)
-        self.first_read, self.channels = len(blocks) - len(read), sum(read) + HEAD
+        self.first_read, self.channels, self.middle = len(blocks) - len(read), sum(read) + HEAD, sum(middle)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features of normalised images, shape (n, 3, height, width)."""
@@ -170,7 +172,7 @@ class FusedLite(nn.Module):
         self.stem = Fused(network._conv_stem, network._bn0, True)
         self.blocks = nn.ModuleList(FusedBlock(block) for block in network._blocks)  # type: ignore[arg-type]
         self.last = Fused(network._conv_head, network._bn1, True)
-        self.first_read = network.first_read
+        self.first_read, self.middle = network.first_read, network.middle
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """See `EfficientNetLite`; float32 whatever it computes in."""

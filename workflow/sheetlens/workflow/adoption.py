@@ -33,7 +33,10 @@ def adopt(project: Path, folder: Path) -> bool:
     study = next((one for one in dvc.STUDIES.values() if project / one.stage == folder / "dvc.yaml"), None)
     if dvc.UNDER_WAY in os.environ or not study or not lock.exists() or not _brought(folder, lock):
         return False
-    changes = dvc.changes(study, project)
+    try:
+        changes = dvc.changes(study, project)
+    except ImportError:
+        return False  # a Snakemake without DVC
     if "changed outs" in changes:
         return False
     if not changes:

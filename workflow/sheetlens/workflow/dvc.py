@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from sheetlens.common.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -76,15 +74,21 @@ def stale(name: str) -> bool:
 
 
 def changes(study: Study, project: Path = Path()) -> dict[str, list[str]]:
-    """What differs between the lock and the files of a project, by kind: changed deps (with params), outs, command."""
-    stages: dict[str, Any] = from_json(_captured("status", "--json", study.stage, cwd=project) or "{}")
+    """What differs between the lock and the files of a project, by kind: changed deps (with params), outs, command.
+
+    Asks DVC's own classes and not `dvc status`, which is locked out while `dvc repro` runs the command of the stage.
+    """
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
     found: dict[str, list[str]] = {}
-    for change in (change for stage in stages.values() for change in stage):
-        if isinstance(change, str):
-            found[change] = [change]
-            continue
-        for kind, files in change.items():
-            found.setdefault(kind, []).extend(f"{state} {path}" for path, state in _flat(files))
+    with Repo(str(project)) as repo:
+        for stage in repo.stage.load_all(str(project / study.stage)):
+            if stage.changed_stage():
+                found["changed command"] = ["changed command"]
+            for kind, entries in (("changed deps", stage.deps), ("changed outs", stage.outs)):
+                states = [row for entry in entries for row in _flat(entry.status())]
+                if states:
+                    found.setdefault(kind, []).extend(f"{state} {path}" for path, state in states)
     return found
 
 

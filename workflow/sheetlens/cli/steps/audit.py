@@ -50,7 +50,7 @@ def fit_baselines(
     index: Path, manifest: Path, pixels: Path, groups: Path, folder: Path, splits: tuple[Path, ...]
 ) -> None:
     """Train the models that cannot see the plant on each of SPLITS and predict all sheets."""
-    from sheetlens.audit.baselines import write_baselines
+    from sheetlens.audit.baselines.models import write_baselines
 
     write_baselines(index, manifest, pixels, groups, folder, splits)
 

@@ -14,6 +14,7 @@ from yarl import URL
 
 from sheetlens.common.file_kinds import listed
 from sheetlens.common.licences import resolve
+from sheetlens.common.secrets import without_secrets
 from sheetlens.config import DwcaSource
 from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.download import bring
@@ -193,7 +194,8 @@ async def requests(settings: DwcaSource, session: Session, folder: Path) -> Asyn
             if due:
                 path = await bring(place, session, folder / f"archive-{number}.zip", is_archive)
                 held = collect(path, candidates, classes, ways(settings.size))
-                candidates.note("held", [*(candidates.recall("held") or ()), {"archive": place, **held}])
+                before = candidates.recall("held") or []
+                candidates.note("held", [*before, {"archive": without_secrets(place), **held}])
     candidates.cite("Darwin Core Archives", archives=candidates.recall("held"))
     for request in candidates.sample():
         yield request

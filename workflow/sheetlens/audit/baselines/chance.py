@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetlens.audit.baselines import BASELINES, MAJORITY
+from sheetlens.audit.baselines.models import BASELINES, MAJORITY
 from sheetlens.audit.finding import read_scores
 from sheetlens.common import files
 from sheetlens.statistics.significance import area, combine_p, held_out, permutation_p

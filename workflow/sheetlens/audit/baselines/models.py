@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from sheetlens.audit.baseline_features import FEATURES, NEIGHBOUR, PICTURES, neighbour_shares
+from sheetlens.audit.baselines.features import FEATURES, NEIGHBOUR, PICTURES, neighbour_shares
 from sheetlens.common import files
 from sheetlens.prepare.image_set import open_image_set
 
