@@ -26,9 +26,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.mishaps import small_disk
 from tests.browser.runs import write_run
 
+from benchmarks.mishaps import small_disk
 from sheetlens.review.decisions import NAME, read_contents
 
 WRITERS, LARGEST, SHEETS = 8, 30, 400

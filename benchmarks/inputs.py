@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.services.odd_archives import SHAPES, TABLES, build, build_table, plain
+
 from benchmarks.broken import (
     ROOT,
     broken_pictures,
@@ -40,8 +42,6 @@ from benchmarks.broken import (
     write_table,
 )
 from benchmarks.odd import try_odd_pictures, try_odd_servers
-from tests.services.odd_archives import SHAPES, TABLES, build, build_table, plain
-
 from sheetlens.common import files, tables
 from sheetlens.common.errors import UserError
 from sheetlens.config import Limits, read_files

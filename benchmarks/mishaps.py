@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from benchmarks.faults import kill, start
 from tests.conftest import digests, sheetlens, tiny_demo
+
+from benchmarks.faults import kill, start
 
 FIRST, GROWTH = 3, 1.5  # megabytes of the small file system, and how much it grows each time
 ENOUGH = 4000  # megabytes

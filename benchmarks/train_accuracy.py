@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.recipe import PLAIN, SETTINGS, split_as_the_demo
-from benchmarks.train import NORMALISATION, PEERS, PRECISIONS, begin, contend
 from PIL import Image
 
+from benchmarks.recipe import PLAIN, SETTINGS, split_as_the_demo
+from benchmarks.train import NORMALISATION, PEERS, PRECISIONS, begin, contend
 from sheetlens.common import files
 from sheetlens.config import Train
 from sheetlens.prepare.image_set import open_image_set

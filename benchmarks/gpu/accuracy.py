@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
 from benchmarks.recipe import split_as_the_demo
 from benchmarks.train_accuracy import SHARES, run_ours
-
 from sheetlens.common import files
 from sheetlens.demo.sheets import write_sheets
 from sheetlens.prepare.resize import RefusedImageError, read_sheet

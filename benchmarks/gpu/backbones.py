@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
 from benchmarks.gpu.whole import wait
 from benchmarks.train import begin
-
 from sheetlens.config import Network, Train
 from sheetlens.config.networks import INPUT_SIZE, TORCHVISION
 from sheetlens.train.batches import descend, lacks_memory

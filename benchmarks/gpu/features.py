@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
-
 from sheetlens.config.networks import INPUT_SIZE
 from sheetlens.features.extraction import BATCH, FeatureReader
 

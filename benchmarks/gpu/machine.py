@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
+
 from benchmarks.gpu.kit import BUILT_TOGETHER, NEEDED, THERE
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import REHEARSAL, Scale

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
 from benchmarks.train import PEERS, RATE, contend, make_sheets

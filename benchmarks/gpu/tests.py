@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import REHEARSAL, Scale
 

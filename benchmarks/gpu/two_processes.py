@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
-
 from sheetlens.common import files
 from sheetlens.config import Train
 from sheetlens.split.parts import split_random

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
 from benchmarks.gpu.parts import Facts
 from benchmarks.gpu.scale import Scale
 from benchmarks.train import begin
-
 from sheetlens.config import Train
 from sheetlens.config.networks import INPUT_SIZE
 from sheetlens.train.batches import Part
