@@ -14,16 +14,17 @@ from playwright.sync_api import sync_playwright
 
 
 class Server:
-    """The command `sheetlens review`, to be killed and started again at the same address."""
+    """The command `sheetlens review` (or `label`), to be killed and started again at the same address."""
 
-    def __init__(self, run: Path, *options: object) -> None:
+    def __init__(self, run: Path, *options: object, command: str = "review") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.arguments, self.address = [run, "--port", self.port, *options], f"http://127.0.0.1:{self.port}/"
+        self.command = command
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "sheetlens", "review", *map(str, self.arguments)]
+        command = [sys.executable, "-m", "sheetlens", self.command, *map(str, self.arguments)]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 60
         while time.monotonic() < end:
@@ -65,8 +66,8 @@ def serve():
     """Start servers of runs; they end with the test."""
     servers = []
 
-    def start(run: Path, *options: object) -> Server:
-        servers.append(Server(run, *options))
+    def start(run: Path, *options: object, command: str = "review") -> Server:
+        servers.append(Server(run, *options, command=command))
         servers[-1].start()
         return servers[-1]
 
@@ -80,11 +81,12 @@ def reviewer(chromium):
     """Open the page at an address as a reviewer of that name, in a browser profile of their own."""
     contexts = []
 
-    def open_page(place: Server | Path, name: str):
+    def open_page(place: Server | Path, name: str, waits: bool = True):
         contexts.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
         page = contexts[-1].new_page()
         page.goto(place.as_uri() if isinstance(place, Path) else place.address)
-        until(page, "document.getElementById('picture').naturalWidth > 0")
+        if waits:
+            until(page, "document.getElementById('picture').naturalWidth > 0")
         page.fill("#reviewer", name)
         page.press("#reviewer", "Enter")
         return page

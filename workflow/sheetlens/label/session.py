@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ QUEUE = 64  # suggested sheets that are kept ready
 STRENGTH = 0.1  # of the head while labels come in (see features.head); choosing it takes longer than fitting
 COMPONENTS = 128  # of the features, by which sheets are compared
 WALL = 24
+CHUNK = 2048  # sheets that are computed with at a time
 log = logging.getLogger(__name__)
 
 
@@ -255,12 +257,15 @@ class Session:
             return Suggestion((), None, tuple(rows.tolist()), units, known)
         head = fit_labels(features, labels, classes)
         probabilities = np.full((len(known), len(classes)), 1 / len(classes))
-        probabilities[known] = head.probabilities(features[known])
+        for rows in _chunks(known):
+            probabilities[rows] = head.probabilities(features[rows])
         rows = active_learning.unsure(units, probabilities, left, QUEUE) if len(left) else left
         return Suggestion(classes, probabilities, tuple(rows.tolist()), units, known)
 
 
-def fit_labels(features: NDArray[np.float32], labels: dict[int, str], classes: tuple[str, ...]) -> Head:
+def fit_labels(
+    features: NDArray[np.float16] | NDArray[np.float32], labels: dict[int, str], classes: tuple[str, ...]
+) -> Head:
     """The head on the labels so far; classes count alike, however many labels each has."""
     rows = np.array(sorted(labels), np.int64)
     numbers = np.array([classes.index(labels[row]) for row in rows.tolist()])
@@ -268,14 +273,23 @@ def fit_labels(features: NDArray[np.float32], labels: dict[int, str], classes: t
 
 
 def _compare(
-    features: NDArray[np.float32], known: NDArray[np.bool_], components: NDArray[np.float32] | None
+    features: NDArray[np.float16], known: NDArray[np.bool_], components: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sheets as directions in few dimensions, zeros where nothing is known; the projection is fixed once it can be."""
-    found = features[known]
     if components is None or len(components) != features.shape[1]:
         random = np.random.default_rng(0)
         components = random.standard_normal((features.shape[1], COMPONENTS)).astype(np.float32)
+    some = features[next(_chunks(known))].astype(np.float32)
+    mean, spread = some.mean(axis=0), np.maximum(some.std(axis=0), 1e-6)
     units = np.zeros((len(known), COMPONENTS), np.float32)
-    mean, spread = found.mean(axis=0), found.std(axis=0)
-    units[known] = active_learning.directions(((found - mean) / np.maximum(spread, 1e-6)) @ components)
+    for rows in _chunks(known):
+        units[rows] = ((features[rows] - mean) / spread) @ components
+    units[known] = active_learning.directions(units[known])
     return units, components
+
+
+def _chunks(known: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """The rows that have features, some at a time: a collection's in float64 would fill the memory."""
+    rows = np.flatnonzero(known)
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]

@@ -32,7 +32,7 @@ class Sheets:
     """All photographs of a folder or table; `table` has image_id, specimen_id, path, key and stamp, in random order.
 
     The order is that of a hash of the labelling's identity and the image_id: the same for ever, whatever is labelled,
-    so that its beginning is a random sample. `features` is float32, shape (n, d), with rows of zeros where `known` is
+    so that its beginning is a random sample. `features` is float16, shape (n, d), with rows of zeros where `known` is
     still False.
     """
 
@@ -55,7 +55,7 @@ class Sheets:
         self.row_of = dict(zip(self.table["image_id"], range(len(self.table)), strict=True))
         self.store = Store(folder / "sheets.sqlite", BACKBONE)
         self.known = np.zeros(len(self.table), bool)
-        self.features: NDArray[np.float32] = np.zeros((len(self.table), 0), np.float32)
+        self.features: NDArray[np.float16] = np.zeros((len(self.table), 0), np.float16)
         self.version = 0  # counts what was read
         self._limits, self._stop, self._changed = limits, threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
@@ -77,7 +77,7 @@ class Sheets:
             self._thread.join(timeout=30)
         self.store.close()
 
-    def read(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+    def read(self) -> tuple[NDArray[np.float16], NDArray[np.bool_], int]:
         """Features, which rows have them, and the version, as they are now."""
         with self._changed:
             return self.features, self.known.copy(), self.version
@@ -87,11 +87,11 @@ class Sheets:
         for image_id, features in self.store.features().items():
             row = self.row_of.get(image_id)
             if row is not None and stamps[image_id] == self.table["stamp"].iloc[row]:
-                self._note(row, features.astype(np.float32))
+                self._note(row, features)
 
-    def _note(self, row: int, features: NDArray[np.float32]) -> None:
+    def _note(self, row: int, features: NDArray[np.float16] | NDArray[np.float32]) -> None:
         if not self.features.shape[1]:
-            self.features = np.zeros((len(self.table), len(features)), np.float32)
+            self.features = np.zeros((len(self.table), len(features)), np.float16)
         self.features[row], self.known[row] = features, True
         self.version += 1
 

@@ -1,0 +1,102 @@
+"""The labelling page in Chromium: keys, wall, kills, accessibility."""
+
+import csv
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageDraw
+
+from sheetlens.review.decisions import NAME, read_entries
+from tests.browser.conftest import until
+
+DELIVERED = "!Object.keys(localStorage).some((name) => name.startsWith('sheetlens-label:'))"
+COUNT = 60
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """60 pictures, half of them with a dark disc; the name says which."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(COUNT):
+        kind = ("plain", "disc")[number % 2]
+        picture = Image.new("RGB", (300, 400), (230, 225 - number, 210))
+        if kind == "disc":
+            ImageDraw.Draw(picture).ellipse((80, 100, 220, 240 + number), fill=(30, 30, 30))
+        picture.save(folder / f"{kind}{number:02}.jpg")
+    return folder
+
+
+@pytest.fixture
+def labelled(tmp_path, photographs, serve):
+    return serve(photographs, "--classes", "plain,disc", "--output", tmp_path / "labels", command="label")
+
+
+def label(page, count: int) -> None:
+    for _ in range(count):
+        until(page, "document.getElementById('name').textContent !== ''")
+        name = page.text_content("#name")
+        page.keyboard.press("1" if name.startswith("plain") else "2")
+        until(page, f"document.getElementById('name').textContent !== '{name}'")
+
+
+def read(path) -> dict[str, str]:
+    with path.open(newline="") as file:
+        return {row["image_id"]: row["label"] for row in csv.DictReader(file)}
+
+
+def test_labels_by_keys_are_right_and_outlive_a_kill(tmp_path, labelled, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    label(page, 12)
+    labelled.kill()
+    page.keyboard.press("z")
+    until(page, "document.getElementById('trouble').textContent.includes('kept in this browser')")
+    labelled.start()
+    until(page, DELIVERED, 40)
+    entries = read_entries(tmp_path / "labels" / NAME)
+    assert len(entries) == 13 and entries[-1]["decision"] == "undo"
+    labels = read(tmp_path / "labels/labels.csv")
+    assert len(labels) == 11 and all(name.startswith(given) for name, given in labels.items())
+
+
+def test_a_wall_labels_all_but_the_marked(tmp_path, labelled, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    label(page, 16)
+    page.wait_for_timeout(200)
+    for _ in range(100):  # until the head knows enough
+        page.keyboard.press("w")
+        page.wait_for_timeout(300)
+        if page.locator("#wall button").count():
+            break
+        page.keyboard.press("w")
+    found = page.locator("#wall button")
+    assert 0 < found.count() <= 24
+    wrong = found.first.get_attribute("title")
+    found.first.click()
+    before = found.count()
+    page.locator("#why").click()
+    page.keyboard.press("Enter")
+    until(page, DELIVERED)
+    labels = read(tmp_path / "labels/labels.csv")
+    assert wrong not in labels and len(labels) >= 12 + before - 1
+
+
+def test_a_new_class_gets_a_key_and_axe_finds_nothing_serious(tmp_path, labelled, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    page.fill("#new-class", "torn")
+    page.press("#new-class", "Enter")
+    until(page, "document.getElementById('choices').textContent.includes('torn')")
+    page.keyboard.press("3")
+    until(page, DELIVERED)
+    assert list(read(tmp_path / "labels/labels.csv").values()) == ["torn"]
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        serious = [
+            found for found in Axe().run(page).response["violations"] if found["impact"] in ("serious", "critical")
+        ]
+        assert not serious, serious
+
+
+def reviewer_of(open_page, server):
+    """The page with a name in it; there is no picture before."""
+    return open_page(server, "Ada", waits=False)
