@@ -34,7 +34,7 @@ from sheetlens.config import DemoSource, Limits
 from sheetlens.fetch.sources import demo
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 
 SHEETS, DRAWN, SEED = 20_000, 1_200, 77  # another seed than the demo's: sheets the model has not seen

@@ -41,7 +41,7 @@ from sheetlens.predict import out_of_distribution
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import merge, write_part
 from sheetlens.predict.input_list import write_list
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import POLICY, RefusedImageError, read_sheet
 from sheetlens.train.backbones import read_weights
 from sheetlens.train.efficientnet_lite import PIXELS, EfficientNetLite

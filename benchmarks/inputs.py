@@ -1,7 +1,7 @@
 """Hostile and odd input: thousands of broken pictures, tables, archives, configs and models, each read or refused.
 
-Pictures go through the reading processes of `sheetlens.prepare.decoder_processes` with their limits; everything else
-through the function that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
+Pictures go through the reading processes of `prepare/decoding` with their limits; everything else through the function
+that reads it, in a process with limits of its own. A file is `read`, `refused` with a reason,
 `crashed` (any other exception, a process that died) or `hung`. Sound tables and archives in odd dress (stray quotes,
 other delimiters, encodings and line ends, archives within folders) must be read with every row and cell, or they are
 `lost`. Of odd pictures and servers (`benchmarks/odd.py`) it is known what is right, so that they can be `lost` (fit,
@@ -48,7 +48,7 @@ from sheetlens.config import Limits, read_files
 from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.unpack import unpack
 from sheetlens.prepare.corrections import read_corrections
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 
 PICTURES, OTHERS = 2000, 300  # tried: pictures in all, files of each other kind

@@ -23,7 +23,7 @@ from sheetlens.features.extraction import FeatureReader
 from sheetlens.features.head import fit_head
 from sheetlens.fetch.sources import demo
 from sheetlens.label.session import COMPONENTS, RANDOM_EVERY, STRENGTH
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.statistics import active_learning
 from sheetlens.statistics.labelling import cross_validate, estimate

@@ -223,7 +223,7 @@ def told(kind: str, outcome: Outcome) -> Outcome:
 
 def _decodes(process: psutil.Process) -> bool:
     try:
-        return "sheetlens.prepare.decoder_worker" in process.cmdline()
+        return "sheetlens.prepare.decoding.decoder_worker" in process.cmdline()
     except psutil.Error:  # it has just ended
         return False
 

@@ -23,7 +23,7 @@ from sheetlens.config import Fetch, HostLimit, Limits
 from sheetlens.demo.camera import photograph
 from sheetlens.demo.collection import describe
 from sheetlens.fetch.listing import Request
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 
 Random = np.random.Generator

@@ -34,7 +34,7 @@ from PIL import Image
 from tests.unit.prepare.tiffs import page, write_tiff
 
 from sheetlens.config import Limits
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import read_sheet
 from sheetlens.prepare.shards import AHEAD, Shard, in_order
 

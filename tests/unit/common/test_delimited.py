@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 
-from sheetlens.common.delimited import LINE_LIMIT, Notes, Rows, read_lines
+from sheetlens.common.formats.delimited import LINE_LIMIT, Notes, Rows, read_lines
 
 HEADER = "id\tcatalogNumber\tfamily\tlocality\n"
 

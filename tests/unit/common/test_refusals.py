@@ -10,7 +10,7 @@ from sheetlens.common import refusals
 from sheetlens.common.refusals import COSTLY, OURS, REASONS, Reason, code_of, refused, tally
 from sheetlens.config import Limits
 from sheetlens.pages.thumbnails import embed_refused
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.report.quality import group_refused
 from tests.unit.prepare.test_resize import encode, sheet
 
@@ -47,7 +47,7 @@ def test_rewording_every_refusal_changes_no_behaviour(tmp_path, monkeypatch):
     monkeypatch.setattr(refusals, "REASONS", reworded)
     data = encode(sheet(300, 400), "JPEG")
     with Readers(1, "squash", Limits(megapixels=1)) as pool:
-        monkeypatch.setattr("sheetlens.prepare.decoder_processes.PATIENCE", 0)
+        monkeypatch.setattr("sheetlens.prepare.decoding.decoder_processes.PATIENCE", 0)
         hung = pool.read({"image_id": "a", "path": "a.jpg", "sha256": ""}, data).facts
         assert len(pool._all) == 0  # ended, and not asked again
     assert (hung["reason"], hung["reason_code"]) == ("xyz hung", "hung")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sheetlens.common.errors import UserError
-from sheetlens.common.file_kinds import is_office, unreadable
+from sheetlens.common.formats.file_kinds import is_office, unreadable
 from sheetlens.common.tables import REFUSED, read_rows
 from sheetlens.prepare.corrections import read_corrections
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from sheetlens.common.errors import UserError
 from sheetlens.config import Limits
-from sheetlens.prepare import decoder_processes
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding import decoder_processes
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from tests.unit.prepare.test_resize import encode, sheet
 
 
@@ -164,7 +164,9 @@ def test_an_unknown_fit_is_one_error_before_any_process():
 
 
 def test_readers_end_with_the_job(tmp_path):
-    script = "from sheetlens.prepare.decoder_processes import *; from sheetlens.config import Limits; import time\n"
+    script = (
+        "from sheetlens.prepare.decoding.decoder_processes import *; from sheetlens.config import Limits; import time\n"
+    )
     script += "pool = Readers(2, 'squash', Limits()); row = {'image_id': '', 'path': '/', 'sha256': ''}\n"
     script += "pool.read(row); pool.read(row); print(*[r.pid for r in pool._all], flush=True); time.sleep(60)"
     job = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -173,7 +173,7 @@ def test_what_another_policy_left_is_not_continued(some, plain, tmp_path):
 
 
 def reading(image_id, status="refused"):
-    from sheetlens.prepare.decoder_processes import Reading
+    from sheetlens.prepare.decoding.decoder_processes import Reading
 
     return Reading({"image_id": image_id, "sha256": "0", "status": status, "reason": "for the test"})
 

@@ -12,8 +12,8 @@ from PIL import Image
 from sheetlens.config import Limits
 from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import RefusedError
-from sheetlens.prepare.decoder_processes import Readers, Room, shared_readers
-from sheetlens.prepare.decoder_worker import megabytes_needed
+from sheetlens.prepare.decoding.decoder_processes import Readers, Room, shared_readers
+from sheetlens.prepare.decoding.decoder_worker import megabytes_needed
 from sheetlens.prepare.resize import RefusedImageError
 from tests.unit.prepare.test_resize import encode, sheet
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.formats.jpeg import without_strays
+from sheetlens.prepare.decoding.decode import RefusedImageError
+from sheetlens.prepare.decoding.formats.jpeg import without_strays
 from sheetlens.prepare.resize import read_sheet
 from tests.unit.prepare.test_resize import encode, psnr, reference, sheet
 from tests.unit.prepare.tiffs import camera_raw, page, write_tiff

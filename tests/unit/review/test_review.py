@@ -10,7 +10,7 @@ from PIL import Image
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Limits
-from sheetlens.prepare.decode import RefusedImageError
+from sheetlens.prepare.decoding.decode import RefusedImageError
 from sheetlens.review import server
 from sheetlens.review.access import MARK
 from sheetlens.review.decisions import NAME, Journal

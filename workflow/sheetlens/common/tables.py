@@ -12,9 +12,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sheetlens.common.delimited import HEAD, Notes, Rows, read_lines
 from sheetlens.common.errors import UserError
-from sheetlens.common.file_kinds import listed, unreadable
+from sheetlens.common.formats.delimited import HEAD, Notes, Rows, read_lines
+from sheetlens.common.formats.file_kinds import listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
 DELIMITERS = (",", "\t", ";", "|")

@@ -10,7 +10,7 @@ from typing import Any
 from sheetlens.config import Split
 from sheetlens.config.networks import BUILT_IN, PAPER_NETWORKS
 from sheetlens.document.study import Study
-from sheetlens.prepare.decode import FORMATS
+from sheetlens.prepare.decoding.decode import FORMATS
 
 OPEN = ""  # a person must answer
 LEFT_OUT = {"held_out_source": "Sheets of other sources that belong together with one held out are in no part."}

@@ -26,7 +26,7 @@ from sheetlens.explain.attribution import Maps, evidence_map, margin, parted, to
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import Row, full_batch, growing_journal, read_row, unlike
 from sheetlens.predict.inference import BATCH, load_network
-from sheetlens.prepare.decoder_processes import Readers, Reading
+from sheetlens.prepare.decoding.decoder_processes import Readers, Reading
 from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import AHEAD, in_order
 from sheetlens.train.batches import batch_images

@@ -5,8 +5,8 @@ from pathlib import Path
 from sheetlens.common.refusals import COSTLY, RefusedFileError
 from sheetlens.config import LIMITS, Limits
 from sheetlens.fetch.errors import RefusedError
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.decoding.decode import RefusedImageError
+from sheetlens.prepare.decoding.decoder_processes import shared_readers
 
 
 class BrokenImageError(RefusedFileError):

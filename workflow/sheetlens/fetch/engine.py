@@ -21,9 +21,9 @@ from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import LaterError, RefusedError, joined
 from sheetlens.fetch.http.addresses import check_name, check_url, place, text
 from sheetlens.fetch.http.session import LONGEST_PAUSE, Session
+from sheetlens.fetch.http.transfer import Body, spoil, transfer
 from sheetlens.fetch.listing import Request
 from sheetlens.fetch.request_log import Journal, Taken, digest_of
-from sheetlens.fetch.transfer import Body, spoil, transfer
 
 BATCH = 500  # requests noted at a time
 HANDFUL = 32  # requests that a host's workers take from the queue at a time

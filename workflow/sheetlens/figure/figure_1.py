@@ -10,8 +10,8 @@ from PIL import Image
 from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, read_manifest, read_outcome, read_tested
 from sheetlens.figure.style import house_style, new_figure, panel_letter, reduce_colours, wrap, write_letter
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.decoding.decode import RefusedImageError
+from sheetlens.prepare.decoding.decoder_processes import shared_readers
 
 PAPER_ORDER = ("unstained", "stained", "clubmoss", "spikemoss")  # Figure 1 a-d
 WIDTH = 1.85  # inches of a sheet

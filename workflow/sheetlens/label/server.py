@@ -15,7 +15,7 @@ from sheetlens.label.export import write_labels
 from sheetlens.label.numbers import describe
 from sheetlens.label.session import Session
 from sheetlens.label.sheets import Sheets
-from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.decoding.decoder_processes import shared_readers
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open

@@ -18,7 +18,7 @@ from sheetlens.common import files
 from sheetlens.config import Limits
 from sheetlens.label.store import Kept, Store
 from sheetlens.predict.input_list import write_list
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.prepare.shards import in_order
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from sheetlens.common.refusals import COSTLY
 from sheetlens.config import LIMITS, Limits
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.decoding.decode import RefusedImageError
+from sheetlens.prepare.decoding.decoder_processes import shared_readers
 
 
 def embed_picture(picture: Image.Image) -> str:

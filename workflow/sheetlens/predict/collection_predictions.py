@@ -31,7 +31,7 @@ from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
 from sheetlens.predict.model_package import REVIEW
-from sheetlens.prepare.decoder_processes import Readers, Reading
+from sheetlens.prepare.decoding.decoder_processes import Readers, Reading
 from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import AHEAD, in_order
 from sheetlens.statistics.calibration import log_odds

@@ -21,7 +21,7 @@ from sheetlens.common.tables import safe_cell
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.collection_predictions import Row, full_batch, read_row
 from sheetlens.predict.inference import BATCH
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.shards import AHEAD, in_order
 
 SIDE, LINE, ACROSS = 256, 18, 5  # of the contact sheet: pixels of a picture and of its caption, pictures in a row

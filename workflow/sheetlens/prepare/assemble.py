@@ -22,7 +22,7 @@ from sheetlens.common.progress import reporter
 from sheetlens.common.refusals import Reason, refused, tally
 from sheetlens.config import Corrections, Images
 from sheetlens.prepare.corrections import CORRECTED, Corrector
-from sheetlens.prepare.decoder_processes import ROW
+from sheetlens.prepare.decoding.decoder_processes import ROW
 from sheetlens.prepare.mask import covered
 from sheetlens.prepare.resize import POLICY, SIZE
 from sheetlens.prepare.shards import finished_shards, read_journal

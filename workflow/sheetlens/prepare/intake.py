@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sheetlens.common.files import ROW_GROUP
 from sheetlens.config import Images
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.shards import Shard, belongs, finished_shards, read_journal
 
 

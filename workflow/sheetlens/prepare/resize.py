@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps
 
 from sheetlens.common.refusals import Reason
 from sheetlens.prepare.crop import find_sheet
-from sheetlens.prepare.decode import (
+from sheetlens.prepare.decoding.decode import (
     MEGAPIXELS,
     ORIENTATION,
     STUMBLES,

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from sheetlens.common import files
 from sheetlens.common.journals import GrowingFile
 from sheetlens.config import Limits
-from sheetlens.prepare.decoder_processes import ROW, Readers, Reading
+from sheetlens.prepare.decoding.decoder_processes import ROW, Readers, Reading
 from sheetlens.prepare.resize import POLICY
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from PIL import Image
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
 from sheetlens.predict.model_package import read_package
-from sheetlens.prepare.decoder_processes import Readers
+from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import SIZE, RefusedImageError
 from sheetlens.review.photographs import PICTURE_PIXELS, read_picture, to_jpeg

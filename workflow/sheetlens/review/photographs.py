@@ -5,8 +5,8 @@ import io
 from PIL import Image
 
 from sheetlens.pages.thumbnails import open_refused
-from sheetlens.prepare.decode import RefusedImageError
-from sheetlens.prepare.decoder_processes import shared_readers
+from sheetlens.prepare.decoding.decode import RefusedImageError
+from sheetlens.prepare.decoding.decoder_processes import shared_readers
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.review.queue import Queue
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from sheetlens.common import files
-from sheetlens.common.delimited import Notes, Rows, read_lines
 from sheetlens.common.errors import UserError
-from sheetlens.common.file_kinds import is_office, listed, unreadable
+from sheetlens.common.formats.delimited import Notes, Rows, read_lines
+from sheetlens.common.formats.file_kinds import is_office, listed, unreadable
 from sheetlens.fetch.records.descriptor import Table, read_descriptor
 
 MEDIA = {"multimedia", "image", "document"}  # last words of the rowTypes of Audubon Core, GBIF's and EOL's extensions

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from sheetlens.common.barcodes import normalise, without_suffix
 from sheetlens.common.errors import UserError
-from sheetlens.common.file_kinds import listed
 from sheetlens.common.files import whole
+from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import read_rows
 from sheetlens.config import Records
 from sheetlens.fetch.candidates import clean

@@ -12,7 +12,7 @@ from typing import Any
 
 from yarl import URL
 
-from sheetlens.common.file_kinds import listed
+from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.licences import resolve
 from sheetlens.common.secrets import without_secrets
 from sheetlens.config import DwcaSource

@@ -1,6 +1,6 @@
 """Decode photographs: at the smallest scale that is enough, with damage noticed, hostile headers stopped.
 
-What is peculiar to a format stands in `prepare/formats/`; what is none of them is named for what it is.
+What is peculiar to a format stands in `prepare/decoding/formats/`; what is none of them is named for what it is.
 """
 
 import io
@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sheetlens.common.refusals import Reason
-from sheetlens.prepare.formats import camera_raw, file_types, tiff
-from sheetlens.prepare.formats.decoded import Decoded, Original, RefusedImageError
-from sheetlens.prepare.formats.jpeg import decode_jpeg
-from sheetlens.prepare.formats.jpeg2000 import decode_jpeg2000
+from sheetlens.prepare.decoding.formats import camera_raw, file_types, tiff
+from sheetlens.prepare.decoding.formats.decoded import Decoded, Original, RefusedImageError
+from sheetlens.prepare.decoding.formats.jpeg import decode_jpeg
+from sheetlens.prepare.decoding.formats.jpeg2000 import decode_jpeg2000
 
 __all__ = ["Decoded", "Original", "RefusedImageError", "check_size", "decode", "open_original", "wrong_ending"]
 

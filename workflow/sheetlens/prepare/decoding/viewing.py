@@ -6,7 +6,14 @@ import warnings
 from PIL import Image, ImageFile
 
 from sheetlens.common.refusals import Reason
-from sheetlens.prepare.decode import MEGAPIXELS, ORIENTATION, STUMBLES, RefusedImageError, decode, open_original
+from sheetlens.prepare.decoding.decode import (
+    MEGAPIXELS,
+    ORIENTATION,
+    STUMBLES,
+    RefusedImageError,
+    decode,
+    open_original,
+)
 from sheetlens.prepare.resize import read_exif, still_to_turn, to_srgb, upright
 
 TORN_FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP")  # refused files too; decoded without other programs

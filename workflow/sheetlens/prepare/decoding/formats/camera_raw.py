@@ -6,7 +6,7 @@ import math
 from PIL import Image
 
 from sheetlens.common.refusals import Reason
-from sheetlens.prepare.formats.decoded import Original, RefusedImageError
+from sheetlens.prepare.decoding.formats.decoded import Original, RefusedImageError
 
 FULL = 0.9  # share of the sensor's width from which an embedded JPEG counts as the photograph itself
 TURNS = {3: 3, 5: 8, 6: 6}  # LibRaw's `flip` -> EXIF orientation

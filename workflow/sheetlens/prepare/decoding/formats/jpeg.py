@@ -13,7 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from sheetlens.common.refusals import Reason
-from sheetlens.prepare.formats.decoded import Decoded, Original, RefusedImageError
+from sheetlens.prepare.decoding.formats.decoded import Decoded, Original, RefusedImageError
 
 COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> simplejpeg's colours
 # What libjpeg-turbo says when picture data are lost; its other warnings are about form.

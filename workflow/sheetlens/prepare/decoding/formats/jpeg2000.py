@@ -1,6 +1,6 @@
 """Decode JPEG 2000 at a fraction of its size."""
 
-from sheetlens.prepare.formats.decoded import Decoded, Original
+from sheetlens.prepare.decoding.formats.decoded import Decoded, Original
 
 CODING_STYLE = b"\xff\x52"  # ISO 15444-1, A.6.1
 

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from sheetlens.common.refusals import Reason, refused
-from sheetlens.prepare.decode import FORMATS
+from sheetlens.prepare.decoding.decode import FORMATS
+from sheetlens.prepare.decoding.viewing import check_whole, show_photograph
 from sheetlens.prepare.resize import RefusedImageError, Sheet, read_sheet
-from sheetlens.prepare.viewing import check_whole, show_photograph
 
 WORKING = 150  # megabytes of the interpreter and its libraries, beside what a file may take
 LARGE = 200  # megabytes from which on the near side is asked first whether there is room

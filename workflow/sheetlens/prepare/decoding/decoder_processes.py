@@ -24,7 +24,7 @@ from PIL import Image
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason, refused
-from sheetlens.prepare.decoder_worker import Reading
+from sheetlens.prepare.decoding.decoder_worker import Reading
 from sheetlens.prepare.resize import OVERSAMPLING, SIZE, RefusedImageError
 
 if TYPE_CHECKING:  # a decoding process does without the config's libraries
@@ -48,7 +48,7 @@ class Readers:
         """
         if fit not in OVERSAMPLING:
             raise UserError(f"sheets cannot be fitted by '{fit}': use one of {', '.join(OVERSAMPLING)}")
-        command = [sys.executable, "-m", "sheetlens.prepare.decoder_worker", fit]
+        command = [sys.executable, "-m", "sheetlens.prepare.decoding.decoder_worker", fit]
         self._command = [*command, *map(str, (limits.megapixels, limits.megabytes, limits.seconds))]
         self._limits = limits
         self._room = Room(limits.megabytes_together)

@@ -1,0 +1,1 @@
+"""What a file of text is, and its lines as rows."""
