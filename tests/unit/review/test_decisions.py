@@ -117,7 +117,7 @@ BROKEN = {
     "nothing but zeros": "\0" * 40,
     "no reviewer": decision(reviewer=""),
     "a number for a name": decision(reviewer=7),
-    "an unknown decision": decision(decision="delete"),
+    "an unknown decision": decision(decision="delete", label=""),
     "a class without a label": decision(label=""),
     "no time": decision(time="yesterday"),
     "reasons that are no texts": decision(reasons=[1]),

@@ -85,7 +85,7 @@ def test_whoever_is_served_beyond_this_machine_needs_a_token(run, host, asked, m
     async def begin(app, door, host, port, ready):
         ready(port)
 
-    monkeypatch.setattr(server, "_run", begin)
+    monkeypatch.setattr(server, "run_app", begin)
     with caplog.at_level(logging.INFO):
         server.serve(open_run(run), host, 8000, None)
     assert bool(re.search(r"\?token=[\w-]{32}", caplog.text)) == asked

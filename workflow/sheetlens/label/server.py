@@ -51,7 +51,8 @@ def serve(source: Path, folder: Path, classes: tuple[str, ...], host: str, port:
 
         def ready(port: int) -> None:
             end = f"?token={token}" if token else ""
-            log.info("%d photographs; open http://%s:%d/%s", len(sheets), to_open(host), port, end)
+            shown = {"as_it_is": True}  # the token is for whoever started the server
+            log.info("%d photographs; open http://%s:%d/%s", len(sheets), to_open(host), port, end, extra=shown)
             log.info("labels are kept in %s; stop with Ctrl+C", folder / LABELS)
 
         open_more_files()
