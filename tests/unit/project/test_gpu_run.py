@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from importlib.metadata import distribution
 
 import pytest
@@ -195,9 +196,10 @@ def test_the_kit_for_a_machine_with_torch(tmp_path, monkeypatch):
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
 def test_the_rehearsal_covers_every_part_with_what_torch_and_the_kit_bring(tmp_path):
-    words = [sys._base_executable, "-m", "benchmarks.gpu", "--rehearse", "--lines", tmp_path / "lines"]
+    venv.create(tmp_path / "machine", symlinks=True)
+    words = [tmp_path / "machine/bin/python", "-m", "benchmarks.gpu", "--rehearse", "--lines", tmp_path / "lines"]
     path = os.pathsep.join(map(str, (ROOT / "workflow", bare_packages(tmp_path / "packages"))))
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONNOUSERSITE": "1"}
+    environment = os.environ | {"PYTHONPATH": path}
     told = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
     ends = {line["part"]: line["failed"] for line in lines if "part_seconds" in line}
