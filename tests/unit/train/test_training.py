@@ -18,9 +18,9 @@ from sheetlens.explain.attribution import explain_sheets
 from sheetlens.predict.inference import load_network, predict_sheets
 from sheetlens.train.checkpoint import Progress, StopHandler
 from sheetlens.train.device import choose_device
+from sheetlens.train.model_folder import channel_statistics
 from sheetlens.train.networks import build_network
 from sheetlens.train.optimisation import make_optimiser
-from sheetlens.train.training import channel_statistics
 from tests.unit.train.trainings import PRODUCTS, SETTINGS, train
 
 LONGER = Train(epochs=12, patience=12, batch_size=8, device="cpu")  # than a kill takes to arrive, on any machine

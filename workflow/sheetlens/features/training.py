@@ -17,8 +17,8 @@ from sheetlens.features.product import open_features
 from sheetlens.split.groups import group_sheets
 from sheetlens.split.sheets import read_sheets
 from sheetlens.train.backbones import pixel_statistics, read_weights
+from sheetlens.train.model_folder import describe_training
 from sheetlens.train.networks import build_network
-from sheetlens.train.training import describe_training
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,17 +12,16 @@ import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
 
-from sheetlens import __version__
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.config import Network, Train
 from sheetlens.prepare.image_set import open_image_set
-from sheetlens.prepare.resize import SIZE
 from sheetlens.train.backbones import pixel_statistics, read_weights
 from sheetlens.train.batches import DoesNotFitError, Part, batch_images, descend_if_it_fits, place, read_ahead
 from sheetlens.train.checkpoint import Progress, StepSnapshot, StopHandler, derived_seed
 from sheetlens.train.device import Device, choose_device
 from sheetlens.train.distributed import join, leave
+from sheetlens.train.model_folder import channel_statistics, describe_training, write_model
 from sheetlens.train.networks import build_network, for_inference, for_training
 from sheetlens.train.optimisation import make_augmentation, make_average, make_optimiser
 
@@ -95,39 +93,7 @@ def train_network(
     state = _fit_or_begin_again(begin, training, validation, settings, device)
     leave()
     if team.leads:
-        _write(state, facts, folder)
-
-
-def describe_training(
-    table: pd.DataFrame,
-    network: str,
-    definition: Network | None,
-    seed: int,
-    settings: Train,
-    device: str,
-    precision: str,
-    net: torch.nn.Module,
-) -> dict[str, Any]:
-    """What `model.json` says of every training: `table` is the image set's index, `net` the network, of any device."""
-    facts = {
-        "network": network,
-        "classes": sorted(table["label"].unique()),
-        "image_size": SIZE,
-        "fit": table["fit"].iloc[0],
-        "policy": table["policy"].iloc[0],
-        "normalisation": {},
-        "seed": seed,
-        "settings": settings.model_dump(exclude={"gpus", "restarts"}) | {"learning_rate": settings.rate(network)},
-        "device": device,
-        "precision": precision,
-        "parameters": sum(tensor.numel() for tensor in net.parameters()),
-        "sheets": {},
-        "data": {},
-        "versions": {"sheetlens": __version__} | {name: version(name) for name in ("torch", "numpy")},
-    }
-    if "mask" in table:
-        facts["mask"] = table["mask"].iloc[0].split(",")
-    return facts | ({"definition": definition.facts} if definition else {})
+        write_model(state, facts, folder)
 
 
 def balancing_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -135,22 +101,6 @@ def balancing_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
     counts = labels.bincount(minlength=classes).double()
     shares = torch.where(counts > 0, len(labels) / (counts > 0).sum() / counts.clamp(min=1), 0)
     return shares.float()
-
-
-def channel_statistics(pack: np.ndarray, rows: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel over the given rows, in units of 0 to 1.
-
-    Counted exactly, value by value, so that they do not depend on the order of sums.
-    """
-    counts = np.zeros((3, 256), dtype=np.int64)
-    for start in range(0, len(rows), 64):
-        chunk = pack[rows[start : start + 64]]
-        counts += [np.bincount(chunk[:, channel].ravel(), minlength=256) for channel in range(3)]
-    values = np.arange(256) / 255
-    share = counts / counts.sum(axis=1, keepdims=True)
-    mean = share @ values
-    std = np.sqrt(np.maximum(share @ values**2 - mean**2, 1e-12))
-    return [round(float(value), 6) for value in mean], [round(float(value), 6) for value in std]
 
 
 def _part(
@@ -304,22 +254,3 @@ def predict_logits(
     with torch.inference_mode():
         batches = read_ahead(pixels, rows.split(batch_size), device)
         return torch.cat([reader(batch_images(images, normalisation)) for images in batches])
-
-
-def _write(state: Progress, facts: dict[str, Any], folder: Path) -> None:
-    """Write the products, the weights last: until they are there, a killed training goes on from its checkpoint."""
-    files.write_table(folder / "history.csv", pd.DataFrame(state.history).astype({"epoch": int}))
-    chosen = {
-        "best_epoch": state.best["epoch"],
-        "epochs_run": len(state.history),
-        "validation_loss": state.best["validation_loss"],
-        "validation_accuracy": state.best["validation_accuracy"],
-        "weights_sha256": files.sha256(state.best_path),
-    }
-    if state.fallbacks:
-        chosen["did_not_fit"] = state.fallbacks
-    if state.restarts:
-        chosen["restarts"] = state.restarts
-    files.write_json(folder / "model.json", facts | chosen)
-    state.best_path.replace(folder / "weights.safetensors")
-    state.clear()
