@@ -54,7 +54,7 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "train_predict": 20,
         "train_package": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 2, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
-        "audit_maps": 2, "audit_saliency": 2, "figure_audits": 2, "audit_duplicates": 2, "audit_leakage": 4,
+        "audit_maps": 2, "audit_saliency": 2, "audit_regions": 2, "figure_audits": 2, "audit_duplicates": 2, "audit_leakage": 4,
         "figure_dataset": 2, "figure_study": 1, "figure_uncertainty": 2, "report_credits": 2, "report_quality": 2,
         "report_write": 1, "document_verdict": 2, "document_pages": 2, "document_crate": 1, "all": 1,
     }  # fmt: skip
@@ -118,7 +118,7 @@ def test_a_class_too_small_for_the_parts_stops_with_a_sentence(tmp_path, photogr
     assert result.returncode != 0
     assert "class 'moss' is too small, usable sheets: 4" in result.stdout + result.stderr
     assert "MissingOutputException" not in result.stdout + result.stderr, "tee hid that the command failed"
-    assert not list((tmp_path / "work/results/own/splits").glob("*"))
+    assert not list((tmp_path / "work/results/own/splits").glob("random-*"))
 
 
 def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
@@ -198,12 +198,12 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "train_network": 1,
-        "duplicates_find": 1, "split_relate": 1, "train_predict": 1,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "features_part": 1,
+        "features_join": 1, "features_head": 1, "duplicates_find": 1, "split_relate": 1, "train_predict": 1,
         "train_package": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
         "predict_hotspots": 1,
     }  # fmt: skip
-    assert "--model results/own/models/table1/random-1 " in result.stdout + result.stderr
+    assert "--model results/own/models/features/random-1 " in result.stdout + result.stderr
 
 
 def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(tmp_path, photographs):
@@ -217,8 +217,8 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     result = snakemake(tmp_path / "work", "explore", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 9,
-        "duplicates_find": 1, "split_relate": 1, "train_predict": 9,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 6,
+        "features_part": 1, "features_join": 1, "features_head": 3, "duplicates_find": 1, "split_relate": 1, "train_predict": 9,
         "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
     }  # fmt: skip
     told = {
@@ -226,9 +226,9 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
         for line in result.stdout.splitlines()
         if "--definition" in line
     }
-    assert len(told) == 2 and """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'""" in told
+    assert len(told) == 4 and """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'""" in told
     study = snakemake(tmp_path / "work", *arguments)
-    assert jobs(study.stdout + study.stderr)["train_network"] == 3
+    assert jobs(study.stdout + study.stderr)["features_head"] == 3
     nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path))
     assert nothing.returncode != 0
     assert "there is nothing to explore" in nothing.stdout + nothing.stderr

@@ -196,7 +196,7 @@ def source_files(wildcards):
     dataset = settings.datasets[wildcards.dataset]
     named = list(getattr(dataset.source_settings, "here", ()))
     named += [dataset.records.path] if dataset.records else []
-    return [place for place in named if "://" not in place]
+    return trackable(place for place in named if "://" not in place)
 
 
 def records_option(wildcards):

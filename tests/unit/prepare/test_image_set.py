@@ -140,7 +140,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from sheetlens.config import Limits
-from sheetlens.shards import Shard, write_shard
+from sheetlens.prepare.shards import Shard, write_shard
 append, appended = Shard.append, []
 def until_killed(shard, reading):
     appended.append(reading)

@@ -17,7 +17,7 @@ def testable(sheets: pd.DataFrame) -> np.ndarray:
     if "chosen" not in sheets:
         return np.ones(len(sheets), bool)
     may = sheets["chosen"].fillna("").isin(RANDOM).to_numpy()
-    if may.sum() < FEWEST:
+    if not may.all() and may.sum() < FEWEST:
         raise UserError(
             f"{may.sum()} labels are of randomly chosen sheets, and {FEWEST} or more are needed to validate and test:"
             " label more sheets at random (x on the label page)"
