@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from sheetlens.cli import cli
 from tests.conftest import ROOT, sheetlens
 
 
@@ -83,9 +85,9 @@ def test_help_of_every_command():
         "report",
     } <= set(commands)
     for command in commands:
-        result = sheetlens(command, "--help")
-        assert result.returncode == 0
-        for option in re.split(r"^  (?=-)", result.stdout.split("Options:")[1], flags=re.MULTILINE)[1:]:
+        result = CliRunner().invoke(cli, [command, "--help"])
+        assert result.exit_code == 0
+        for option in re.split(r"^  (?=-)", result.output.split("Options:")[1], flags=re.MULTILINE)[1:]:
             assert len(option.split()) > 2, f"{command}: {option} is not explained"
 
 

@@ -22,9 +22,9 @@ TRAIN = """
 import logging, resource, sys
 from pathlib import Path
 import torch
-from sheetlens import batches
+from sheetlens.train import batches
 from sheetlens.config import Train
-from sheetlens.train import train_network
+from sheetlens.train.training import train_network
 
 def loss(logits, labels, **others):
     if len(logits) > 12:
