@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
@@ -18,9 +19,10 @@ def photographs(tmp_path):
     """60 pictures, half of them with a dark disc; the name says which."""
     folder = tmp_path / "photographs"
     folder.mkdir()
+    random = np.random.default_rng(0)
     for number in range(COUNT):
         kind = ("plain", "disc")[number % 2]
-        picture = Image.new("RGB", (300, 400), (230, 225 - number, 210))
+        picture = Image.fromarray(random.integers(150, 255, (400, 300, 3), dtype=np.uint8))
         if kind == "disc":
             ImageDraw.Draw(picture).ellipse((80, 100, 220, 240 + number), fill=(30, 30, 30))
         picture.save(folder / f"{kind}{number:02}.jpg")

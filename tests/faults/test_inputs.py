@@ -17,7 +17,8 @@ def test_broken_pictures_are_read_or_refused_with_a_reason():
 def test_other_broken_files_are_read_or_refused_in_a_sentence(kind):
     outcomes, faults = try_others(20, 3, [kind])
     assert not faults
-    assert outcomes[kind]["refused"]
+    # What is odd and sound must be read, what is broken is refused more often than not.
+    assert outcomes[kind]["read"] == 20 if kind.endswith("in odd dress") else outcomes[kind]["refused"]
 
 
 def test_a_parquet_table_of_broken_text_is_one_sentence(tmp_path):

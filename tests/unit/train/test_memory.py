@@ -26,7 +26,7 @@ from sheetlens.train import batches
 from sheetlens.config import Train
 from sheetlens.train.training import train_network
 
-def loss(logits, labels, **others):
+def loss(logits, labels, *weights, **others):
     if len(logits) > 12:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), -1))
@@ -34,7 +34,7 @@ def loss(logits, labels, **others):
             torch.nn.Conv2d(3, 20, 7)(torch.rand(5, 3, 71, 73))
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
-    return cross_entropy(logits, labels, **others)
+    return cross_entropy(logits, labels, *weights, **others)
 
 images, folder, short = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "short"
 data = [images / name for name in ("pixels.npy", "index.parquet", "split.tsv")]
