@@ -96,6 +96,8 @@ def locked_uv():
 
 def main():
     """Check what a bare machine may lack, then install."""
+    for name in ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS"):  # the machine's certificates, as pip: a proxy may have its own
+        os.environ.setdefault(name, "1")
     uv = "uv" if works(["uv"]) else None
     reason = unfit()
     if reason and not uv:

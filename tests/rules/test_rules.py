@@ -54,7 +54,8 @@ def test_the_papers_chain_stands_offline(tmp_path):
         "train_predict": 20,
         "train_package": 20, "evaluate_network": 4, "evaluate_table": 1,
         "audit_baselines": 2, "audit_setup": 2, "audit_shortcuts": 4, "audit_labels": 2, "audit_training": 4,
-        "audit_maps": 2, "audit_saliency": 2, "audit_regions": 2, "figure_audits": 2, "audit_duplicates": 2, "audit_leakage": 4,
+        "audit_maps": 2, "audit_saliency": 2, "audit_regions": 2, "figure_audits": 2, "audit_duplicates": 2,
+        "audit_leakage": 4,
         "figure_dataset": 2, "figure_study": 1, "figure_uncertainty": 2, "report_credits": 2, "report_quality": 2,
         "report_write": 1, "document_verdict": 2, "document_pages": 2, "document_crate": 1, "all": 1,
     }  # fmt: skip
@@ -218,7 +219,8 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
         "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 6,
-        "features_part": 1, "features_join": 1, "features_head": 3, "duplicates_find": 1, "split_relate": 1, "train_predict": 9,
+        "features_part": 1, "features_join": 1, "features_head": 3, "duplicates_find": 1, "split_relate": 1,
+        "train_predict": 9,
         "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
     }  # fmt: skip
     told = {
