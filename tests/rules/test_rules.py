@@ -231,7 +231,7 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     assert len(told) == 4 and """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'""" in told
     study = snakemake(tmp_path / "work", *arguments)
     assert jobs(study.stdout + study.stderr)["features_head"] == 3
-    nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path))
+    nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path, explore={}))
     assert nothing.returncode != 0
     assert "there is nothing to explore" in nothing.stdout + nothing.stderr
 
