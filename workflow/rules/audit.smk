@@ -3,12 +3,6 @@
 # Reads: image set, manifest, splits, predictions, evaluations. Writes: results/{dataset}/audits/.
 
 
-def named_inputs(wildcards, input):
-    """Param: the options with what an audit reads, under the names of its inputs; modules are not read."""
-    named = {name: [paths] if isinstance(paths, str) else paths for name, paths in input.items() if name != "modules"}
-    return [word for name, paths in named.items() for path in paths for word in ("--input", name, path)]
-
-
 rule audit_baselines:
     """Cheap models that cannot see the plant, trained on the same parts as the network."""
     input:

@@ -347,3 +347,20 @@ def end_run():
     """Note what was made, and name what somebody else changed since the last run."""
     for sentence in runs.note_products():
         print(sentence, file=sys.stderr)
+
+
+def named_inputs(wildcards, input):
+    """Param: the options with what an audit reads, under the names of its inputs; modules are not read."""
+    named = {name: [paths] if isinstance(paths, str) else paths for name, paths in input.items() if name != "modules"}
+    return [word for name, paths in named.items() for path in paths for word in ("--input", name, path)]
+
+
+def figures_of(group):
+    """The files of a data set's figures that one job draws."""
+    stems = [f"results/{{dataset}}/figures/figure-{name}" for name in catalogue.names(group)]
+    return expand("{stem}.{ending}", stem=stems, ending=ENDINGS, allow_missing=True)
+
+
+def figure_options(names):
+    """Param: the options with the figures to draw."""
+    return [word for name in names for word in ("--figure", name)]

@@ -4,17 +4,6 @@
 # Reads: evaluations, predictions, manifest, image set, findings. Writes: results/{dataset}/figures/, results/figures/.
 
 
-def figures_of(group):
-    """The files of a data set's figures that one job draws."""
-    stems = [f"results/{{dataset}}/figures/figure-{name}" for name in catalogue.names(group)]
-    return expand("{stem}.{ending}", stem=stems, ending=ENDINGS, allow_missing=True)
-
-
-def figure_options(names):
-    """Param: the options with the figures to draw."""
-    return [word for name in names for word in ("--figure", name)]
-
-
 rule figure_dataset:
     """Figure 1 (sample sheets), Figure 2 (confusion, probabilities, rejection) and the history of one data set."""
     input:
