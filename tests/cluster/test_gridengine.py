@@ -54,10 +54,12 @@ def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finish
     assert failed.returncode != 0
     assert "Error in rule train_network" in failed.stderr
     assert not (tmp_path / MODEL / "weights.safetensors").exists()
-    *others, trained = accounted(cluster)
-    assert {job["jobname"] for job in others} == {"fetch_demo", "prepare_shard", "prepare_pack", "split_sheets"}
+    ended = accounted(cluster)
+    (trained,) = [job for job in ended if job["jobname"] == "train_network"]
+    others = [job for job in ended if job is not trained]
+    needed = {"fetch_demo", "prepare_shard", "prepare_pack", "split_sheets"}
+    assert needed <= {job["jobname"] for job in others} <= needed | {"duplicates_find", "split_relate"}
     assert all(job["exit_status"] == "0" for job in others)
-    assert trained["jobname"] == "train_network"
     assert trained["exit_status"] != "0"
     assert "-l gpu=1,h_rt=14400,h_vmem=150M,mem_free=300M" in trained["category"]
     assert (trained["granted_pe"], trained["slots"]) == ("smp", "2")
@@ -66,7 +68,8 @@ def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finish
     # Without it the same command goes on from there, to the model of a run without a cluster.
     result = run()
     assert result.returncode == 0, result.stderr
-    assert [job["jobname"] for job in accounted(cluster)[len(others) + 1 :]] == ["train_network", "train_predict"]
+    after = [job["jobname"] for job in accounted(cluster)[len(ended) :]]
+    assert [name for name in after if name.startswith("train")] == ["train_network", "train_predict"]
     here, there = (digests(folder / MODEL) for folder in (tmp_path, finished))
     assert here["weights.safetensors"] == there["weights.safetensors"]
     assert here["predictions.parquet"] == there["predictions.parquet"]
