@@ -18,7 +18,7 @@ TEST_CLUSTER = ["--latency-wait", 5, "--max-threads", 2, "--seconds-between-stat
 TIMEOUT = 300  # seconds until a run that hangs counts as failed
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.open,
     pytest.mark.skipif(bool(gridengine.missing()), reason=gridengine.missing() or "Grid Engine is here"),
 ]
 

@@ -30,7 +30,7 @@ def jobs(environment) -> list[dict[str, str]]:
     return [dict(re.findall(r"(\w+)=(\S*)", block)) for block in shown.split("\n\n") if "JobId" in block]
 
 
-@pytest.mark.long
+@pytest.mark.open
 def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     def run(memory, *more):
         arguments = [f"{MODEL}/predictions.parquet", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
@@ -68,7 +68,7 @@ def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     assert here["predictions.parquet"] == there["predictions.parquet"]
 
 
-@pytest.mark.long
+@pytest.mark.open
 def test_a_cluster_that_forgets_at_once_is_refused(cluster, tmp_path):
     """Without accounting, and with jobs that squeue forgets before Snakemake looks, a run would wait for ever."""
     waits = ["--slurm-init-seconds-before-status-checks", 3600]

@@ -9,7 +9,7 @@ from benchmarks import mishaps
 from tests.conftest import digests, tiny_demo
 
 
-@pytest.mark.long
+@pytest.mark.open
 def test_products_that_changed_behind_our_back_are_named_and_made_anew(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "copy", symlinks=True)  # with the times of the files
     expected = digests(finished / "results")

@@ -28,7 +28,7 @@ def noted(folder):
         return set()  # killed before there was one
 
 
-@pytest.mark.long
+@pytest.mark.open
 def test_fifty_kills_lose_nothing_and_fetch_nothing_twice(services, tmp_path):
     hosts = [f"127.0.0.{host}" for host in range(1, HOSTS + 1)]
     lines = ["url,label"]

@@ -45,7 +45,7 @@ def run(folder) -> subprocess.Popen:
 @pytest.mark.parametrize(
     "kill",
     [
-        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.open),
         pytest.param(signal.SIGTERM, marks=pytest.mark.open),  # benchmarks/faults.py does both, at random moments
     ],
     ids=["SIGKILL", "SIGTERM"],
