@@ -281,7 +281,7 @@ def test_a_collection_is_answered_by_the_workflow_as_by_the_command(tmp_path, ph
         result = snakemake(tmp_path / "work", *targets, "--cores", 2, "--configfile", config)
         assert result.returncode == 0, result.stderr
     assert "Nothing to be done" in result.stdout + result.stderr
-    model = tmp_path / "work/results/own/models/table1/random-1"
+    (model,) = (tmp_path / "work/results/own/models/features").iterdir()
     result = sheetlens("predict", model, photographs, "--output", tmp_path / "command")
     assert result.returncode == 0, result.stderr
     for name in ("predictions.parquet", "predictions.csv", "summary.json"):
