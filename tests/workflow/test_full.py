@@ -84,7 +84,7 @@ def test_colour_alone_does_not_tell(results, dataset, network):
 
 def test_real_sheets_in_a_folder(real_data, results):
     """Two classes: far better than always naming the larger one."""
-    values = evaluation(results, "own", "table1")
+    values = evaluation(results, "own", "features")
     assert values["classes"] == ["not_piper", "piper"]
     assert values["accuracy"]["low"] > values["majority"]
     manifest = read_table(results / "own/manifest.parquet")
