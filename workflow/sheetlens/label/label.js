@@ -89,8 +89,7 @@ function undo() {
 }
 
 function skip() {
-  const sheet = queue.shift();
-  if (sheet) mine.push({ ...sheet, entry: { id: "" } }), mine.pop();
+  queue.shift();
   show();
 }
 

@@ -50,7 +50,7 @@ class Session:
         for name in (*classes, *(entry["label"] for entry in journal.entries if entry["label"])):
             self._names.add(name)
         self._handed: dict[str, dict[str, Any]] = {}
-        self._by: dict[str, set[int]] = defaultdict(set)  # reviewer -> rows they decided or that were handed to them
+        self._by: dict[str, set[int]] = defaultdict(set)  # reviewer -> rows they decided
         self._counts: Counter[str] = Counter()
         self._decided: dict[int, dict[str, str]] = {}
         self._fresh = 0  # first row of the random order that nobody has decided
