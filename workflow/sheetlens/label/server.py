@@ -1,7 +1,6 @@
 """The labelling's server: the page, its pictures, what comes next, and decisions, which it keeps."""
 
 import asyncio
-import json
 import logging
 import secrets
 from pathlib import Path
@@ -170,7 +169,7 @@ def _jpeg(content: bytes) -> web.Response:
 
 
 def _entry(session: Session, given: dict[str, Any]) -> decisions.Entry:
-    """A decision as it goes into the journal; raises ValueError or KeyError for what is none of this labelling."""
+    """A decision for the journal, which checks it; raises ValueError or KeyError for none of this labelling's."""
     if given.get("run") != session.journal.run:
         raise ValueError("it is a decision of another labelling, which was served at this address before")
     texts = {name: given[name] for name in ("id", "reviewer", "decision", "label", "time", "undoes")}
@@ -181,6 +180,4 @@ def _entry(session: Session, given: dict[str, Any]) -> decisions.Entry:
         raise ValueError("an unknown sheet or class")
     facts = {"image_id": session.sheets.table["image_id"].iloc[row], "before": "", "reasons": []}
     facts["chosen"] = session.chosen(given["key"]) | {"blind": bool(given.get("blind"))}
-    entry = texts | facts | {"time": decisions.utc(texts["time"])}
-    json.dumps(entry, allow_nan=False)
-    return entry
+    return texts | facts | {"time": decisions.utc(texts["time"])}
