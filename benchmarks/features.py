@@ -23,8 +23,7 @@ import json
 import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,31 +31,22 @@ import pandas as pd
 import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 
+from benchmarks.feature_curve import SEEDS, TRAINED, curve, draw
+from benchmarks.feature_speed import THREADS, predicting, speeds
 from sheetlens.common import files
-from sheetlens.config import LIMITS, Network, Train
-from sheetlens.config.networks import BUILT_IN, FEATURES
+from sheetlens.config.networks import FEATURES
 from sheetlens.features.extraction import FeatureReader
 from sheetlens.features.head import fit_head
 from sheetlens.predict import out_of_distribution
-from sheetlens.predict.classifier import Classifier
-from sheetlens.predict.collection_predictions import merge, write_part
-from sheetlens.predict.input_list import write_list
-from sheetlens.prepare.decoding.decoder_processes import Readers
+from sheetlens.predict.inference import load_network, read_batch
 from sheetlens.prepare.resize import POLICY, RefusedImageError, read_sheet
-from sheetlens.train.backbones import read_weights
-from sheetlens.train.efficientnet_lite import PIXELS, EfficientNetLite
+from sheetlens.train.batches import batch_images
+from sheetlens.train.efficientnet_lite import EfficientNetLite
+from sheetlens.train.networks import for_inference
+from sheetlens.train.training import train_network
 
 MIDDLE = EfficientNetLite().middle
-SEEDS, SIZES, DRAWS = range(1, 6), (20, 50, 100, 200), 4
-ROUNDS, SHEETS, THREADS, COPIES = 5, 64, 2, 8
-FINE_TUNED = Network(backbone="efficientnet_lite0", weights={"installed": True}, train="all")
-TRAINED = {  # the steps that suit a few hundred sheets: chosen on the validation parts
-    "fine-tuned": (
-        FINE_TUNED,
-        Train(epochs=20, batch_size=16, learning_rate={"fine-tuned": 3e-4}, recipe={"flip": True}),
-    ),
-    "table1": (None, Train(epochs=20, batch_size=16, learning_rate={"table1": 3e-4})),
-}
+DRAWS = 4
 
 
 def read_sheets(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,34 +99,6 @@ def by_group(right: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def curve(pixels: np.ndarray, values: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Accuracy of each way by number of labelled sheets and seed."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        np.save(place / "pixels.npy", pixels)
-        names = [f"{number:04}" for number in range(len(labels))]
-        index = pd.DataFrame({"image_id": names, "label": np.where(labels, "piper", "other")})
-        files.write_table(place / "index.parquet", index.assign(row=range(len(labels)), fit="squash", policy=POLICY))
-        for size in SIZES:
-            for seed in SEEDS:
-                split = StratifiedShuffleSplit(1, train_size=size, random_state=seed).split(values, labels)
-                labelled, test = next(split)
-                head = fit_head(values[labelled], labels[labelled], 2)
-                right = {"features": (head.probabilities(values[test]).argmax(1) == labels[test]).mean()}
-                for way in TRAINED:
-                    right[way] = trained(way, place, index, labelled, test, labels, seed)
-                rows += [
-                    {"sheets": size, "seed": seed, "way": way, "accuracy": float(one)} for way, one in right.items()
-                ]
-                print(
-                    "  ".join(f"{way} {100 * one:.1f} %" for way, one in right.items()),
-                    f"({size} sheets, seed {seed})",
-                    flush=True,
-                )
-    return pd.DataFrame(rows)
-
-
 def likeness(data: Path, pixels: np.ndarray, labels: np.ndarray, herbaria: np.ndarray, networks: Sequence[str]) -> None:
     """Print the shares of odd pictures and of unseen herbaria's sheets that each network's distance flags."""
     odd = []
@@ -166,11 +128,6 @@ def likeness(data: Path, pixels: np.ndarray, labels: np.ndarray, herbaria: np.nd
 
 def seen_by_table1(every: np.ndarray, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> np.ndarray:
     """What Table 1's network, trained on some of the sheets, sees of all pictures."""
-    from sheetlens.predict.inference import load_network, read_batch
-    from sheetlens.train.batches import batch_images
-    from sheetlens.train.networks import for_inference
-    from sheetlens.train.training import train_network
-
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         np.save(place / "pixels.npy", every[: len(labels)])
@@ -188,172 +145,6 @@ def seen_by_table1(every: np.ndarray, labels: np.ndarray, train: np.ndarray, val
         return torch.cat(
             [read_batch(reader, batch_images(some, facts["normalisation"]))[1] for some in batches]
         ).numpy()
-
-
-def trained(way: str, place: Path, index: pd.DataFrame, labelled, test, labels, seed: int) -> float:
-    """Accuracy of a network that is trained on the labelled sheets, a fifth of which are for validation."""
-    from sheetlens.predict.inference import predict_sheets
-    from sheetlens.train.training import train_network
-
-    cut = StratifiedShuffleSplit(1, test_size=max(2, len(labelled) // 5), random_state=seed)
-    train, validation = next(cut.split(labelled, labels[labelled]))
-    parts = np.full(len(labels), "none", object)
-    parts[labelled[train]], parts[labelled[validation]], parts[test] = "train", "validation", "test"
-    files.write_table(place / "split.tsv", index[["image_id"]].assign(part=parts))
-    definition, settings = TRAINED[way]
-    data = (place / "pixels.npy", place / "index.parquet", place / "split.tsv")
-    train_network(*data, way, seed, settings, place / "model", definition)
-    predict_sheets(place / "model", *data, place / "predictions.parquet", place / "typical.safetensors")
-    table = files.read_table(place / "predictions.parquet").query("part == 'test'")
-    return float(((table["probability_piper"] > 0.5) == (table["label"] == "piper")).mean())
-
-
-def draw(table: pd.DataFrame, stem: Path) -> None:
-    """The curve as a table (.csv) and a figure (.svg): means, and a bar from the worst to the best seed."""
-    from sheetlens.figure.style import COLOURS, house_style, new_figure, percent_axis
-
-    files.write_table(stem.with_suffix(".csv"), table)
-    with house_style():
-        figure = new_figure(4.2, 2.8)
-        axes = figure.subplots()
-        for number, (way, one) in enumerate(table.groupby("way", sort=False)):
-            accuracy = one.groupby("sheets")["accuracy"]
-            mean = accuracy.mean()
-            errors = [mean - accuracy.min(), accuracy.max() - mean]
-            axes.errorbar(mean.index, mean, errors, color=COLOURS[number], marker="o", capsize=2, label=way)
-        axes.set(xlabel="labelled sheets", ylabel="right in test", xscale="log")
-        axes.set_xticks(SIZES, [str(size) for size in SIZES])
-        axes.yaxis.set_major_formatter(percent_axis())
-        axes.legend(frameon=False, fontsize=8)
-    figure.savefig(stem.with_suffix(".svg"))
-
-
-class Plain(torch.nn.Module):
-    """The backbone in plain torch, up to the same features."""
-
-    def __init__(self) -> None:
-        """With the installed weights."""
-        super().__init__()
-        self.network = EfficientNetLite()
-        self.network.load_state_dict(read_weights(FINE_TUNED))
-
-    def forward(self, sheets: torch.Tensor) -> torch.Tensor:
-        """Sheets, uint8, shape (n, 3, 256, 256), to features, shape (n, 2944)."""
-        mean, std = (torch.tensor(PIXELS[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-        return self.network((sheets.float() / 255 - mean) / std).mean((2, 3))
-
-
-def speeds(pixels: np.ndarray) -> dict[str, float]:
-    """Sheets a second of the three readers, in turns."""
-    import onnxruntime
-
-    some = pixels[np.arange(SHEETS) % len(pixels)]
-    ours, plain = FeatureReader(device="cpu", threads=THREADS), Plain().eval()
-    with tempfile.TemporaryDirectory() as folder:
-        example, dynamic = torch.zeros((2, 3, 256, 256), dtype=torch.uint8), ({0: torch.export.Dim("n", min=1)},)
-        path = f"{folder}/features.onnx"
-        torch.onnx.export(
-            plain, (example,), path, dynamic_shapes=dynamic, external_data=False, dynamo=True, verbose=False
-        )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    batches = np.split(some, SHEETS // 32)
-
-    def by_torch() -> np.ndarray:
-        with torch.inference_mode():
-            return np.concatenate([plain(torch.from_numpy(batch)).numpy() for batch in batches])
-
-    readers: dict[str, Callable[[], np.ndarray]] = {
-        "ours": lambda: ours.read(some),
-        "torch": by_torch,
-        "onnxruntime": lambda: np.concatenate([session.run(None, {name: batch})[0] for batch in batches]),
-    }
-    found = {key: read() for key, read in readers.items()}  # warm
-    if not np.abs(found["torch"] - found["onnxruntime"]).max() < 1e-3:
-        raise SystemExit("ONNX Runtime does not read what torch reads")
-    taken = {key: [] for key in readers}
-    for _ in range(ROUNDS):
-        for key, read in readers.items():
-            start = time.perf_counter()
-            read()
-            taken[key].append(time.perf_counter() - start)
-    rates = {key: SHEETS / statistics.median(times) for key, times in taken.items()}
-    print(f"features of {SHEETS} sheets, {ours.reason}")
-    for key, rate in rates.items():
-        print(f"  {key:<12} {rate:6.1f} sheets/s")
-    return {f"ratio_{key}": round(rates["ours"] / rates[key], 3) for key in ("torch", "onnxruntime")}
-
-
-def predicting(folder: Path, values: np.ndarray, pixels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What decoding and reading take alone, together, over what `predict` takes for the same photographs."""
-    photographs = sorted(folder.glob("*.jpg"))
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        model = packaged(place, pixels, labels)
-        (place / "in").mkdir()
-        for copy in range(COPIES):
-            for number, path in enumerate(photographs):
-                (place / f"in/{copy:02}-{number:02}.jpg").write_bytes(path.read_bytes() + bytes([copy]))
-        write_list(place / "in", place / "list.parquet")
-        rows = list(files.read_rows(place / "list.parquet"))
-        ratios = []
-        for turn in range(3):
-            classifier = Classifier(model, threads=1)
-            with Readers(THREADS, "squash", LIMITS) as readers:
-                readings = [readers.read(rows[0]) for _ in range(THREADS)]
-                start = time.perf_counter()
-                from concurrent.futures import ThreadPoolExecutor
-
-                with ThreadPoolExecutor(THREADS) as pool:
-                    readings = list(pool.map(readers.read, rows))
-                decoding = time.perf_counter() - start
-            sheets = np.stack([np.frombuffer(one.pixels, np.uint8).reshape(3, 256, 256) for one in readings])
-            two = Classifier(model, threads=THREADS)
-            start = time.perf_counter()
-            for first in range(0, len(sheets), 32):
-                two.read(sheets[first : first + 32])
-            reading = time.perf_counter() - start
-            classifier = Classifier(model, threads=1)
-            start = time.perf_counter()
-            stem = place / f"parts/{turn}"
-            stem.parent.mkdir(exist_ok=True)
-            write_part(classifier, place / "list.parquet", 0, 1, stem, 0.05, THREADS)
-            merge(classifier, place / "list.parquet", [stem], 0.05, place / "table.parquet", place / "summary.json")
-            whole = time.perf_counter() - start
-            ratios.append((decoding + reading) / whole)
-            print(f"{len(rows)} photographs: decoding {decoding:.2f} s, reading {reading:.2f} s, predict {whole:.2f} s")
-    return {"ratio_predict": round(statistics.median(ratios), 3)}
-
-
-def packaged(place: Path, pixels: np.ndarray, labels: np.ndarray) -> Path:
-    """A packaged model of a head on the features of some sheets."""
-    from sheetlens.config import Evaluate, Predict, Split
-    from sheetlens.features import product
-    from sheetlens.features.training import train_head
-    from sheetlens.predict.inference import predict_sheets
-    from sheetlens.predict.packaging import write_package
-    from sheetlens.split.parts import split_random
-
-    index = pd.DataFrame({"image_id": [f"{n:04}" for n in range(len(labels))]})
-    index = index.assign(specimen_id=index["image_id"], label=np.where(labels, "piper", "other"))
-    np.save(place / "pixels.npy", pixels)
-    index = index.assign(row=range(len(labels)), fit="squash", policy=POLICY)
-    files.write_table(place / "index.parquet", index)
-    files.write_table(place / "manifest.parquet", index.assign(recordedBy="", recordNumber="", eventDate=""))
-    files.write_table(place / "duplicates.parquet", index.head(0).assign(first="", second="", kind=""))
-    files.write_table(place / "split.tsv", split_random(index, (0.7, 0.2, 0.1), 1))
-    reader = FeatureReader(device="cpu", threads=THREADS)
-    product.compute_part(reader, place / "pixels.npy", place / "index.parquet", 0, 1, place / "0.features")
-    product.join_parts([place / "0.features"], place / "index.parquet", place / "features.npy")
-    tables = [place / f"{name}.parquet" for name in ("index", "manifest", "duplicates")]
-    definition, model = BUILT_IN[FEATURES], place / "model"
-    train_head(place / "features.npy", *tables, place / "split.tsv", FEATURES, definition, 1, Train(), Split(), model)
-    data = (place / "pixels.npy", place / "index.parquet", place / "split.tsv")
-    predict_sheets(model, *data, model / "predictions.parquet", model / "typical.safetensors", place / "features.npy")
-    write_package("piperaceae", "Piperaceae", Evaluate(), Predict(), model)
-    return model
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from scipy.stats import norm
 
 from sheetlens.audit.finding import read_scores
 from sheetlens.audit.labels import count_surprises
-from sheetlens.audit.shortcuts import IMAGING
+from sheetlens.audit.setup import IMAGING
 from sheetlens.config import Paper
 from sheetlens.evaluate.evaluation import over_seeds, paper_values
 from sheetlens.evaluate.verdict import judge_reproduction
@@ -210,7 +210,7 @@ def check_sheets(draws: int) -> Iterator[Row]:
         ("recall floor broken", 0.05, floor, "guarantee", 4),
         ("McNemar rejects", 0.05, paired, "alarm", 2),
         ("calibration over chance", 0.05, calibrated, "alarm", 1),
-        ("set-up alarm", 0.01, setup, "alarm", 0.5),
+        ("set-up alarm", 0.01, setup, "alarm", 1),
         ("labels doubted", 0.01, labels, "alarm", 1),
         ("collection called different", 0.01, comparison, "alarm", 2),
         ("false reproduction", 0.05, reproduction, "alarm", 1),

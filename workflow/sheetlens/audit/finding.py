@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.common.tables import class_names
+from sheetlens.common.tables import class_names, probability_columns
 
 Severity = Literal["ok", "note", "alarm"]
 log = logging.getLogger(__name__)
@@ -62,4 +62,4 @@ def read_scores(predictions: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray
     """Probabilities, shape (n, classes), and the classes on the labels as numbers, shape (n,)."""
     classes = class_names(predictions)
     own = pd.Categorical(predictions["label"], categories=classes).codes.astype(int)
-    return predictions[[f"probability_{name}" for name in classes]].to_numpy(np.float64), own
+    return predictions[probability_columns(classes)].to_numpy(np.float64), own

@@ -11,7 +11,7 @@ from scipy.stats import poisson
 
 from sheetlens.audit.finding import Finding, Inputs, read_scores
 from sheetlens.common import files
-from sheetlens.common.tables import class_names, safe_cell
+from sheetlens.common.tables import class_names, probability_columns, safe_cell
 from sheetlens.config import Audit
 from sheetlens.statistics.calibration import fit_temperature, scale
 
@@ -34,7 +34,7 @@ def rank_labels(predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Northcutt et al. 2021, J. Artif. Intell. Res. 70: 1373-1411.
     """
     classes = np.array(class_names(predictions[0]), dtype=object)
-    columns = [f"probability_{name}" for name in classes]
+    columns = probability_columns(classes)
     unseen = pd.concat([table[table["part"] != "train"] for table in predictions], ignore_index=True)
     unseen["contradicted"] = classes[unseen[columns].to_numpy().argmax(axis=1)] != unseen["label"]
     groups = unseen.groupby(["image_id", "label"], sort=True)

@@ -152,9 +152,20 @@ def plain_cell(value: str) -> str:
     return _GUARDED.sub("", value)
 
 
+def probability_column(name: str) -> str:
+    """The column that holds the probability of a class."""
+    return f"probability_{name}"
+
+
+def probability_columns(classes: Iterable[str]) -> list[str]:
+    """The columns that hold the probabilities of classes."""
+    return [probability_column(name) for name in classes]
+
+
 def class_names(columns: Iterable[Any]) -> list[str]:
     """The classes that a table of predictions has a column `probability_{class}` for."""
-    return [str(name).removeprefix("probability_") for name in columns if str(name).startswith("probability_")]
+    prefix = probability_column("")
+    return [str(name).removeprefix(prefix) for name in columns if str(name).startswith(prefix)]
 
 
 def _value(value: Any) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.tables import probability_columns
 from sheetlens.statistics.calibration import fit_temperature, log_odds, scale
 from sheetlens.statistics.clusters import one_of_each
 
@@ -93,7 +94,7 @@ def read_model(predictions: Path, classes: list[str]) -> Model:
     Without a column `group`, as in tables of earlier versions, each sheet stands alone.
     """
     table = files.read_table(predictions).sort_values("image_id", ignore_index=True)
-    columns = [f"probability_{name}" for name in classes]
+    columns = probability_columns(classes)
     group = table["group"] if "group" in table else table["image_id"]
     groups = pd.Series(pd.factorize(group)[0], index=table.index)
     parts = {part: table[table["part"] == part] for part in ("train", "validation", "test")}

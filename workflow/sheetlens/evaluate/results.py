@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sheetlens.common.files import read_json, read_table
+from sheetlens.common.tables import probability_columns
 from sheetlens.prepare.image_set import open_image_set
 
 
@@ -71,7 +72,7 @@ def read_tested(outcome: Outcome) -> pd.DataFrame:
 
 def average_sheets(tested: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """Average the models that tested the same sheet: one row per sheet, `models` says how many."""
-    names = [f"probability_{name}" for name in classes]
+    names = probability_columns(classes)
     groups = tested.groupby(["image_id", "label"], sort=True)
     averaged = groups[names].mean()
     averaged["models"] = groups.size()
@@ -80,7 +81,7 @@ def average_sheets(tested: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 def add_answers(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """Add answer, certainty and own to a table with a label and one probability per class."""
-    names = [f"probability_{name}" for name in classes]
+    names = probability_columns(classes)
     probabilities = table[names].to_numpy(dtype=np.float64)
     own = [classes.index(label) for label in table["label"]]
     return table.astype(dict.fromkeys(names, np.float64)).assign(

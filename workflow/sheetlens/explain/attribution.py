@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
+from sheetlens.common.tables import probability_columns
 from sheetlens.config import Audit
 from sheetlens.predict.inference import load_network
 from sheetlens.prepare.image_set import open_image_set
@@ -40,7 +41,7 @@ def explain_sheets(
     torch.manual_seed(facts["seed"])
     untrained = rebuild(facts)
     tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
-    names = [f"probability_{name}" for name in facts["classes"]]
+    names = probability_columns(facts["classes"])
     tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]
     each = max(1, sheets // len(facts["classes"]))
     chosen = pd.concat([_spread(group, each) for _, group in tested.groupby("label")])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sheetlens import __version__
 from sheetlens.common import files
+from sheetlens.common.tables import probability_columns
 from sheetlens.evaluate.evaluation import over_seeds
 from sheetlens.statistics.clusters import effective_size, smallest
 from sheetlens.statistics.comparisons import mcnemar
@@ -64,7 +65,7 @@ def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> An
     found: Answers = {}
     for facts, table in models:
         sheets = table[table["part"] == part].set_index("image_id").sort_index()
-        names = [f"probability_{name}" for name in facts["classes"]]
+        names = probability_columns(facts["classes"])
         guess = np.array(names)[sheets[names].to_numpy().argmax(axis=1)]
         right = ("probability_" + sheets["label"] == guess).rename("right")
         groups = sheets["group"] if "group" in sheets else pd.Series(sheets.index, sheets.index)

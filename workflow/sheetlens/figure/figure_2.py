@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sheetlens.common.tables import probability_column
 from sheetlens.evaluate.results import Outcome, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
@@ -126,7 +127,7 @@ def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     tested = read_tested(outcome)
     tables = []
     for number, name in enumerate(names):
-        values = tested.loc[tested["label"] == name, f"probability_{names[0]}" if two else "own"]
+        values = tested.loc[tested["label"] == name, probability_column(names[0]) if two else "own"]
         shares = np.histogram(values, BINS)[0] / max(len(values), 1)
         turn, place = divmod(number, len(COLOURS))
         if two:

@@ -26,7 +26,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.journals import GrowingFile, recover
-from sheetlens.common.tables import safe_cell
+from sheetlens.common.tables import probability_column, probability_columns, safe_cell
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
@@ -124,7 +124,11 @@ def answer(model: Classifier, batch: list[tuple[Row, Reading]], threshold: float
             "specimen_id": row["specimen_id"],
             "barcode": normalise(row["specimen_id"]),
         }
-        line |= dict.fromkeys(map(_column, model.facts["classes"])) | {"decision": "", "distance": None, "unlike": None}
+        line |= dict.fromkeys(probability_columns(model.facts["classes"])) | {
+            "decision": "",
+            "distance": None,
+            "unlike": None,
+        }
         line |= {name: reading.facts.get(name, row[name]) for name in ("status", "reason", "sha256")}
         if answers and reading.pixels:
             line |= _decide(model, answers.probabilities[number], float(answers.distances[number]), threshold)
@@ -145,7 +149,7 @@ def _decide(model: Classifier, probabilities: np.ndarray, distance: float, thres
     classes = model.facts["classes"]
     if not distance <= 1:
         return {"decision": REVIEW, "distance": distance, "unlike": True, "reason": unlike(distance)}
-    found = {_column(name): float(value) for name, value in zip(classes, probabilities, strict=True)}
+    found = {probability_column(name): float(value) for name, value in zip(classes, probabilities, strict=True)}
     found |= {"distance": distance, "unlike": False}
     if threshold is None:
         return found | {"decision": REVIEW, "reason": "the model guarantees no threshold for this error rate"}
@@ -166,10 +170,6 @@ def unlike(distance: float) -> str:
     return f"unlike the sheets of the training: {distance:.2f} times as far from them as their limit"
 
 
-def _column(name: str) -> str:
-    return f"probability_{name}"
-
-
 def merge(
     model: Classifier,
     listing: Path,
@@ -187,7 +187,7 @@ def merge(
     heads = [_head(model, digest, risk, limits, *bounds(rows, part, len(stems))) for part in range(len(stems))]
     lines = chain.from_iterable(map(_lines, stems, heads))
     kinds = dict.fromkeys(("image_id", "specimen_id", "barcode"), pa.string())
-    kinds |= dict.fromkeys(map(_column, model.facts["classes"]), pa.float64())
+    kinds |= dict.fromkeys(probability_columns(model.facts["classes"]), pa.float64())
     kinds |= {"decision": pa.string(), "distance": pa.float64(), "unlike": pa.bool_()}
     kinds |= dict.fromkeys(("status", "reason", "sha256"), pa.string())
     decisions, reasons = Counter[str](), Counter[str]()
@@ -230,7 +230,7 @@ def _between(facts: Row, lines: list[Row]) -> np.ndarray:
 
     Those out of distribution have none, and count as the least sure.
     """
-    columns = [_column(name) for name in facts["classes"]]
+    columns = probability_columns(facts["classes"])
     read = np.array([[line[name] for name in columns] for line in lines if line["unlike"] is False])
     places = np.searchsorted(facts["reference"], log_odds(read)) if len(read) else np.empty(0, int)
     counts = np.bincount(places, minlength=len(facts["reference"]) + 1)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.tables import probability_column
 from sheetlens.features.extraction import in_precision
 from sheetlens.features.product import open_features
 from sheetlens.predict import out_of_distribution
@@ -106,7 +107,7 @@ def predict_sheets(
         table["group"] = table["image_id"]
     table = table[["image_id", "specimen_id", "group", "part", "label"]]
     for number, label in enumerate(facts["classes"]):
-        table[f"probability_{label}"] = probabilities[:, number]
+        table[probability_column(label)] = probabilities[:, number]
     table["distance"] = out_of_distribution.distance(seen, known).astype(np.float32)
     files.write_table(output, table)
     with files.whole(typical) as part:

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
+from sheetlens.statistics.clusters import correlation
+
 SMALLEST = np.finfo(np.float32).tiny  # stands for a probability that float32 rounded to nothing
 COLDEST, HOTTEST = 0.02, 50.0  # temperatures searched
 DOUBT = 0.7  # standard deviation of the logarithm of a temperature before any sheet is seen: a half is as likely as 2
@@ -85,14 +87,18 @@ def chance_calibration_error(
     """The calibration error that sheets like these show by chance if the probabilities are right: mean, 95 % quantile.
 
     Few sheets in a bin are never right just as often as they are expected to be, so that the error of a perfectly
-    calibrated network is above 0 (Kumar et al. 2019, NeurIPS). What chance does is shown by the sheets themselves: the
-    differences between right and confidence with the signs of whole groups (int, shape (n,)) drawn anew.
+    calibrated network is above 0 (Kumar et al. 2019, NeurIPS). Outcomes are drawn from the confidences themselves;
+    sheets of one group (int, shape (n,)) share one lot as often as their outcomes correlate.
     """
     order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    rest = np.where(correct, 1.0, 0.0) - confidence
     codes = np.unique(groups, return_inverse=True)[1]
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (draws, codes.max() + 1))
-    errors = sum(np.abs((signs[:, codes[part]] * rest[part]).sum(axis=1)) for part in parts if len(part))
-    found = np.asarray(errors) / len(confidence)
+    shared = np.sqrt(correlation(np.asarray(correct, bool), codes))
+    random = np.random.default_rng(0)
+    found = np.empty(draws)
+    for draw in range(draws):
+        alone, together = random.random((2, len(codes)))
+        lots = np.where(random.random(len(codes)) < shared, together[codes], alone)
+        rest = (lots < confidence) - confidence
+        parts = np.array_split(rest[order], min(bins, len(order)))
+        found[draw] = sum(abs(part.sum()) for part in parts) / len(codes)
     return float(found.mean()), float(np.quantile(found, 0.95))

@@ -42,6 +42,14 @@ def effective_size(outcome: np.ndarray, groups: np.ndarray) -> Size:
     return Size(n / float(np.clip(effect, 1, largest)), number - 1)
 
 
+def correlation(outcome: np.ndarray, groups: np.ndarray) -> float:
+    """How much outcomes of one group are alike, 0 to 1: what `effective_size` takes them to be; 0 without groups."""
+    sizes = np.unique(groups, return_counts=True)[1].astype(float)
+    largest = float((sizes**2).sum() / len(outcome))
+    effect = len(outcome) / effective_size(outcome, groups).sheets
+    return (effect - 1) / (largest - 1) if largest > 1 else 0.0
+
+
 def smallest(sizes: Sequence[Size]) -> Size:
     """The size that promises least of several; those of nothing (0 sheets) only where there is no other."""
     known = [size for size in sizes if size.sheets] or list(sizes)

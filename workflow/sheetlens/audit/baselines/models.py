@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from sheetlens.audit.baselines.features import FEATURES, NEIGHBOUR, PICTURES, neighbour_shares
 from sheetlens.common import files
+from sheetlens.common.tables import probability_column
 from sheetlens.prepare.image_set import open_image_set
 
 MAJORITY = "majority"
@@ -48,7 +49,7 @@ def predict_baselines(sheets: pd.DataFrame, features: dict[str, pd.DataFrame], s
     tables = []
     for name in BASELINES:
         probabilities = _predict(name, sheets, features, train, classes)
-        columns = {f"probability_{label}": probabilities[:, code] for code, label in enumerate(classes)}
+        columns = {probability_column(label): probabilities[:, code] for code, label in enumerate(classes)}
         tables.append(facts.assign(**columns).assign(baseline=name))
     table = pd.concat(tables, ignore_index=True)
     return table[["baseline", *table.columns.drop("baseline")]]
