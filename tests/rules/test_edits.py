@@ -34,6 +34,12 @@ STUDY = {
 }
 
 
+FIGURES = "figure_dataset figure_study figure_audits figure_uncertainty explore_draw"
+PAGES = (
+    "report_quality report_write document_pages predict_hotspots"  # each takes all templates, which extend one another
+)
+
+
 class House:
     """A copy of the package, and beside it a study that it finished."""
 
@@ -99,30 +105,40 @@ def house(tmp_path_factory):
         ("prepare/crop.py", "NEAR = 30", "NEAR = 31", "prepare_shard"),
         ("prepare/assemble.py", "REPEATED = 10", "REPEATED = 11", "prepare_pack"),
         ("duplicates/search.py", "SAME = 0.7", "SAME = 0.71", "duplicates_find"),
-        ("split/parts.py", "settings.train, settings.validation", "settings.validation, settings.train", ""),
+        (
+            "split/parts.py",
+            "settings.train, settings.validation",
+            "settings.validation, settings.train",
+            "split_sheets split_groups",
+        ),
         ("split/leakage.py", '("specimen", "exact_duplicate"', '("exact_duplicate", "specimen"', "split_leakage"),
-        ("train/networks.py", "HIDDEN = 500", "HIDDEN = 400", ""),
+        ("train/networks.py", "HIDDEN = 500", "HIDDEN = 400", "train_network features_part"),
         ("train/optimisation.py", "WARM_UP = 0.2", "WARM_UP = 0.3", "train_network"),
         ("features/head.py", "FOLDS = 5", "FOLDS = 4", "features_head"),
-        ("evaluate/metrics.py", "BINS = 10", "BINS = 11", ""),
-        ("explore/leaderboard.py", '"gpu_memory", "parameters"', '"parameters", "gpu_memory"', ""),
+        ("evaluate/metrics.py", "BINS = 10", "BINS = 11", "evaluate_network train_package explore_rank"),
+        ("explore/leaderboard.py", '"gpu_memory", "parameters"', '"parameters", "gpu_memory"', "explore_rank"),
         ("predict/packaging.py", "QUANTILES = 1001", "QUANTILES = 1002", "train_package"),
-        ("predict/out_of_distribution.py", "NOISE = 1e-3", "NOISE = 1e-4", ""),
+        ("predict/out_of_distribution.py", "NOISE = 1e-3", "NOISE = 1e-4", "train_predict"),
         ("audit/labels.py", "SURPRISE = 0.05", "SURPRISE = 0.06", "audit_labels"),
-        ("audit/baselines/matching.py", "CALIPER = 0.2", "CALIPER = 0.3", ""),
-        ("explain/attribution.py", "STEPS = 8", "STEPS = 9", ""),
+        ("audit/baselines/matching.py", "CALIPER = 0.2", "CALIPER = 0.3", "audit_shortcuts"),
+        ("explain/attribution.py", "STEPS = 8", "STEPS = 9", "audit_maps"),
         ("figure/audits.py", "SHOWN = 12", "SHOWN = 11", "figure_audits"),
-        ("figure/style.py", "DOTS_PER_INCH = 300", "DOTS_PER_INCH = 200", ""),
+        ("figure/style.py", "DOTS_PER_INCH = 300", "DOTS_PER_INCH = 200", f"{FIGURES} predict_hotspots"),
         ("report/report.py", "REFUSED = 20", "REFUSED = 21", "report_write"),
         ("report/quality.py", "APART = 0.3", "APART = 0.4", "report_quality"),
         ("document/reforms.py", "ALIKE = 1.5", "ALIKE = 1.6", "document_pages"),
         ("hotspots/estimates.py", "TREATED = 0.2", "TREATED = 0.3", "predict_hotspots"),
-        ("pages/templates/report.html", "<main", '<main class="wide"', ""),
-        ("statistics/calibration.py", "DOUBT = 0.7", "DOUBT = 0.8", ""),
-        ("statistics/hierarchical_prevalence.py", "OWN = 20", "OWN = 30", ""),
-        ("common/tables.py", "BATCH = 10_000", "BATCH = 20_000", ""),
+        ("pages/templates/report.html", "{% block body %}", "{% block body %}<hr>", PAGES),
+        (
+            "statistics/calibration.py",
+            "DOUBT = 0.7",
+            "DOUBT = 0.8",
+            "evaluate_network train_package explore_rank audit_labels",
+        ),
+        ("statistics/hierarchical_prevalence.py", "OWN = 20", "OWN = 30", "predict_hotspots"),
+        ("common/tables.py", "BATCH = 10_000", "BATCH = 20_000", "prepare_pack predict_list"),
         ("fetch/sources/folder.py", "PARTS = 3", "PARTS = 4", ""),
-        ("config/split.py", 'description="', 'description="Put otherwise: ', ""),
+        ("config/phases.py", 'description="', 'description="Put otherwise: ', ""),
         ("common/refusals.py", "too large", "larger than we read", ""),
         ("common/errors.py", "disk", "drive", ""),
         ("cli/check.py", '"""', '"""Put otherwise: ', ""),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
 
-from sheetlens.statistics.comparisons import mcnemar, protocol_gaps
+from sheetlens.statistics.comparisons import mcnemar, overlapping_interval, protocol_gaps
 from sheetlens.statistics.intervals import difference_interval, wilson_interval
 
 
@@ -48,3 +48,18 @@ def test_with_one_seed_the_gap_is_that_of_two_samples():
     (gap,) = protocol_gaps([first, second])
     one, other = (tuple(evaluation["accuracy"].values()) for evaluation in (first, second))
     assert (gap["low"], gap["high"]) == difference_interval(one[0], one[1:], other[0], other[1:])
+
+
+def test_a_mean_over_overlapping_splits_is_as_sure_as_their_overlap_lets_it_be():
+    """The test parts of five splits of the same forty sheets share sheets, and so their chance."""
+    random, covered, naive = np.random.default_rng(0), [], []
+    for _ in range(500):
+        sheets = random.standard_normal(40)
+        shares = [float(random.permutation(sheets)[:8].mean()) / 6 + 0.5 for _ in range(5)]
+        low, high = overlapping_interval(shares, 8, 32, 0.95)
+        half = t.ppf(0.975, 4) * np.std(shares, ddof=1) / np.sqrt(5)
+        covered.append(low <= 0.5 <= high)
+        naive.append(abs(np.mean(shares) - 0.5) <= half)
+    assert np.mean(covered) >= 0.93 > 0.9 > np.mean(naive)
+    assert overlapping_interval([0.9, 0.8, 0.7], 100, 400, 0.95) == pytest.approx((0.8 - 0.32862, 1.0), abs=1e-4)
+    assert overlapping_interval([0.9], 100, 400, 0.95) is None

@@ -1,7 +1,7 @@
 """Sheets of an image set as batches on the device, and the gradients of one, in parts where it does not fit."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from sheetlens.common.errors import UserError
 from sheetlens.train.checkpoint import Progress, StepSnapshot
 from sheetlens.train.cpu_layers import scale_channels
 from sheetlens.train.device import Device
-from sheetlens.train.optimisation import Augment
 
 SHARE = 0.5  # of a GPU's free memory that an image set may take; a training needs the rest
+Augment = Callable[[torch.Tensor], torch.Tensor]  # pictures to pictures
 log = logging.getLogger(__name__)
 
 

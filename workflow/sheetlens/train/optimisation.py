@@ -1,15 +1,13 @@
 """How the weights move: step sizes over time, weight decay, an average of the weights, and pictures that vary."""
 
-from collections.abc import Callable
-
 import torch
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sheetlens.config import Recipe
+from sheetlens.train.batches import Augment
 
 WARM_UP = 0.2  # share of the steps in which the step size rises
-Augment = Callable[[torch.Tensor], torch.Tensor]
 
 
 def make_optimiser(
