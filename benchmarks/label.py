@@ -34,14 +34,16 @@ FIGURE = Path(__file__).parents[1] / "docs/figure-label.svg"
 Rows = NDArray[np.int64]
 
 
-def read(paths: list[Path]) -> NDArray[np.float32]:
-    """Features of photographs."""
-    reader, found = FeatureReader(), []
+def read(paths: list[Path], classes: Rows) -> tuple[NDArray[np.float32], Rows]:
+    """Features and classes of the photographs that can be read."""
+    found, kept = [], []
     with Readers(2, "squash", Limits()) as readers:
         for path in paths:
             reading = readers.read({"image_id": path.name, "path": str(path), "sha256": ""})
-            found.append(np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE))
-    return reader.read(np.stack(found))
+            kept.append(bool(reading.pixels))
+            if reading.pixels:
+                found.append(np.frombuffer(reading.pixels, np.uint8).reshape(3, SIZE, SIZE))
+    return FeatureReader().read(np.stack(found)), classes[kept]
 
 
 def piperaceae() -> tuple[NDArray[np.float32], Rows] | None:
@@ -50,15 +52,13 @@ def piperaceae() -> tuple[NDArray[np.float32], Rows] | None:
     if not folder:
         return None
     paths = sorted((Path(folder) / "piperaceae").glob("*/*.jpg"))
-    return read(paths), np.array([path.parent.name == "piper" for path in paths], np.int64)
+    return read(paths, np.array([path.parent.name == "piper" for path in paths], np.int64))
 
 
 def stains(folder: Path) -> tuple[NDArray[np.float32], Rows]:
     """Features and classes of drawn sheets, half of them stained."""
     listing = demo.fetch(DemoSource(task="stain", sheets=DRAWN), folder, 2)
-    listing = listing[listing["status"] == "ok"]
-    listing = listing[[Path(path).suffix in (".jpg", ".png") for path in listing["path"]]]
-    return read([Path(path) for path in listing["path"]]), (listing["label"] == "stained").to_numpy(np.int64)
+    return read([Path(path) for path in listing["path"]], (listing["label"] == "stained").to_numpy(np.int64))
 
 
 def units_of(features: NDArray[np.float32]) -> NDArray[np.float32]:
