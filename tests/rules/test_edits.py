@@ -113,7 +113,7 @@ def house(tmp_path_factory):
         ),
         ("split/leakage.py", '("specimen", "exact_duplicate"', '("exact_duplicate", "specimen"', "split_leakage"),
         ("train/networks.py", "HIDDEN = 500", "HIDDEN = 400", "train_network features_part"),
-        ("train/optimisation.py", "WARM_UP = 0.2", "WARM_UP = 0.3", "train_network"),
+        ("train/optimisation.py", "WARM_UP = 0.2", "WARM_UP = 0.3", "train_network explore_cost"),
         ("features/head.py", "FOLDS = 5", "FOLDS = 4", "features_head"),
         ("evaluate/metrics.py", "BINS = 10", "BINS = 11", "evaluate_network train_package explore_rank"),
         ("explore/leaderboard.py", '"gpu_memory", "parameters"', '"parameters", "gpu_memory"', "explore_rank"),
