@@ -22,13 +22,13 @@ from sheetlens.config import DemoSource, Limits
 from sheetlens.features.extraction import FeatureReader
 from sheetlens.features.head import fit_head
 from sheetlens.fetch.sources import demo
-from sheetlens.label.session import COMPONENTS, RANDOM_EVERY, STRENGTH
+from sheetlens.label.session import COMPONENTS, QUEUE, RANDOM_EVERY, STRENGTH, TYPICAL
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.statistics import active_learning
 from sheetlens.statistics.labelling import cross_validate, estimate
 
-SEEDS, WANTED, FIRST, STEP, MOST = 10, 0.9, 10, 5, 150
+SEEDS, WANTED, FIRST, STEP, MOST = 10, 0.9, 10, 2, 100
 HELD_OUT, RARE_LABELS, DRAWN, RARE = 1 / 3, 100, 1600, 1 / 20
 FIGURE = Path(__file__).parents[1] / "docs/figure-label.svg"
 Rows = NDArray[np.int64]
@@ -74,32 +74,26 @@ def head(features: NDArray[np.float32], labels: Rows) -> Callable[[NDArray[np.fl
 
 
 def label(features: NDArray[np.float32], truth: Rows, mode: str, most: int, seed: int) -> Rows:
-    """The rows that are labelled, in their order: "random", "suggested" or "rare", every fourth of these at random."""
+    """The rows that are labelled, in their order: "random", "suggested" or "rare", every RANDOM_EVERY-th of these at random.
+
+    As in a session the queue is made anew after each label.
+    """
     order = np.random.default_rng(seed).permutation(len(truth))
     if mode == "random":
         return order[:most]
-    units, done, probabilities = units_of(features), [], None
-    queue: list[int] = active_learning.typical(units, FIRST, seed).tolist()
+    units, done = units_of(features), []
+    queue: list[int] = active_learning.typical(units, TYPICAL, seed).tolist()
     while len(done) < most:
-        turn = len(done) + 1
-        if turn % RANDOM_EVERY == 0 or not queue:
-            row = next(int(row) for row in order if row not in done)
-        else:
-            row = queue.pop(0)
-        if row in done:
+        at_random = (len(done) + 1) % RANDOM_EVERY == 0
+        done.append(next(int(row) for row in ([] if at_random else queue) + order.tolist() if row not in done))
+        if min(np.bincount(truth[done], minlength=2)) < 2:
             continue
-        done.append(row)
-        if turn % STEP == 0 and min(np.bincount(truth[done], minlength=2)) >= 2:
-            probabilities = head(features[done], truth[done])(features)
-            left = np.setdiff1d(np.arange(len(truth)), done)
-            rows = (
-                active_learning.likely(probabilities, left, 1)
-                if mode == "rare"
-                else active_learning.unsure(units, probabilities, left, 2 * STEP)
-            )
-            queue = rows[: 2 * STEP].tolist()
-        elif not queue:
-            queue = active_learning.diverse(units, done, np.setdiff1d(np.arange(len(truth)), done), STEP).tolist()
+        probabilities = head(features[done], truth[done])(features)
+        left = np.setdiff1d(np.arange(len(truth)), done)
+        if mode == "rare":
+            queue = active_learning.likely(probabilities, left, 1)[:QUEUE].tolist()
+        else:
+            queue = active_learning.unsure(units, probabilities, done, left, QUEUE).tolist()
     return np.array(done, np.int64)
 
 
@@ -130,7 +124,7 @@ def needed(curves: NDArray[np.float64]) -> int:
 def claims(features: NDArray[np.float32], truth: Rows) -> tuple[float, float]:
     """Mean bias of an accuracy claimed on suggested sheets, and the share of intervals on random ones that cover."""
     biases, covered = [], []
-    for seed in range(10 * SEEDS):
+    for seed in range(30 * SEEDS):
         random = np.random.default_rng(2000 + seed)
         pool = random.choice(len(truth), len(truth) // 2, replace=False)
         rest = np.setdiff1d(np.arange(len(truth)), pool)

@@ -23,15 +23,20 @@ def test_unsure_sheets_are_not_all_alike(units):
     probabilities = np.full((60, 2), 0.5)
     probabilities[:, 0] += np.linspace(0, 0.01, 60)
     probabilities[:, 1] -= np.linspace(0, 0.01, 60)
-    found = active_learning.unsure(units, probabilities, np.arange(60), 10)
+    found = active_learning.unsure(units, probabilities, [], np.arange(60), 10)
     assert found[0] == 0  # the least sure
     assert len({int(np.searchsorted([30, 50, 60], row, side="right")) for row in found}) >= 2
+
+
+def test_an_unsure_sheet_like_a_labelled_one_waits(units):
+    found = active_learning.unsure(units, np.full((60, 2), 0.5), list(range(25)), np.arange(25, 60), 1)
+    assert found[0] >= 30, "25 to 29 look like the labelled ones"
 
 
 def test_unsure_comes_before_sure(units):
     probabilities = np.tile([0.99, 0.01], (60, 1))
     probabilities[[7, 41]] = 0.5
-    assert set(active_learning.unsure(units, probabilities, np.arange(60), 2)) == {7, 41}
+    assert set(active_learning.unsure(units, probabilities, [], np.arange(60), 2)) == {7, 41}
 
 
 def test_more_of_a_class_and_more_like_one(units):

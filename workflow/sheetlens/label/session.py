@@ -17,10 +17,11 @@ from sheetlens.label.sheets import Sheets
 from sheetlens.review.decisions import Entry, Journal, standing
 from sheetlens.statistics import active_learning
 
-RANDOM_EVERY = 4  # each so many-th sheet that is handed out is the next one in random order
+RANDOM_EVERY = 5  # each so many-th sheet that is handed out is the next one in random order
 AGAIN_EVERY = 10  # each so many-th has been decided before, and is shown again
 AGAIN_AFTER = 20  # decisions between a person's two looks at a sheet
 QUEUE = 64  # suggested sheets that are kept ready
+TYPICAL = 16  # sheets that stand for the others, shown before there is anything to be unsure of
 STRENGTH = 0.1  # of the head while labels come in (see features.head); choosing it takes longer than fitting
 COMPONENTS = 128  # of the features, by which sheets are compared
 WALL = 24
@@ -158,7 +159,8 @@ class Session:
     def _one(self, reviewer: str, mode: str, taken: set[int]) -> dict[str, Any] | None:
         self._counts[reviewer] += 1
         turn = self._counts[reviewer]
-        if turn % AGAIN_EVERY == 0 and (row := self._again(reviewer, taken)) is not None:
+        # One turn earlier than the random ones, which it would take the place of.
+        if (turn + 1) % AGAIN_EVERY == 0 and (row := self._again(reviewer, taken)) is not None:
             return self._told(row, "shown again, to see how sure the labels are", self._how(row) | {"again": True})
         if mode == "random" or turn % RANDOM_EVERY == 0:
             return self._random(taken)
@@ -253,13 +255,13 @@ class Session:
             done = set(self._decided)
         left = np.array([row for row in np.flatnonzero(known) if row not in done], np.int64)
         if len(classes) < 2 or min(counts.values()) < 2:
-            rows = left[active_learning.typical(units[left], min(QUEUE, len(left)), 0)] if len(left) else left
+            rows = left[active_learning.typical(units[left], min(TYPICAL, len(left)), 0)] if len(left) else left
             return Suggestion((), None, tuple(rows.tolist()), units, known)
         head = fit_labels(features, labels, classes)
         probabilities = np.full((len(known), len(classes)), 1 / len(classes))
         for rows in _chunks(known):
             probabilities[rows] = head.probabilities(features[rows])
-        rows = active_learning.unsure(units, probabilities, left, QUEUE) if len(left) else left
+        rows = active_learning.unsure(units, probabilities, list(labels), left, QUEUE) if len(left) else left
         return Suggestion(classes, probabilities, tuple(rows.tolist()), units, known)
 
 

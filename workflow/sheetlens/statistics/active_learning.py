@@ -49,16 +49,19 @@ def diverse(units: Features, known: ArrayLike, candidates: NDArray[np.int64], co
 
 
 def unsure(
-    units: Features, probabilities: NDArray[np.float64], candidates: NDArray[np.int64], count: int
+    units: Features,
+    probabilities: NDArray[np.float64],
+    known: ArrayLike,
+    candidates: NDArray[np.int64],
+    count: int,
 ) -> NDArray[np.int64]:
-    """Those of `candidates` that a head is least sure of, spread so that no two are alike.
+    """Those of `candidates` that a head is least sure of, far from the `known` rows (labelled ones) and from each other.
 
     `probabilities`, shape (n, classes), of all rows. Unsure is a small margin between the two likeliest classes.
     """
     doubt = 1 - margins(probabilities[candidates])
     first = np.argsort(-doubt, kind="stable")[: UNSURE * count]
-    chosen = candidates[first]
-    return _spread(units, np.empty(0, np.int64), chosen, doubt[first].astype(np.float32), count)
+    return _spread(units, np.asarray(known, np.int64), candidates[first], doubt[first].astype(np.float32), count)
 
 
 def likely(probabilities: NDArray[np.float64], candidates: NDArray[np.int64], number: int) -> NDArray[np.int64]:
