@@ -193,7 +193,9 @@ def test_the_page_asks_decides_and_undoes(session):
             undo = entry | {"id": "2" * 32, "decision": "undo", "label": "", "undoes": "1" * 32}
             assert (await client.post("/decisions", json=[undo], headers=headers)).status == 200
             assert session.labels() == {}
-            for wrong in (entry | {"run": "x"}, entry | {"label": "fern"}, entry | {"key": "none"}):
+            another = await client.post("/decisions", json=[entry | {"run": "x"}], headers=headers)
+            assert another.status == 409 and "another run is served here now" in await another.text()
+            for wrong in (entry | {"label": "fern"}, entry | {"key": "none"}):
                 assert (await client.post("/decisions", json=[wrong], headers=headers)).status == 400
             assert (await client.post("/decisions", json=[entry])).status == 403  # not from our page
             added = await client.post("/classes", json={"name": "torn"}, headers=headers)

@@ -1,26 +1,12 @@
-// The labelling page: shows the sheet that the server asks for next, keeps labels until the server has them.
+// The labelling page: shows the sheet that the server asks for next, and hands decisions to the keeper (keep.js).
 "use strict";
 
 const AHEAD = 8, PICTURES = 3; // sheets asked for before they are needed, and their pictures
-const NUMBERS = 4000; // milliseconds between looks at the numbers, while labels are made
-const at = (id) => document.getElementById(id);
-let facts, keeper, queue = [], mine = [], pictures = new Map(), wall = null, asking = null, asked = "", dirty = true, mode = "suggested";
+let facts, keeper, queue = [], mine = [], later = [], pictures = new Map(), wall = null, asking = null, asked = "", mode = "suggested", numbers = null;
 
-function element(name, text, attributes = {}) {
-  const made = Object.assign(document.createElement(name), attributes);
-  made.append(text);
-  return made;
-}
-
-const reviewer = () => at("reviewer").value.replace(/\p{Cs}/gu, "").trim();
 const percent = (share) => `${Math.round(100 * share)} %`;
 const told = (text) => { at("trouble").textContent = text; };
-
-async function ask(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error((await answer.text()).slice(0, 500));
-  return answer.json();
-}
+const json = async (address) => (await ask(address)).json();
 
 // What comes next
 
@@ -28,9 +14,9 @@ function refill() {
   const wanted = `${mode}|${reviewer()}`;
   if (wanted !== asked) [queue, asked] = [[], wanted];
   if (asking || queue.length >= AHEAD || !reviewer()) return asking;
-  const skip = [...queue, ...mine.slice(-AHEAD)].map((sheet) => sheet.key).join(",");
+  const skip = [...queue, ...keeper.pending(), ...later].map((sheet) => sheet.key).join(",");
   const query = new URLSearchParams({ mode, reviewer: reviewer(), count: String(AHEAD - queue.length), skip });
-  asking = ask(`next.json?${query}`).then((found) => {
+  asking = json(`next.json?${query}`).then((found) => {
     if (wanted !== `${mode}|${reviewer()}`) return;
     queue.push(...found.filter((sheet) => !queue.some((one) => one.key === sheet.key)));
     for (const { key } of queue.slice(0, PICTURES)) {
@@ -46,16 +32,26 @@ async function show() {
   if (!reviewer()) return told("Write your name first: every label carries it.");
   if (!queue.length) await refill();
   else refill();
+  if (!queue.length && later.length) {
+    queue = later.splice(0); // now is later
+  }
   const sheet = queue[0];
   at("nothing").hidden = Boolean(sheet);
   at("picture").hidden = !sheet;
   showChoices();
+  showProgress();
+  lookCloser(1);
   if (!sheet) return;
-  at("picture").src = `pictures/${sheet.key}.jpg`;
+  showPicture();
   at("picture").alt = `Photograph of the sheet ${sheet.image_id}`;
   at("name").textContent = sheet.image_id;
   at("why").textContent = `Why this sheet: ${sheet.why}.`;
   at("guess").textContent = at("blind").checked ? "" : guess(sheet);
+  if (!at("blind").checked) sheet.shown = true;
+}
+
+function showPicture() {
+  if (queue.length) at("picture").src = `pictures/${queue[0].key}.jpg${zoom > 1 ? "?large" : ""}`;
 }
 
 function guess(sheet) {
@@ -69,27 +65,28 @@ function guess(sheet) {
 function decide(decision, label = "") {
   const sheet = queue[0];
   if (!sheet || !reviewer()) return show();
-  const entry = keeper.add({ key: sheet.key, reviewer: reviewer(), decision, label, blind: at("blind").checked });
+  const entry = keeper.add({ key: sheet.key, decision, label, blind: !sheet.shown });
   if (!entry) return;
   queue.shift();
-  mine.push({ ...sheet, entry });
+  mine.push({ ...sheet, entry, shown: true });
   at("last").textContent = at("blind").checked && decision === "class" ? `You said ${label}. ${guess(sheet)}` : "";
-  dirty = true;
   show();
 }
 
-function undo() {
-  const last = mine.pop();
-  if (!last || !keeper.add({ key: last.key, reviewer: reviewer(), decision: "undo", undoes: last.entry.id })) return;
-  const { entry, ...sheet } = last;
-  queue.unshift(sheet);
-  at("last").textContent = "";
-  dirty = true;
+function undo() { // the last decision, or all of the last wall
+  const last = mine.at(-1);
+  const some = mine.filter((one) => one === last || (last.accepted && one.accepted === last.accepted)).reverse();
+  for (const { entry, ...sheet } of some) {
+    if (!keeper.add({ key: sheet.key, decision: "undo", undoes: entry.id })) return;
+    mine.pop();
+    if (!sheet.accepted) queue.unshift(sheet);
+  }
+  at("last").textContent = last?.accepted ? `${some.length} labels of the wall are taken back.` : "";
   show();
 }
 
 function skip() {
-  queue.shift();
+  if (queue.length) later.push(queue.shift());
   show();
 }
 
@@ -108,12 +105,13 @@ function choose(value) {
 }
 
 async function change(body) {
-  const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
-  const answer = await fetch("classes", { method: "POST", headers, body: JSON.stringify(body) });
-  if (!answer.ok) return told(await answer.text());
-  facts.classes = (await answer.json()).classes;
+  try {
+    const answer = await ask("classes", { method: "POST", headers: MARKED, body: JSON.stringify(body) });
+    facts.classes = (await answer.json()).classes;
+  } catch (error) {
+    return told(error.message);
+  }
   told("");
-  dirty = true;
   showModes();
   show();
 }
@@ -129,7 +127,8 @@ function rename() {
 
 async function openWall(label = wall?.label ?? facts.classes[0]) {
   if (!reviewer() || !label) return told("Write your name, and add two classes first.");
-  const found = await ask(`wall.json?${new URLSearchParams({ class: label })}`).catch(() => []);
+  const skip = keeper.pending().map((entry) => entry.key).join(","); // the server does not know of them yet
+  const found = await json(`wall.json?${new URLSearchParams({ class: label, skip })}`).catch(() => []);
   wall = { label, sheets: found, wrong: new Set() };
   at("wall").replaceChildren(...found.map((sheet) => {
     const made = element("button", element("img", "", { src: `thumbnails/${sheet.key}.jpg`, alt: sheet.image_id }), { type: "button", title: sheet.image_id });
@@ -142,7 +141,7 @@ async function openWall(label = wall?.label ?? facts.classes[0]) {
     return made;
   }));
   at("wall").hidden = false;
-  at("picture").hidden = at("nothing").hidden = true;
+  at("picture").hidden = at("nothing").hidden = at("unshown").hidden = true;
   at("name").textContent = found.length ? `The model takes these ${found.length} for ${label}` : `No wall for ${label} yet`;
   at("why").textContent = found.length ? "Click each sheet that is wrong, then Enter accepts the rest." : "The model needs two labels of each class, and sheets that it takes for this one.";
   at("guess").textContent = at("last").textContent = "";
@@ -151,15 +150,16 @@ async function openWall(label = wall?.label ?? facts.classes[0]) {
 }
 
 function acceptWall() {
+  const accepted = Date.now(); // what they can be taken back by, all at once
   for (const sheet of wall.sheets) {
     if (wall.wrong.has(sheet.key)) continue;
-    const entry = keeper.add({ key: sheet.key, reviewer: reviewer(), decision: "class", label: wall.label, blind: false });
+    const entry = keeper.add({ key: sheet.key, decision: "class", label: wall.label, blind: false });
     if (!entry) return;
-    mine.push({ ...sheet, entry });
+    mine.push({ ...sheet, entry, accepted, shown: true });
   }
   queue = queue.filter((sheet) => !wall.sheets.some((one) => one.key === sheet.key));
-  dirty = true;
-  openWall();
+  const said = `${wall.sheets.length - wall.wrong.size} sheets are labelled ${wall.label}; z takes all of them back.`;
+  openWall().then(() => { at("last").textContent = said; });
 }
 
 function closeWall() {
@@ -170,17 +170,10 @@ function closeWall() {
 
 // What is shown
 
-function button(key, text, action, pressed) {
-  const made = element("button", element("kbd", key), { type: "button", onclick: action });
-  made.append(element("bdi", text));
-  if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
-  return made;
-}
-
 function showChoices() {
   const classes = facts.classes.map((name, number) => button(number < 9 ? String(number + 1) : " ", wall ? `wall of ${name}` : name, () => (wall ? openWall(name) : decide("class", name)), wall ? wall.label === name : undefined));
   const rest = wall
-    ? [button("Enter", "accept all but the marked", acceptWall), button("w", "one sheet at a time", closeWall)]
+    ? [button("Enter", "accept all but the marked", acceptWall), button("z", "undo", undo), button("w", "one sheet at a time", closeWall)]
     : [button("u", "unsure", () => decide("unsure")), button("z", "undo", undo), button("s", "later", skip), button("l", "more like this one", like), button("r", "rename a class", rename)];
   at("choices").replaceChildren(...classes, ...rest);
 }
@@ -206,18 +199,20 @@ function showNumbers(found) {
   if (found.curve?.doubled != null) lines.push(`Twice as many labels would bring about ${percent(found.curve.doubled)}.`);
   if (found.again) lines.push(`Of ${found.again} sheets shown again ${percent(found.agreement)} got the same class${found.kappa == null ? "" : ` (kappa ${found.kappa.toFixed(2)})`}.`);
   at("numbers").replaceChildren(table, ...lines.map((line) => element("p", line)));
-  at("progress").textContent = `${found.decided} decided, ${mine.length} by you now`;
+  numbers = found;
+  showProgress();
 }
 
-async function lookAtNumbers() {
-  if (dirty || document.hidden === false) {
-    dirty = false;
-    await ask("numbers.json").then(showNumbers).catch(() => {});
-  }
-  setTimeout(lookAtNumbers, NUMBERS);
+function showProgress() {
+  at("progress").textContent = `${numbers ? `${numbers.decided} of ${numbers.sheets} decided, ` : ""}${mine.length} by you now`;
 }
 
-const KEYS = { u: () => decide("unsure"), z: undo, Backspace: undo, s: skip, l: like, r: rename, x: () => choose(mode === "random" ? "suggested" : "random"), b: () => at("blind").click(), n: () => at("new-class").focus() };
+async function look() { // at the numbers
+  if (!document.hidden) showNumbers(await json("numbers.json"));
+}
+
+const WALKS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -6, ArrowDown: 6 }; // on the wall
+const KEYS = { u: () => decide("unsure"), z: undo, Backspace: undo, s: skip, l: like, r: rename, x: () => choose(mode === "random" ? "suggested" : "random"), b: () => at("blind").click(), n: () => at("new-class").focus(), ...CLOSER_KEYS };
 
 document.addEventListener("keydown", (event) => {
   if (!facts || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -225,24 +220,35 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" || (event.key === "Enter" && event.target.id === "reviewer")) event.target.blur();
     return;
   }
+  const onWall = wall && at("wall").contains(event.target); // there Enter accepts, and a space marks
+  if (event.target.matches("button, input") && (event.key === " " || (event.key === "Enter" && !onWall))) return;
+  if (event.shiftKey && !wall && moveSheet(event)) return;
+  if (onWall && WALKS[event.key]) {
+    const all = [...at("wall").children];
+    all[all.indexOf(event.target) + WALKS[event.key]]?.focus();
+    return;
+  }
   const number = Number(event.key);
   let action = number >= 1 && number <= facts.classes.length ? () => (wall ? openWall(facts.classes[number - 1]) : decide("class", facts.classes[number - 1])) : KEYS[event.key];
   if (event.key === "w") action = wall ? closeWall : () => openWall();
   else if (wall && event.key === "Enter") action = acceptWall;
-  else if (wall && !(number >= 1)) return;
+  else if (wall && !(number >= 1) && action !== undo) return;
   if (!action) return;
   event.preventDefault();
   action();
 });
 
 async function start() {
-  at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
-  facts = await ask("start.json").catch((error) => told(`The page did not start (${error.message}).`));
+  facts = await json("start.json").catch((error) => told(`The page did not start (${error.message}).`));
   if (!facts) return;
-  keeper = new Keeper("sheetlens-label", facts.run, told);
+  keeper = new Keeper("sheetlens-label", facts, { look, refresh: () => { if (!queue.length) show(); } });
   at("folder").textContent = facts.folder;
   showModes();
   showChoices();
+  at("tools").append(...closerButtons());
+  watchPointer();
+  at("picture").addEventListener("error", () => { at("picture").hidden = !(at("unshown").hidden = false); });
+  at("picture").addEventListener("load", () => { at("unshown").hidden = true; });
   at("mode").addEventListener("change", () => { choose(at("mode").value); at("mode").blur(); });
   at("blind").addEventListener("change", show);
   at("to-wall").addEventListener("click", () => (wall ? closeWall() : openWall()));
@@ -252,14 +258,9 @@ async function start() {
     at("new-class").value = "";
     at("new-class").blur();
   });
-  at("reviewer").addEventListener("change", () => {
-    localStorage.setItem("sheetlens-reviewer", reviewer());
-    told("");
-    show();
-  });
-  keeper.send();
+  at("reviewer").addEventListener("change", show);
   show();
-  lookAtNumbers();
+  keeper.again();
 }
 
 start();

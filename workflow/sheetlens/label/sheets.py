@@ -97,13 +97,15 @@ class Sheets:
 
     def _read_all(self) -> None:
         try:
-            from sheetlens.features.extraction import FeatureReader  # takes seconds to import
-
-            reader = FeatureReader()
             stamps = self.store.stamps()
             rows: list[Any] = [
                 row for row in self.table.to_dict("records") if stamps.get(row["image_id"]) != row["stamp"]
             ]
+            if not rows:
+                return
+            from sheetlens.features.extraction import FeatureReader  # takes seconds to import
+
+            reader = FeatureReader()
             with Readers(READERS, "squash", self._limits) as readers, ThreadPoolExecutor(READERS) as pool:
                 waiting = in_order(pool, lambda row: (row, _look(readers, row)), self._until_stopped(rows), AHEAD)
                 while some := list(islice(waiting, BATCH)):
