@@ -69,7 +69,7 @@ function decide(decision, label = "") {
   if (!entry) return;
   queue.shift();
   mine.push({ ...sheet, entry, shown: true });
-  at("last").textContent = at("blind").checked && decision === "class" ? `You said ${label}. ${guess(sheet)}` : "";
+  at("last").textContent = `You said ${label || decision}.${at("blind").checked && sheet.probabilities ? ` ${guess(sheet)}` : ""}`;
   show();
 }
 
@@ -143,7 +143,9 @@ async function openWall(label = wall?.label ?? facts.classes[0]) {
   at("wall").hidden = false;
   at("picture").hidden = at("nothing").hidden = at("unshown").hidden = true;
   at("name").textContent = found.length ? `The model takes these ${found.length} for ${label}` : `No wall for ${label} yet`;
-  at("why").textContent = found.length ? "Click each sheet that is wrong, then Enter accepts the rest." : "The model needs two labels of each class, and sheets that it takes for this one.";
+  at("why").textContent = found.length
+    ? "Click each sheet that is wrong, then Enter accepts the rest."
+    : `It takes two labels of each class, and undecided sheets that the model takes for this one${numbers ? `; it has read ${numbers.read} of ${numbers.sheets}` : ""}. Press w to go on, and try again later.`;
   at("guess").textContent = at("last").textContent = "";
   showChoices();
   at("wall").querySelector("button")?.focus();
@@ -172,14 +174,15 @@ function closeWall() {
 
 function showChoices() {
   const classes = facts.classes.map((name, number) => button(number < 9 ? String(number + 1) : " ", wall ? `wall of ${name}` : name, () => (wall ? openWall(name) : decide("class", name)), wall ? wall.label === name : undefined));
+  for (const made of classes) made.className = "whole";
   const rest = wall
     ? [button("Enter", "accept all but the marked", acceptWall), button("z", "undo", undo), button("w", "one sheet at a time", closeWall)]
-    : [button("u", "unsure", () => decide("unsure")), button("z", "undo", undo), button("s", "later", skip), button("l", "more like this one", like), button("r", "rename a class", rename)];
+    : [button("u", "unsure", () => decide("unsure")), button("z", "undo", undo), button("s", "later", skip), button("l", "more like this", like), button("r", "rename a class", rename)];
   at("choices").replaceChildren(...classes, ...rest);
 }
 
 function showModes() {
-  const options = [["suggested", "what helps the model most"], ["random", "at random"], ...facts.classes.map((name) => [`more:${name}`, `more ${name}`])];
+  const options = [["suggested", "what helps most"], ["random", "at random"], ...facts.classes.map((name) => [`more:${name}`, `more ${name}`])];
   at("mode").replaceChildren(...options.map(([value, text]) => element("option", text, { value })));
   at("mode").value = mode;
 }
@@ -193,9 +196,9 @@ function showNumbers(found) {
   const table = element("table", element("caption", "Labels so far, and expected in the folder (95 % interval)"));
   table.append(element("tbody", ""));
   table.tBodies[0].append(...rows);
-  const lines = [`${found.decided} of ${found.sheets} sheets decided; ${found.random} of them are the random sample; ${found.read} read by the model${found.refused ? `, ${found.refused} could not be read` : ""}.`];
+  const lines = [`${found.decided} of ${found.sheets} sheets decided; ${found.random} of them, with a class, are the random sample; ${found.read} read by the model${found.refused ? `, ${found.refused} could not be read` : ""}.`];
   if (found.accuracy?.share != null) lines.push(`Accuracy you can claim: ${percent(found.accuracy.share)} (${percent(found.accuracy.low)} to ${percent(found.accuracy.high)}), cross-validated, judged on ${found.accuracy.sheets} random sheets.`);
-  else lines.push(`No accuracy can be claimed yet: it takes 20 random sheets with a class${found.accuracy ? `, there are ${found.accuracy.sheets}` : ""}.`);
+  else lines.push(`No accuracy can be claimed yet: it takes 20 random sheets with a class that the model has read${found.accuracy ? `, there are ${found.accuracy.sheets}` : ""}.`);
   if (found.curve?.doubled != null) lines.push(`Twice as many labels would bring about ${percent(found.curve.doubled)}.`);
   if (found.again) lines.push(`Of ${found.again} sheets shown again ${percent(found.agreement)} got the same class${found.kappa == null ? "" : ` (kappa ${found.kappa.toFixed(2)})`}.`);
   at("numbers").replaceChildren(table, ...lines.map((line) => element("p", line)));
@@ -215,11 +218,12 @@ const WALKS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -6, ArrowDown: 6 }; // on
 const KEYS = { u: () => decide("unsure"), z: undo, Backspace: undo, s: skip, l: like, r: rename, x: () => choose(mode === "random" ? "suggested" : "random"), b: () => at("blind").click(), n: () => at("new-class").focus(), ...CLOSER_KEYS };
 
 document.addEventListener("keydown", (event) => {
-  if (!facts || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input:not([type=checkbox]), select")) {
     if (event.key === "Escape" || (event.key === "Enter" && event.target.id === "reviewer")) event.target.blur();
     return;
   }
+  if (!keeper) return;
   const onWall = wall && at("wall").contains(event.target); // there Enter accepts, and a space marks
   if (event.target.matches("button, input") && (event.key === " " || (event.key === "Enter" && !onWall))) return;
   if (event.shiftKey && !wall && moveSheet(event)) return;
