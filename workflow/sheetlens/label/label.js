@@ -2,7 +2,9 @@
 "use strict";
 
 const AHEAD = 8, PICTURES = 3; // sheets asked for before they are needed, and their pictures
+const NAMED = 100; // sheets that a request says are not wanted, at most: an address has an end
 let facts, keeper, queue = [], mine = [], later = [], pictures = new Map(), wall = null, asking = null, asked = "", mode = "suggested", numbers = null;
+const shown = new Set(); // keys of sheets whose prediction has been shown: what is decided then is not blind
 
 const percent = (share) => `${Math.round(100 * share)} %`;
 const told = (text) => { at("trouble").textContent = text; };
@@ -14,7 +16,7 @@ function refill() {
   const wanted = `${mode}|${reviewer()}`;
   if (wanted !== asked) [queue, asked] = [[], wanted];
   if (asking || queue.length >= AHEAD || !reviewer()) return asking;
-  const skip = [...queue, ...keeper.pending(), ...later].map((sheet) => sheet.key).join(",");
+  const skip = [...queue, ...keeper.pending().slice(-NAMED), ...later.slice(-NAMED)].map((sheet) => sheet.key).join(",");
   const query = new URLSearchParams({ mode, reviewer: reviewer(), count: String(AHEAD - queue.length), skip });
   asking = json(`next.json?${query}`).then((found) => {
     if (wanted !== `${mode}|${reviewer()}`) return;
@@ -31,13 +33,13 @@ async function show() {
   if (wall) return;
   if (!reviewer()) return told("Write your name first: every label carries it.");
   if (!queue.length) await refill();
+  if (!queue.length) await refill(); // what came was what had been asked for before, in another mode
   else refill();
-  if (!queue.length && later.length) {
-    queue = later.splice(0); // now is later
-  }
+  if (!queue.length) queue = later.splice(0).filter((sheet) => !mine.some((one) => one.key === sheet.key)); // now is later
   const sheet = queue[0];
   at("nothing").hidden = Boolean(sheet);
   at("picture").hidden = !sheet;
+  at("unshown").hidden = true;
   showChoices();
   showProgress();
   lookCloser(1);
@@ -47,7 +49,7 @@ async function show() {
   at("name").textContent = sheet.image_id;
   at("why").textContent = `Why this sheet: ${sheet.why}.`;
   at("guess").textContent = at("blind").checked ? "" : guess(sheet);
-  if (!at("blind").checked) sheet.shown = true;
+  if (!at("blind").checked) shown.add(sheet.key);
 }
 
 function showPicture() {
@@ -65,10 +67,11 @@ function guess(sheet) {
 function decide(decision, label = "") {
   const sheet = queue[0];
   if (!sheet || !reviewer()) return show();
-  const entry = keeper.add({ key: sheet.key, decision, label, blind: !sheet.shown });
+  const entry = keeper.add({ key: sheet.key, decision, label, blind: !shown.has(sheet.key) });
   if (!entry) return;
   queue.shift();
-  mine.push({ ...sheet, entry, shown: true });
+  mine.push({ ...sheet, entry });
+  shown.add(sheet.key);
   at("last").textContent = `You said ${label || decision}.${at("blind").checked && sheet.probabilities ? ` ${guess(sheet)}` : ""}`;
   show();
 }
@@ -81,7 +84,7 @@ function undo() { // the last decision, or all of the last wall
     mine.pop();
     if (!sheet.accepted) queue.unshift(sheet);
   }
-  at("last").textContent = last?.accepted ? `${some.length} labels of the wall are taken back.` : "";
+  if (last) at("last").textContent = last.accepted ? `${some.length} labels of the wall are taken back.` : `What you said of ${last.image_id} is taken back.`;
   show();
 }
 
@@ -127,7 +130,7 @@ function rename() {
 
 async function openWall(label = wall?.label ?? facts.classes[0]) {
   if (!reviewer() || !label) return told("Write your name, and add two classes first.");
-  const skip = keeper.pending().map((entry) => entry.key).join(","); // the server does not know of them yet
+  const skip = keeper.pending().slice(-NAMED).map((entry) => entry.key).join(","); // the server does not know of them yet
   const found = await json(`wall.json?${new URLSearchParams({ class: label, skip })}`).catch(() => []);
   wall = { label, sheets: found, wrong: new Set() };
   at("wall").replaceChildren(...found.map((sheet) => {
@@ -142,6 +145,7 @@ async function openWall(label = wall?.label ?? facts.classes[0]) {
   }));
   at("wall").hidden = false;
   at("picture").hidden = at("nothing").hidden = at("unshown").hidden = true;
+  lookCloser(1);
   at("name").textContent = found.length ? `The model takes these ${found.length} for ${label}` : `No wall for ${label} yet`;
   at("why").textContent = found.length
     ? "Click each sheet that is wrong, then Enter accepts the rest."
@@ -157,7 +161,7 @@ function acceptWall() {
     if (wall.wrong.has(sheet.key)) continue;
     const entry = keeper.add({ key: sheet.key, decision: "class", label: wall.label, blind: false });
     if (!entry) return;
-    mine.push({ ...sheet, entry, accepted, shown: true });
+    mine.push({ ...sheet, entry, accepted });
   }
   queue = queue.filter((sheet) => !wall.sheets.some((one) => one.key === sheet.key));
   const said = `${wall.sheets.length - wall.wrong.size} sheets are labelled ${wall.label}; z takes all of them back.`;
@@ -245,7 +249,7 @@ document.addEventListener("keydown", (event) => {
 async function start() {
   facts = await json("start.json").catch((error) => told(`The page did not start (${error.message}).`));
   if (!facts) return;
-  keeper = new Keeper("sheetlens-label", facts, { look, refresh: () => { if (!queue.length) show(); } });
+  keeper = new Keeper("sheetlens-label", facts, { look, refresh: () => { if (!queue.length || !at("unshown").hidden) show(); } });
   at("folder").textContent = facts.folder;
   showModes();
   showChoices();

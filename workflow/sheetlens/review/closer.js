@@ -13,7 +13,7 @@ function lookCloser(to, x = 0.5, y = 0.5) { // x, y: the point that stays where 
   const figure = at("sheet"), picture = at("picture");
   const middle = [x * figure.clientWidth, y * figure.clientHeight];
   const point = [figure.scrollLeft + middle[0], figure.scrollTop + middle[1]];
-  const growth = Math.min(Math.max(to, 1), DEEPEST) / zoom;
+  const growth = (picture.hidden ? 1 : Math.min(Math.max(to, 1), DEEPEST)) / zoom;
   zoom *= growth;
   figure.classList.toggle("close", zoom > 1);
   picture.style.width = picture.style.height = zoom > 1 ? `${100 * zoom}%` : "";
