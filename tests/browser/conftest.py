@@ -26,7 +26,7 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "sheetlens", self.command, *map(str, self.arguments)]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180  # on a machine that has much else to do
         while time.monotonic() < end:
             try:
                 urllib.request.urlopen(self.address).close()

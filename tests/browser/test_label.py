@@ -42,6 +42,16 @@ def label(page, count: int) -> None:
         until(page, f"document.getElementById('name').textContent !== '{name}'")
 
 
+def open_wall(page) -> None:
+    page.wait_for_timeout(200)
+    for _ in range(100):  # until the head knows enough
+        page.keyboard.press("w")
+        page.wait_for_timeout(300)
+        if page.locator("#wall button").count():
+            return
+        page.keyboard.press("w")
+
+
 def read(path) -> dict[str, str]:
     with path.open(newline="") as file:
         return {row["image_id"]: row["label"] for row in csv.DictReader(file)}
@@ -64,13 +74,7 @@ def test_labels_by_keys_are_right_and_outlive_a_kill(tmp_path, labelled, reviewe
 def test_a_wall_labels_all_but_the_marked(tmp_path, labelled, reviewer):
     page = reviewer_of(reviewer, labelled)
     label(page, 16)
-    page.wait_for_timeout(200)
-    for _ in range(100):  # until the head knows enough
-        page.keyboard.press("w")
-        page.wait_for_timeout(300)
-        if page.locator("#wall button").count():
-            break
-        page.keyboard.press("w")
+    open_wall(page)
     found = page.locator("#wall button")
     assert 0 < found.count() <= 24
     wrong = found.first.get_attribute("title")
@@ -81,6 +85,60 @@ def test_a_wall_labels_all_but_the_marked(tmp_path, labelled, reviewer):
     until(page, DELIVERED)
     labels = read(tmp_path / "labels/labels.csv")
     assert wrong not in labels and len(labels) >= 12 + before - 1
+
+
+def test_a_wall_is_taken_back_as_a_whole(tmp_path, labelled, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    label(page, 16)
+    open_wall(page)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    assert page.locator("#wall button").nth(1).get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('last').textContent.includes('z takes all of them back')")
+    until(page, DELIVERED)
+    accepted = len(read(tmp_path / "labels/labels.csv"))
+    page.keyboard.press("z")
+    until(page, "document.getElementById('last').textContent.includes('of the wall are taken back')")
+    until(page, DELIVERED)
+    left = read(tmp_path / "labels/labels.csv")
+    assert len(left) < accepted and len(left) <= 16, "the sixteen of before, but for those shown again"
+
+
+def test_a_sheet_can_be_looked_at_closely_or_later(labelled, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    until(page, "document.getElementById('picture').naturalWidth > 0")
+    first = page.text_content("#name")
+    page.keyboard.press("+")
+    assert page.get_attribute("#picture", "src").endswith("?large")
+    assert (
+        page.evaluate("document.getElementById('picture').clientWidth / document.getElementById('sheet').clientWidth")
+        > 1.4
+    )
+    page.keyboard.press("s")
+    shown = set()
+    for _ in range(COUNT - 1):
+        until(page, "queue.length > 0")
+        shown.add(page.text_content("#name"))
+        page.keyboard.press("s")
+    assert first not in shown and len(shown) == COUNT - 1
+    until(page, f"document.getElementById('name').textContent === '{first}'")
+
+
+def test_decisions_of_another_labelling_are_not_taken_and_are_said(tmp_path, labelled, photographs, reviewer):
+    page = reviewer_of(reviewer, labelled)
+    until(page, "queue.length > 0")
+    labelled.kill()
+    page.keyboard.press("1")
+    until(page, "document.getElementById('trouble').textContent.includes('1 decision is kept in this browser')")
+    labelled.arguments[labelled.arguments.index(tmp_path / "labels")] = tmp_path / "others"
+    labelled.start()
+    until(page, "document.getElementById('trouble').textContent.includes('another run is served here now: others')", 40)
+    page.reload()
+    until(
+        page, "document.getElementById('elsewhere').textContent.startsWith('1 decision in this browser did not reach')"
+    )
+    assert "“labels”" in page.text_content("#elsewhere") and not read_entries(tmp_path / "others" / NAME)
 
 
 def test_a_new_class_gets_a_key_and_axe_finds_nothing_serious(tmp_path, labelled, reviewer):

@@ -7,10 +7,13 @@ from axe_playwright_python.sync_playwright import Axe
 from sheetlens.common import files
 from sheetlens.review.decisions import NAME, read_entries, standing
 from sheetlens.review.export import write_corrections
+from sheetlens.review.likeness import open_likeness
 from sheetlens.review.queue import open_run
 from tests.browser.conftest import until
 from tests.browser.runs import TORN, write_model, write_run
 from tests.conftest import sheetlens
+from tests.unit.finished_study import MadeUp, make_study
+from tests.unit.review.test_likeness import features_of, write_features
 
 HOSTILE = ("<script>document.title='broken'</script>.jpg", "=cmd|'/c calc'!A0", "\u202egpj.exe", "x" * 100_000)
 DELIVERED = "!Object.keys(localStorage).some((name) => name.startsWith('sheetlens-review:'))"
@@ -197,6 +200,89 @@ def test_two_reviewers_at_once_and_their_disagreement(tmp_path, serve, reviewer)
     assert len(rows) == 10
     (split,) = [row for row in rows if row["decision"] == "disagreement"]
     assert (split["label_after"], split["reviewer"]) == ("", "Ada; Bo")
+
+
+SEEN = "[...document.querySelectorAll('.answer')].filter((one) => one.innerText && one.checkVisibility()).length"
+
+
+def test_blind_the_prediction_is_hidden_until_ones_own_decision(tmp_path, serve, reviewer):
+    run, model = write_run(tmp_path / "run", 60, names=("stained/0.jpg",)), write_model(tmp_path / "model")
+    server = serve(run, "--blind", "--model", model)
+    page = reviewer(server, "Ada")
+    assert page.is_checked("#blind") and page.is_disabled("#class")
+    first = page.text_content("#name")
+    for key in ("a", "f", "e"):
+        page.keyboard.press(key)
+        until(page, "document.getElementById('last').textContent.includes('prediction is hidden until you decided')")
+        assert page.evaluate(SEEN) == 0 and "evidence" not in page.get_attribute("#picture", "src")
+    assert "(a: as it is)" not in page.text_content("#choices") and not read_entries(run / NAME)
+    page.keyboard.press("1")
+    until(page, "document.getElementById('last').textContent.startsWith('You said stained. The model takes it for ')")
+    assert page.evaluate(SEEN) == 0, "of the next sheet nothing is shown"
+    page.keyboard.press("ArrowLeft")
+    until(page, f"{SEEN} > 2")
+    assert page.text_content("#name") == first and "(a: as it is)" in page.text_content("#choices")
+    page.keyboard.press("2")  # changed after the prediction was seen
+    page.keyboard.press("b")
+    until(page, "!document.getElementById('blind').checked")
+    page.keyboard.press("ArrowRight")
+    until(page, f"{SEEN} > 2")
+    page.keyboard.press("b")
+    until(page, f"{SEEN} === 0")
+    page.keyboard.press("1")  # it has been shown before
+    until(page, DELIVERED)
+    assert [entry["chosen"]["blind"] for entry in read_entries(run / NAME)] == [True, False, False]
+    page.select_option("#reason", "all")
+    shown = page.evaluate("chosen.map((place) => queue.keys[place])")
+    assert len(shown) == 60 and shown == sorted(shown), "the order of doubt would tell"
+
+
+def test_blind_a_second_reviewer_does_not_see_what_the_first_said(tmp_path, serve, reviewer):
+    run = write_run(tmp_path / "run", 60)
+    files.write_table(tmp_path / "part.csv", files.read_table(run / "predictions.parquet")[["image_id"]].head(12))
+    server = serve(run, "--blind", "--sheets", tmp_path / "part.csv")
+    ada = reviewer(server, "Ada")
+    until(ada, "document.getElementById('progress').textContent.startsWith('sheet 1 of 12')")
+    for number in range(12):
+        ada.keyboard.press("12"[number % 2])
+    until(ada, DELIVERED)
+    bo = reviewer(server, "Bo")
+    until(bo, "known.size === 12")
+    assert bo.evaluate(SEEN) == 0
+    for number in range(12):
+        bo.keyboard.press("12"[number % 3 == 1])
+    until(bo, DELIVERED)
+    until(bo, "document.getElementById('others').checkVisibility()")
+    result = sheetlens("review", run, "--sheets", tmp_path / "part.csv", "--export", tmp_path / "corrections.csv")
+    assert "Ada and Bo gave 12 of the same sheets a class: agreement 50.0%, Cohen's kappa 0.00; both blind on 12" in (
+        result.stderr
+    )
+
+
+def test_more_like_this_one(tmp_path, serve, reviewer):
+    make_study(tmp_path, MadeUp(seeds=(1,)))
+    study = tmp_path / "results/mercury"
+    _, values = features_of(study)
+    write_features(study, values)
+    page = reviewer(serve(study), "Ada")
+    page.select_option("#reason", "all")
+    first = page.evaluate("sheetKey()")
+    page.get_by_role("button", name="more like this one").click()
+    until(page, "document.getElementById('progress').textContent.startsWith('sheet 1 of 25')")
+    assert page.evaluate("sheetKey()") == first
+    queue = open_run(study)
+    nearest = open_likeness(queue).nearest(queue.find(first))
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("sheetKey()") == queue.sheets["key"][nearest[0]]
+    page.select_option("#reason", "all")
+    until(page, "document.getElementById('progress').textContent.includes('of 80')")
+
+
+def test_without_features_there_is_no_button_for_like_sheets(tmp_path, serve, reviewer):
+    page = reviewer(serve(write_run(tmp_path / "run", 12)), "Ada")
+    assert page.get_by_role("button", name="more like this one").count() == 0
+    page.keyboard.press("l")
+    assert "sheet 1 of" in page.text_content("#progress") and page.text_content("#last") == ""
 
 
 def test_hostile_metadata_is_text(tmp_path, serve, reviewer):

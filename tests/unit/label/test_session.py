@@ -176,6 +176,18 @@ def test_what_was_read_stays_and_a_changed_photograph_is_read_again(tmp_path, ph
     changed.close()
 
 
+def test_a_file_that_is_no_photograph_is_not_handed_out_and_stops_no_random_sample(photographs, session):
+    table = session.sheets.table
+    session.sheets.store.add([Kept(table["image_id"][2], table["stamp"][2], "no image", b"", np.empty(0, np.float16))])
+    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    again = Session(sheets, session.journal, session.folder, ())
+    given = [decide(again, again.next_sheets("Ada", "random", 1, set())[0])["image_id"] for _ in range(5)]
+    assert given == table["image_id"][[0, 1, 3, 4, 5]].tolist() and again.random_rows() == 6
+    found = describe(again)
+    assert (found["sheets"], found["refused"], found["random"]) == (COUNT - 1, 1, 5)
+    sheets.close()
+
+
 def test_the_page_asks_decides_and_undoes(session):
     async def walk():
         async with TestClient(TestServer(make_app(session, "", "127.0.0.1", LIMITS))) as client:
@@ -193,7 +205,9 @@ def test_the_page_asks_decides_and_undoes(session):
             undo = entry | {"id": "2" * 32, "decision": "undo", "label": "", "undoes": "1" * 32}
             assert (await client.post("/decisions", json=[undo], headers=headers)).status == 200
             assert session.labels() == {}
-            for wrong in (entry | {"run": "x"}, entry | {"label": "fern"}, entry | {"key": "none"}):
+            another = await client.post("/decisions", json=[entry | {"run": "x"}], headers=headers)
+            assert another.status == 409 and "another run is served here now" in await another.text()
+            for wrong in (entry | {"label": "fern"}, entry | {"key": "none"}):
                 assert (await client.post("/decisions", json=[wrong], headers=headers)).status == 400
             assert (await client.post("/decisions", json=[entry])).status == 403  # not from our page
             added = await client.post("/classes", json={"name": "torn"}, headers=headers)

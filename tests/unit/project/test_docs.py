@@ -106,6 +106,13 @@ def test_a_wrong_command_is_told(line, error):
         CHECKS[program](words)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pictures_are_there_small_and_described(page):
+    for words, name in re.findall(r"!\[([^\]]*)\]\((?!http)([^)]+)\)", page.read_text()):
+        assert len(words) > 10, name
+        assert (page.parent / name).stat().st_size < 400_000, name
+
+
 def test_the_fetch_dry_run_needs_no_network():
     ran = subprocess.run(["sheetlens", "fetch", "--dry-run"], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

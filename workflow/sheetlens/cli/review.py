@@ -1,13 +1,18 @@
 """The command that lets a person look at doubtful sheets."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sheetlens.cli.options import FOLDER, PATH, limits_option
+from sheetlens.cli.options import FILE, FOLDER, PATH, limits_option
 from sheetlens.common.progress import reporter
 from sheetlens.config import Limits
+
+if TYPE_CHECKING:
+    from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
 
@@ -17,30 +22,35 @@ log = logging.getLogger(__name__)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on; others ask for a token.")
 @click.option("--port", default=8600, show_default=True, type=click.IntRange(1, 65535), help="Port to serve on.")
 @click.option("--model", type=FOLDER, help="Model whose evidence the page lays over a sheet when asked to.")
+@click.option("--blind", is_flag=True, help="Show the model's prediction only after a reviewer's own decision.")
+@click.option("--sheets", type=FILE, help="Show exactly the sheets of this table (.csv, .parquet; column image_id).")
 @click.option("--export", type=PATH, help="Serve nothing: write the corrections made so far (.csv).")
 @click.option("--static", type=PATH, help="Serve nothing: write the page with the doubtful sheets to this folder.")
 @limits_option
 def review(
-    run: Path, host: str, port: int, model: Path | None, export: Path | None, static: Path | None, limits: Limits
+    run: Path,
+    host: str,
+    port: int,
+    model: Path | None,
+    blind: bool,
+    sheets: Path | None,
+    export: Path | None,
+    static: Path | None,
+    limits: Limits,
 ) -> None:
     """Go through the doubtful sheets of RUN in the browser, and correct their labels.
 
     RUN is the folder that `predict` wrote, or results/{dataset}/ of a finished study. The page of --static needs no
-    server: it keeps decisions in the browser and saves them as the same table of corrections.
+    server: it keeps decisions in the browser and saves them as the same table of corrections. Where two reviewers
+    decided on the same sheets, --export says how far they agree (beside the corrections, NAME-agreement.csv).
     """
-    from sheetlens.review.queue import open_run
+    from sheetlens.review.queue import only, open_run
 
-    queue = open_run(run, limits)
+    queue = replace(open_run(run, limits), blind=blind)
+    if sheets:
+        queue = only(queue, sheets)
     if export:
-        from sheetlens.review.decisions import NAME, read_contents
-        from sheetlens.review.export import write_corrections
-
-        barcodes = dict(zip(queue.sheets["image_id"], queue.sheets["barcode"], strict=True))
-        found = read_contents(run / NAME)
-        for line in found.refused:
-            log.warning("line %d of %s is left out (%s): mend it and export again", line.line, run / NAME, line.reason)
-        counts = write_corrections(found.entries, barcodes, export)
-        log.info("%s: %s", export, ", ".join(f"{count} {name}" for name, count in counts.items()))
+        _export(queue, export)
         return
     if static:
         from sheetlens.review.static_page import write_static
@@ -52,3 +62,21 @@ def review(
     from sheetlens.review.server import serve
 
     serve(queue, host, port, Evidence(queue, model) if model else None)
+
+
+def _export(queue: "Queue", output: Path) -> None:
+    """Write the corrections, and say how far reviewers agree; of the sheets that were named, if some were."""
+    from sheetlens.review.agreement import write_agreement
+    from sheetlens.review.decisions import NAME, read_contents
+    from sheetlens.review.export import write_corrections
+
+    barcodes = dict(zip(queue.sheets["image_id"], queue.sheets["barcode"], strict=True))
+    journal = queue.folder / NAME
+    found = read_contents(journal)
+    for line in found.refused:
+        log.warning("line %d of %s is left out (%s): mend it and export again", line.line, journal, line.reason)
+    entries = [entry for entry in found.entries if entry["image_id"] in barcodes or not queue.named]
+    counts = write_corrections(entries, barcodes, output)
+    log.info("%s: %s", output, ", ".join(f"{count} {name}" for name, count in counts.items()))
+    for sentence in write_agreement(entries, output.with_name(f"{output.stem}-agreement.csv")):
+        log.info("%s", sentence)

@@ -22,14 +22,14 @@ def describe(session: Session) -> dict[str, Any]:
     counts = Counter(labels.values())
     decided = session.decided()
     return {
-        "sheets": len(session.sheets),
+        "sheets": len(session.sheets) - len(session.sheets.unreadable),
         "read": int(session.sheets.read()[1].sum()),
-        "refused": len(session.sheets.refused) + len(session.sheets.store.reasons()),
+        "refused": len(session.sheets.refused) + len(session.sheets.unreadable),
         "decided": len(decided),
         "labels": {name: counts[name] for name in session.classes},
         "unsure": sum(not any(given.values()) for given in decided.values()),
         "disagreements": sum(len(set(given.values())) > 1 for given in decided.values()),
-        "random": sample,
+        "random": sum(row in labels for row in range(sample)),
         "expected": _expected(session, labels, sample),
         **_accuracy(session, labels, sample),
         **_agreement(session.journal.entries),
@@ -39,7 +39,7 @@ def describe(session: Session) -> dict[str, Any]:
 def _expected(session: Session, labels: dict[int, str], sample: int) -> dict[str, Any]:
     """How many sheets of each class the folder is to be expected to hold, from the random sample."""
     drawn = [labels[row] for row in range(sample) if row in labels]
-    total = len(session.sheets)
+    total = len(session.sheets) - len(session.sheets.unreadable)
     found = {}
     for name in session.classes:
         share = estimate(np.array([label == name for label in drawn]))

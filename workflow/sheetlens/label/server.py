@@ -21,14 +21,15 @@ from sheetlens.review.access import guard, is_local, to_open
 from sheetlens.review.connections import Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, to_jpeg
-from sheetlens.review.server import NAMES, run_app, tell
+from sheetlens.review.server import NAMES, check_run, run_app, tell
 
 log = logging.getLogger(__name__)
 HERE, REVIEW = Path(__file__).parent, Path(decisions.__file__).parent
 PAGE = {
     "": (HERE / "label.html", "text/html"),
     "label.js": (HERE / "label.js", "text/javascript"),
-    "keep.js": (HERE / "keep.js", "text/javascript"),
+    "keep.js": (REVIEW / "keep.js", "text/javascript"),
+    "closer.js": (REVIEW / "closer.js", "text/javascript"),
     "label.css": (HERE / "label.css", "text/css"),
     "review.css": (REVIEW / "review.css", "text/css"),
 }
@@ -111,8 +112,15 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
         small = sheets.store.picture(sheets.table["image_id"].iloc[row])
         return _jpeg(small if small else await asyncio.to_thread(_show, sheets, row, 256, limits))
 
+    described: dict[Any, Any] = {}  # the numbers of the last state: pages ask every few seconds
+
     async def numbers(request: web.Request) -> web.Response:
-        return web.json_response(await asyncio.to_thread(describe, session))
+        state = (len(journal.entries), sheets.version, session.classes)
+        if state not in described:
+            found = await asyncio.to_thread(describe, session)
+            described.clear()
+            described[state] = found
+        return web.json_response(described[state])
 
     async def classes(request: web.Request) -> web.Response:
         given = await request.json()
@@ -170,8 +178,7 @@ def _jpeg(content: bytes) -> web.Response:
 
 def _entry(session: Session, given: dict[str, Any]) -> decisions.Entry:
     """A decision for the journal, which checks it; raises ValueError or KeyError for none of this labelling's."""
-    if given.get("run") != session.journal.run:
-        raise ValueError("it is a decision of another labelling, which was served at this address before")
+    check_run(given["run"], session.journal.run, session.folder)
     texts = {name: given[name] for name in ("id", "reviewer", "decision", "label", "time", "undoes")}
     if any(not isinstance(text, str) or len(text) > NAMES for text in texts.values()):
         raise ValueError("a field is no text, or too long")

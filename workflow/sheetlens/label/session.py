@@ -115,7 +115,7 @@ class Session:
             return {row: dict(given) for row, given in self._decided.items()}
 
     def random_rows(self) -> int:
-        """How many rows, from the first of the random order, are all decided: the random sample.
+        """How many rows, from the first of the random order, are all decided or no photographs: the random sample.
 
         A sheet of it that was suggested before its turn came belongs to it, too: whether it does depends on its place
         in the order alone, and not on its class.
@@ -180,6 +180,7 @@ class Session:
         return self._told(int(rows[0]), why, {"how": "suggested"})
 
     def _random(self, taken: set[int]) -> dict[str, Any] | None:
+        taken = taken | self.sheets.unreadable
         row = next(
             (row for row in range(self._fresh, len(self.sheets)) if row not in taken and row not in self._decided), None
         )
@@ -223,7 +224,7 @@ class Session:
                     for who in given:
                         self._by[who].add(row)
             self._decided, self._fresh = decided, 0
-            while self._fresh in decided:
+            while self._fresh in decided or self._fresh in self.sheets.unreadable:
                 self._fresh += 1
 
     def _fit_again_and_again(self) -> None:

@@ -33,7 +33,7 @@ class Sheets:
 
     The order is that of a hash of the labelling's identity and the image_id: the same for ever, whatever is labelled,
     so that its beginning is a random sample. `features` is float16, shape (n, d), with rows of zeros where `known` is
-    still False.
+    still False; `unreadable` are rows whose files turned out to be no photographs.
     """
 
     def __init__(self, source: Path, folder: Path, run: str, limits: Limits) -> None:
@@ -56,6 +56,7 @@ class Sheets:
         self.store = Store(folder / "sheets.sqlite", BACKBONE)
         self.known = np.zeros(len(self.table), bool)
         self.features: NDArray[np.float16] = np.zeros((len(self.table), 0), np.float16)
+        self.unreadable: set[int] = set()
         self.version = 0  # counts what was read
         self._limits, self._stop, self._changed = limits, threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
@@ -84,10 +85,13 @@ class Sheets:
 
     def _take_up(self) -> None:
         stamps = self.store.stamps()
+        now = dict(zip(self.table["image_id"], self.table["stamp"], strict=True))
         for image_id, features in self.store.features().items():
-            row = self.row_of.get(image_id)
-            if row is not None and stamps[image_id] == self.table["stamp"].iloc[row]:
-                self._note(row, features)
+            if stamps[image_id] == now.get(image_id):
+                self._note(self.row_of[image_id], features)
+        for image_id in self.store.reasons():
+            if stamps[image_id] == now.get(image_id):
+                self.unreadable.add(self.row_of[image_id])
 
     def _note(self, row: int, features: NDArray[np.float16] | NDArray[np.float32]) -> None:
         if not self.features.shape[1]:
@@ -97,13 +101,15 @@ class Sheets:
 
     def _read_all(self) -> None:
         try:
-            from sheetlens.features.extraction import FeatureReader  # takes seconds to import
-
-            reader = FeatureReader()
             stamps = self.store.stamps()
             rows: list[Any] = [
                 row for row in self.table.to_dict("records") if stamps.get(row["image_id"]) != row["stamp"]
             ]
+            if not rows:
+                return
+            from sheetlens.features.extraction import FeatureReader  # takes seconds to import
+
+            reader = FeatureReader()
             with Readers(READERS, "squash", self._limits) as readers, ThreadPoolExecutor(READERS) as pool:
                 waiting = in_order(pool, lambda row: (row, _look(readers, row)), self._until_stopped(rows), AHEAD)
                 while some := list(islice(waiting, BATCH)):
@@ -119,17 +125,7 @@ class Sheets:
 
     def _keep(self, reader: Any, some: list[tuple[dict[str, Any], Any]]) -> None:
         readable = [(row, reading) for row, reading in some if reading.pixels]
-        kept = [
-            Kept(
-                row["image_id"],
-                row["stamp"],
-                str(reading.facts.get("reason") or "refused"),
-                b"",
-                np.empty(0, np.float16),
-            )
-            for row, reading in some
-            if not reading.pixels
-        ]
+        kept = [_refused(row, reading) for row, reading in some if not reading.pixels]
         found = np.empty((0, reader.size), np.float32)
         if readable:
             pixels = np.stack([_pixels(reading.pixels) for _, reading in readable])
@@ -140,6 +136,8 @@ class Sheets:
         with self._changed:
             for (row, _), features in zip(readable, found, strict=True):
                 self._note(self.row_of[row["image_id"]], features)
+            self.unreadable |= {self.row_of[row["image_id"]] for row, reading in some if not reading.pixels}
+            self.version += 1
 
 
 def _refused(row: dict[str, Any], reading: Any) -> Kept:

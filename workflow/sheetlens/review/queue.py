@@ -11,7 +11,8 @@ import pandas as pd
 from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
-from sheetlens.common.tables import class_names, plain_cell
+from sheetlens.common.formats.file_kinds import listed
+from sheetlens.common.tables import class_names, plain_cell, read_rows
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
 from sheetlens.review.decisions import identify
@@ -39,8 +40,8 @@ class Queue:
     `run` is the run's identity. It is part of each key, so that a decision on a sheet of one run names none of another.
     Columns: key, image_id, barcode, current (the label, or the class a model gave; "" where none did), decided (what
     stood in the run: a label, a class, "review" or "" for a refused file), reasons (names of REASONS), reason (the
-    run's own sentence, or ""), path, row (of the image set, or -1), distance, probability_{class} and the record's
-    TERMS.
+    run's own sentence, or ""), chosen (how the sheet comes before a person, as a decision notes it), path, row (of the
+    image set, or -1), distance, probability_{class} and the record's TERMS.
     """
 
     title: str
@@ -49,6 +50,8 @@ class Queue:
     folder: Path
     run: str
     limits: Limits = LIMITS  # what decoding one photograph may cost
+    blind: bool = False  # the page begins with the model's prediction hidden until one's own decision
+    named: bool = False  # the sheets are those that somebody named, doubtful or not
     _places: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class Queue:
             "title": self.title,
             "run": self.run,
             "folder": self.folder.resolve().name,
+            "blind": self.blind,
+            "named": self.named,
             "classes": self.classes,
             "reasons": [[name, text] for name, text in REASONS.items()],
             "keys": self.sheets["key"].tolist(),
@@ -116,6 +121,31 @@ def open_run(folder: Path, limits: Limits = LIMITS) -> Queue:
         f"{folder} is no run: give the folder that `sheetlens predict` wrote, or results/{{dataset}}/ of a study that"
         " is finished"
     )
+
+
+def only(queue: Queue, table: Path) -> Queue:
+    """The queue of exactly the sheets that a table (.csv, .tsv, .parquet; column image_id) names, in its order.
+
+    Raises UserError where it names none, or some that the run does not have.
+    """
+    names = queue.sheets["image_id"].tolist()
+    places = {name.strip(): place for place, name in enumerate(names)}
+    places |= {name: place for place, name in enumerate(names)}
+    found: dict[str, int | None] = {}
+    for row in read_rows(table, {"image_id": "image_id"}):
+        name = row["image_id"]
+        found[name] = places.get(name, places.get(plain_cell(name)))
+    if unknown := [name or "a row without a name" for name, place in found.items() if place is None]:
+        raise UserError(
+            f"{table} names {len(unknown):,} sheet{'s' * (len(unknown) != 1)} that {queue.folder} does not have"
+            f" ({listed(unknown)}): take them out, or give the run that has them"
+        )
+    if not found:
+        raise UserError(f"{table} names no sheets: give their names in a column image_id, one a row")
+    rows = [place for place in dict.fromkeys(found.values()) if place is not None]
+    chosen: list[Any] = [{"how": "picked"} for _ in rows]
+    sheets = queue.sheets.iloc[rows].reset_index(drop=True).assign(chosen=chosen)
+    return replace(queue, sheets=sheets, named=True)
 
 
 def _of_collection(folder: Path) -> Queue:
@@ -203,7 +233,8 @@ def _queue(
             rank = np.where(marks[name], ranks[name], rank)
     lists = {name: marked.tolist() for name, marked in marks.items()}
     reasons = [[name for name in lists if lists[name][row]] for row in range(len(sheets))]
-    sheets = sheets.assign(reasons=pd.Series(reasons, dtype=object))
+    chosen = [{"how": "doubted" if some else "picked"} for some in reasons]
+    sheets = sheets.assign(reasons=pd.Series(reasons, dtype=object), chosen=pd.Series(chosen, dtype=object))
     run = identify(folder)
     sheets["key"] = [_digest(f"{run}/{name}")[:KEY] for name in sheets["image_id"]]
     order = np.lexsort((sheets["image_id"].map(_digest), rank, first))

@@ -1,35 +1,14 @@
-// The review page: walks the queue, shows a sheet, keeps decisions until the server has them. Without a server (see
-// static.py) it reads the queue from its own files, and decisions stay here until they are saved as corrections.
+// The review page: walks the queue, shows a sheet, and hands decisions to the keeper (keep.js). Without a server (see
+// static_page.py) it reads the queue from its own files, and decisions stay here until they are saved as corrections.
 "use strict";
 
-const LONGEST_SHOWN = 500; // characters of one text
 const AHEAD = 3; // sheets loaded before they are asked for
-const EVERY = 4000, SELDOM = 16000; // milliseconds between looks at what others decided; at most, while nothing comes of it
-const LONGEST_WAIT = 30000; // milliseconds for an answer: a laptop that slept would wait for ever
-const TOGETHER = 200; // decisions sent at once
-const FAULTS = 3; // faults of the server's with one decision, after which it is put aside
-const PLACE = location.pathname.replace(/[^/]*$/, "");
-const PENDING = `sheetlens-review:${PLACE}:`, ASIDE = `sheetlens-refused:${PLACE}:`; // and what follows
-const CLOSER = 1.5, DEEPEST = 12; // one step of the zoom, and its end
 const files = globalThis.sheetlensFiles; // where there is no server
-const at = (id) => document.getElementById(id);
 const known = new Map(); // key -> reviewer -> decisions that stand, in order
-const undone = new Set(), seen = new Set();
+const undone = new Set(), seen = new Set(), decided = new Set(); // decided: reviewer:key, taken back or not
 const details = new Map(), pictures = new Map();
-let queue, places = new Map(), chosen = [], position = 0, next = 0, mine = [], sending = false, zoom = 1, overlaid = false;
-let wait = EVERY, timer = 0, troubled = false, gone = false; // gone: another run is served here now
+let queue, keeper, places = new Map(), chosen = [], alike = [], position = 0, next = 0, mine = [], overlaid = false;
 
-function clip(text) {
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-}
-
-function element(name, text, attributes = {}) {
-  const made = Object.assign(document.createElement(name), attributes);
-  made.append(text);
-  return made;
-}
-
-const reviewer = () => at("reviewer").value.replace(/\p{Cs}/gu, "").trim(); // a name cut within an emoji is no text
 const own = (key) => known.get(key)?.get(reviewer())?.at(-1);
 const sheetKey = () => queue.keys[chosen[position]];
 
@@ -38,6 +17,7 @@ const sheetKey = () => queue.keys[chosen[position]];
 function note(entry) {
   if (seen.has(entry.id)) return;
   seen.add(entry.id);
+  if (entry.decision !== "undo") decided.add(`${entry.reviewer}:${entry.key}`);
   const byReviewer = known.get(entry.key) ?? new Map();
   if (entry.decision === "undo") undone.add(entry.undoes);
   else byReviewer.set(entry.reviewer, [...(byReviewer.get(entry.reviewer) ?? []), entry]);
@@ -54,190 +34,88 @@ function disagree(key) {
   return new Set(answers).size > 1;
 }
 
-// Decisions on their way to the server: one item of the browser's store each, so that tabs do not meet. Each names its
-// run: the store belongs to the address, and another run may be served there next time.
+// Blind: the model's prediction, and what others said, are hidden until one's own decision. A decision is blind if neither
+// this tab has shown them before, nor the reviewer decided on the sheet before, which shows them.
 
-function stored(prefix) {
-  const entries = Object.keys(localStorage).filter((name) => name.startsWith(prefix)).map((name) => {
-    try {
-      return { ...JSON.parse(localStorage.getItem(name)), name };
-    } catch {
-      return null; // not ours, or damaged: it stays where it is
-    }
-  });
-  return entries.filter((entry) => entry?.id).sort((a, b) => a.made - b.made);
+const veiled = (key) => at("blind").checked && !own(key);
+const shownName = (key, who) => `sheetlens-shown:${queue.run}:${who}:${key}`;
+
+function noteShown(key) {
+  try {
+    sessionStorage.setItem(shownName(key, reviewer()), "");
+  } catch { // full, after tens of thousands of sheets
+  }
 }
 
-const pending = () => stored(PENDING).filter((entry) => entry.run === queue.run);
-const strangers = () => stored(PENDING).filter((entry) => entry.run !== queue.run);
-const count = (number) => (number === 1 ? "1 decision" : `${number} decisions`);
-
-function keep(entry) {
-  localStorage.setItem(`${PENDING}${entry.run}:${entry.id}`, JSON.stringify(entry));
+function isBlind(key) {
+  const shown = [reviewer(), ""].some((who) => sessionStorage.getItem(shownName(key, who)) !== null);
+  return veiled(key) && !shown && !decided.has(`${reviewer()}:${key}`);
 }
 
-function setAside(entry, why) {
-  localStorage.setItem(`${ASIDE}${entry.run}:${entry.id}`, JSON.stringify({ ...entry, why }));
-  localStorage.removeItem(entry.name);
+function setBlind() {
+  const blind = at("blind").checked;
+  at("class").disabled = blind; // it is the model's, or what others said
+  for (const option of at("reason").options) option.disabled = blind && Number(option.value) > 0;
+  if (blind) at("class").value = "";
+  if (at("reason").selectedOptions[0].disabled) at("reason").value = "doubtful";
+  filter(chosen.length ? sheetKey() : "");
+}
+
+function refuseBlind() { // whether the model's prediction would have to be seen
+  if (!chosen.length || !veiled(sheetKey())) return false;
+  at("last").textContent = "The model's prediction is hidden until you decided: choose a class by its number.";
+  return true;
+}
+
+function guess(sheet) {
+  if (!sheet.probabilities) return "The model gives it no class.";
+  const best = Math.max(...sheet.probabilities), name = clip(queue.classes[sheet.probabilities.indexOf(best)]);
+  return `The model takes it for ${name} (${Math.round(100 * best)} %).`;
+}
+
+async function look() { // at what others decided
+  const answer = await (await ask(`decisions?since=${next}&run=${queue.run}`)).json();
+  if (answer.entries.length) {
+    answer.entries.forEach(note);
+    showDecisions();
+  }
+  next = answer.next;
+}
+
+function takeBack(entry) {
   note({ id: `refused ${entry.id}`, key: entry.key, decision: "undo", undoes: entry.id });
-  showAside();
   showDecisions();
 }
 
-function showAside() {
-  const refused = stored(ASIDE).filter((entry) => entry.run === queue.run);
-  const forget = () => {
-    for (const entry of refused) localStorage.removeItem(entry.name);
-    showAside();
-  };
-  at("aside").replaceChildren();
-  if (!refused.length) return;
-  const told = refused.slice(0, 3).map(({ reviewer: who, time, label, decision }) => clip(`${who}, ${time.slice(0, 16).replace("T", " ")}: ${label || decision}`));
-  const counted = `${count(refused.length)}, which ${refused.length === 1 ? "does" : "do"}`;
-  at("aside").append(
-    `The server refused ${counted} not count (${clip(refused[0].why)}): ${told.join("; ")}${refused.length > 3 ? "; and so on" : ""}. All others go on.`,
-    element("button", "Try again", { type: "button", onclick: () => {
-      for (const { why, name, ...entry } of refused) keep(entry);
-      forget();
-      location.reload();
-    } }),
-    element("button", "Forget", { type: "button", onclick: forget }),
-  );
-}
-
-function showStrangers() {
-  const others = strangers();
-  at("elsewhere").replaceChildren();
-  if (!others.length) return;
-  const runs = [...new Set(others.map((entry) => entry.run ? `“${clip(entry.folder)}”` : "a run that an earlier version of Sheetlens served"))];
-  const whose = others.length === 1 ? "it was made" : "they were made";
-  at("elsewhere").append(
-    `${count(others.length)} in this browser did not reach the server and ${others.length === 1 ? "is" : "are"} not of this run: ${whose} in ${runs.join(" and ")}. `
-      + "Start the review of that run at this address again, in the same version, and open the page: then they are handed over. ",
-    element("button", others.length === 1 ? "Forget it" : "Forget them", { type: "button", onclick: () => {
-      if (!confirm(`Forget ${count(others.length)} of ${runs.join(" and ")} for ever?`)) return;
-      for (const entry of others) localStorage.removeItem(entry.name);
-      showStrangers();
-    } }),
-  );
-}
-
-async function ask(address, options = {}) {
-  const answer = await fetch(address, { ...options, signal: AbortSignal.timeout(LONGEST_WAIT) });
-  if (answer.ok) return answer;
-  throw Object.assign(new Error(clip(await answer.text())), { status: answer.status });
-}
-
-async function hand(some) {
-  const headers = { "Content-Type": "application/json", "X-Sheetlens-Review": "1" };
-  const body = JSON.stringify(some.map(({ name, ...entry }) => entry));
-  const { kept } = await (await ask("decisions", { method: "POST", headers, body })).json();
-  for (const entry of some) if (kept.includes(entry.id)) localStorage.removeItem(entry.name);
-  return kept.length;
-}
-
-async function send() {
-  if (sending || files || gone) return true;
-  sending = true;
-  let delivered = 0;
-  const faults = new Map();
-  try {
-    for (let some, size = TOGETHER; (some = pending().slice(0, size)).length; ) {
-      try {
-        delivered += await hand(some);
-      } catch (error) { // of these, one of them may be at fault: it must not hold the others up
-        if (![400, 413, 500].includes(error.status)) throw error;
-        const [first] = some, found = (faults.get(first.id) ?? 0) + 1;
-        if (some.length === 1) faults.set(first.id, found);
-        if (some.length === 1 && (error.status !== 500 || found === FAULTS)) setAside(first, error.message);
-        size = some.length === 1 && error.status !== 500 ? TOGETHER : 1;
-      }
-    }
-    if (delivered) calm(delivered);
-    return true;
-  } catch (error) {
-    trouble(error);
-    return false;
-  } finally {
-    sending = false;
-  }
-}
-
-function trouble(error) {
-  const waiting = pending().length, kept = waiting ? `${count(waiting)} ${waiting === 1 ? "is" : "are"} kept in this browser` : "What you decide is kept in this browser";
-  troubled = true;
-  at("told").textContent = "";
-  gone = error.status === 409;
-  const why = error.status ? `the server says: ${error.message}` : "the server does not answer; is it running, and is there a network?";
-  at("trouble").textContent = gone
-    ? `This page is of the run “${clip(queue.folder)}”, and ${error.message}. ${kept} for when “${clip(queue.folder)}” is served here again. Load the page anew to go on with the other run.`
-    : `${kept} until the server takes them (${why}).`;
-}
-
-function calm(delivered) {
-  if (troubled) at("told").textContent = delivered ? `The server answers again and has taken ${count(delivered)} that ${delivered === 1 ? "was" : "were"} kept in this browser.` : "The server answers again.";
-  else if (delivered) at("told").textContent = "";
-  at("trouble").textContent = "";
-  if (!troubled) return;
-  troubled = false;
+function refresh() {
   pictures.clear();
   if (!at("unshown").hidden) show(); // what did not come while the server was away
-}
-
-async function look() {
-  clearTimeout(timer);
-  try {
-    if (await send()) {
-      const answer = await (await ask(`decisions?since=${next}&run=${queue.run}`)).json();
-      if (answer.entries.length) {
-        answer.entries.forEach(note);
-        showDecisions();
-      }
-      next = answer.next;
-      calm(0);
-    }
-  } catch (error) {
-    trouble(error);
-  }
-  wait = troubled ? Math.min(2 * wait, SELDOM) : EVERY;
-  clearTimeout(timer);
-  if (!gone) timer = setTimeout(look, wait);
 }
 
 // What a person does
 
 function decide(decision, label = "", undoes = "", key = sheetKey()) {
-  if (!reviewer()) {
-    at("reviewer").focus();
-    at("trouble").textContent = "Write your name first: every decision carries it.";
-    return false;
-  }
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  const made = performance.timeOrigin + performance.now();
-  const entry = { id, run: queue.run, folder: queue.folder, key, reviewer: reviewer(), decision, label, undoes, time: new Date().toISOString(), made };
-  try {
-    keep(entry);
-  } catch {
-    at("trouble").textContent = "This browser has no room for more decisions: this one was not kept.";
-    return false;
-  }
-  note(entry);
-  send();
+  const entry = keeper.add({ key, decision, label, undoes, blind: isBlind(key) });
+  if (entry) note(entry);
   return entry;
 }
 
 function choose(decision, label) {
+  const hidden = chosen.length && veiled(sheetKey());
   const entry = chosen.length && decide(decision, label);
   if (!entry) return;
-  mine.push({ entry, position });
+  mine.push(entry);
+  at("last").textContent = "";
+  if (hidden) detail(entry.key).then((sheet) => { at("last").textContent = `You said ${clip(label || decision)}. ${guess(sheet)}`; }, () => {});
   step(1);
 }
 
 function undo() {
-  const last = mine.pop();
-  if (!last) return;
-  decide("undo", "", last.entry.id, last.entry.key);
-  position = Math.max(0, chosen.indexOf(places.get(last.entry.key)));
+  const last = mine.at(-1);
+  if (!last || !decide("undo", "", last.id, last.key)) return;
+  mine.pop();
+  at("last").textContent = "";
+  position = Math.max(0, chosen.indexOf(places.get(last.key)));
   show();
 }
 
@@ -247,11 +125,13 @@ function step(by) {
 }
 
 function flip() {
+  if (refuseBlind()) return;
   const current = queue.current[chosen[position]];
   if (queue.classes.length === 2 && current >= 0) choose("class", queue.classes[1 - current]);
 }
 
 function accept() {
+  if (refuseBlind()) return;
   const current = queue.current[chosen[position]];
   if (current >= 0) choose("class", queue.classes[current]);
 }
@@ -259,23 +139,16 @@ function accept() {
 const KEYS = {
   a: accept, Enter: accept, f: flip, u: () => choose("unsure", ""), s: () => step(1), " ": () => step(1),
   ArrowRight: () => step(1), ArrowLeft: () => step(-1), z: undo, Backspace: undo,
-  "+": () => lookCloser(zoom * CLOSER), "=": () => lookCloser(zoom * CLOSER), "-": () => lookCloser(zoom / CLOSER), 0: () => lookCloser(1),
-  e: toggleEvidence,
+  e: toggleEvidence, l: showAlike, b: () => at("blind").click(), ...CLOSER_KEYS,
 };
-const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }; // with Shift
 
 document.addEventListener("keydown", (event) => {
-  if (!queue || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) {
+  if (!queue || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select")) {
     if (event.target.matches("input") && event.key === "Enter") event.target.blur();
     return;
   }
-  if (event.target.matches("button") && (event.key === "Enter" || event.key === " ")) return;
-  if (event.shiftKey && MOVES[event.key]) {
-    event.preventDefault();
-    const [across, down] = MOVES[event.key], figure = at("sheet");
-    figure.scrollBy(across * figure.clientWidth / 5, down * figure.clientHeight / 5);
-    return;
-  }
+  if (event.target.matches("button, input") && (event.key === "Enter" || event.key === " ")) return;
+  if (event.shiftKey && moveSheet(event)) return;
   const number = Number(event.key);
   const action = number >= 1 && number <= queue.classes.length ? () => choose("class", queue.classes[number - 1]) : KEYS[event.key];
   if (!action) return;
@@ -283,50 +156,10 @@ document.addEventListener("keydown", (event) => {
   action();
 });
 
-// A closer look: the picture outgrows its frame, which scrolls
-
-function lookCloser(to, x = 0.5, y = 0.5) { // x, y: the point that stays where it is, in shares of the frame
-  const figure = at("sheet"), picture = at("picture");
-  const middle = [x * figure.clientWidth, y * figure.clientHeight];
-  const point = [figure.scrollLeft + middle[0], figure.scrollTop + middle[1]];
-  const growth = Math.min(Math.max(to, 1), DEEPEST) / zoom;
-  zoom *= growth;
-  figure.classList.toggle("close", zoom > 1);
-  picture.style.width = picture.style.height = zoom > 1 ? `${100 * zoom}%` : "";
-  figure.scrollTo(point[0] * growth - middle[0], point[1] * growth - middle[1]);
-  if (zoom === growth && zoom > 1 && chosen.length) showPicture(); // the large one, once
-}
-
-function pointed(event) {
-  const frame = at("sheet").getBoundingClientRect();
-  return [(event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height];
-}
-
-function watchPointer() {
-  const figure = at("sheet");
-  let start = null, held = false;
-  figure.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    lookCloser(event.deltaY < 0 ? zoom * CLOSER ** 0.5 : zoom / CLOSER ** 0.5, ...pointed(event));
-  }, { passive: false });
-  figure.addEventListener("pointerdown", (event) => {
-    start = { x: event.clientX, y: event.clientY, left: figure.scrollLeft, top: figure.scrollTop };
-    held = event.pointerType === "mouse" && event.button === 0;
-  });
-  addEventListener("pointermove", (event) => {
-    if (held) figure.scrollTo(start.left + start.x - event.clientX, start.top + start.y - event.clientY);
-  });
-  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { held = false; });
-  figure.addEventListener("click", (event) => {
-    const dragged = start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > 4;
-    if (!dragged) lookCloser(zoom > 1 ? 1 : CLOSER ** 2, ...pointed(event));
-  });
-}
-
 // What the model saw, laid over the sheet
 
 async function toggleEvidence() {
-  if (!queue.evidence || !chosen.length) return;
+  if (!queue.evidence || !chosen.length || refuseBlind()) return;
   const key = sheetKey();
   showEvidence(!overlaid, overlaid ? "" : "Looking for the evidence…");
   if (overlaid) {
@@ -343,6 +176,25 @@ function showEvidence(shown, text) {
   overlaid = shown;
   at("evidence").textContent = text;
   at("evidence-button")?.setAttribute("aria-pressed", String(shown));
+}
+
+// More like this one: the sheet, and those of the run nearest to it by their features
+
+async function showAlike() {
+  if (!queue.likeness || !chosen.length) return;
+  const key = sheetKey();
+  const found = await ask(`alike/${key}.json`).then((answer) => answer.json(), (error) => ({ fault: error.message }));
+  if (sheetKey() !== key) return;
+  if (found.fault) {
+    at("last").textContent = `The sheets like this one did not come: ${found.fault}`;
+    return;
+  }
+  alike = [key, ...found.keys].map((one) => places.get(one));
+  let option = [...at("reason").options].find((one) => one.value === "alike");
+  if (!option) at("reason").append(option = element("option", "", { value: "alike" }));
+  option.textContent = `like ${at("name").textContent}`;
+  for (const [name, value] of [["reason", "alike"], ["class", ""], ["decided", ""]]) at(name).value = value;
+  filter();
 }
 
 // Corrections without a server: the table that `sheetlens review --export` writes (see export.py)
@@ -386,19 +238,22 @@ async function saveCorrections() {
 
 // What is shown
 
-function filter() {
-  const reason = at("reason").value, label = at("class").value, decided = at("decided").value;
+function filter(stay = "") { // at a sheet, by its key
+  const reason = at("reason").value, label = at("class").value, done = at("decided").value;
+  const among = reason === "alike" ? alike : queue.keys.keys();
   chosen = [];
-  for (let place = 0; place < queue.keys.length; place += 1) {
+  for (const place of among) {
     const marks = queue.marks[place], key = queue.keys[place];
-    if (reason === "doubtful" ? !marks : reason !== "all" && !(marks & Number(reason))) continue;
+    if (reason === "doubtful" ? !marks : Number(reason) > 0 && !(marks & Number(reason))) continue;
     if (label !== "" && queue.current[place] !== Number(label)) continue;
-    if (decided === "open" && own(key)) continue;
-    if (decided === "done" && !own(key)) continue;
-    if (decided === "split" && !disagree(key)) continue;
+    if (done === "open" && own(key)) continue;
+    if (done === "done" && !own(key)) continue;
+    if (done === "split" && !disagree(key)) continue;
     chosen.push(place);
   }
-  position = 0;
+  // The queue's order tells what the model thinks; that of the keys, which are hashes, tells nothing.
+  if (at("blind").checked && reason !== "alike") chosen.sort((one, other) => (queue.keys[one] < queue.keys[other] ? -1 : 1));
+  position = Math.max(0, chosen.indexOf(places.get(stay)));
   show();
 }
 
@@ -434,6 +289,7 @@ function preload() {
 }
 
 function showPicture() {
+  if (!chosen.length) return;
   const larger = zoom > 1 && !files ? "?large" : "";
   at("picture").src = overlaid ? `evidence/${sheetKey()}.jpg` : `pictures/${sheetKey()}.jpg${larger}`;
 }
@@ -458,11 +314,13 @@ async function show() {
   preload();
   const found = await detail(key).catch(() => null);
   if (!found || sheetKey() !== key) return;
-  at("picture").alt = clip(`Photograph of the sheet ${found.image_id}`);
-  at("name").textContent = clip(found.image_id);
-  const texts = new Map(queue.reasons);
-  at("why").replaceChildren(...found.reasons.map((name) => element("li", texts.get(name))));
+  const name = clip(found.image_id), file = name.lastIndexOf("/") + 1; // folders are often named after classes
+  at("picture").alt = `Photograph of the sheet ${name.slice(file)}`;
+  at("name").replaceChildren(element("span", name.slice(0, file), { className: "answer" }), name.slice(file));
+  const texts = new Map(queue.reasons), refused = found.reasons.includes("refused");
+  at("why").replaceChildren(...found.reasons.map((reason) => element("li", texts.get(reason), { className: reason === "refused" ? "" : "answer" })));
   at("reason-given").textContent = clip(found.reason);
+  at("reason-given").className = refused ? "" : "answer";
   const scores = found.probabilities ?? [];
   at("scores").hidden = !scores.length;
   at("scores").tBodies[0].replaceChildren(...scores.map((score, number) => {
@@ -470,37 +328,37 @@ async function show() {
     row.append(element("td", score > 0.9995 ? "over 0.999" : score.toFixed(3)));
     return row;
   }));
-  const record = [["stands as", found.before], ["barcode", found.barcode], ...found.record].filter(([, value]) => value);
-  if (found.distance !== null) record.push(["distance", found.distance.toFixed(2)]);
-  at("record").replaceChildren(...record.flatMap(([term, value]) => [element("dt", term), element("dd", clip(value), { dir: "auto" })]));
+  const distance = found.distance === null ? "" : found.distance.toFixed(2);
+  const record = [["stands as", found.before, "answer"], ["barcode", found.barcode], ...found.record, ["distance", distance, "answer"]];
+  at("record").replaceChildren(...record.filter(([, value]) => value).flatMap(([term, value, className = ""]) => [
+    element("dt", term, { className }), element("dd", clip(value), { dir: "auto", className }),
+  ]));
 }
 
 function showDecisions() {
   const done = chosen.reduce((count, place) => count + Boolean(own(queue.keys[place])), 0);
   at("progress").textContent = chosen.length ? `sheet ${position + 1} of ${chosen.length}, ${done} decided by you` : "no sheets";
   if (!chosen.length) return;
-  const key = sheetKey(), decision = own(key);
+  const key = sheetKey(), decision = own(key), hidden = veiled(key);
+  document.body.classList.toggle("blind", hidden);
+  if (!hidden) noteShown(key);
+  if (hidden && overlaid) {
+    showEvidence(false, "");
+    showPicture();
+  }
   const buttons = queue.classes.map((name, number) => [String(number + 1), name, decision?.decision === "class" && decision.label === name]);
-  const current = queue.current[chosen[position]];
+  const current = hidden ? -1 : queue.current[chosen[position]];
   const hint = (number) => (number === current ? " (a: as it is)" : current >= 0 && queue.classes.length === 2 ? " (f: flip)" : "");
-  const made = buttons.map(([key, name, pressed], number) => button(key, clip(name) + hint(number), pressed, () => choose("class", name)));
-  made.push(button("u", "unsure", decision?.decision === "unsure", KEYS.u));
-  made.push(button("s", "skip"), button("z", "undo my last decision"));
+  const made = buttons.map(([key, name, pressed], number) => button(key, clip(name) + hint(number), () => choose("class", name), pressed));
+  made.push(button("u", "unsure", KEYS.u, decision?.decision === "unsure"));
+  made.push(button("s", "skip", KEYS.s), button("z", "undo my last decision", undo));
   at("choices").replaceChildren(...made);
   const others = [...(known.get(key) ?? [])].filter(([name]) => name !== reviewer());
   const said = others.map(([name, entries]) => `${clip(name)}: ${clip(entries.at(-1).label || "unsure")}`).join("; ");
   at("others").textContent = said && (disagree(key) ? `Reviewers disagree. ${said}` : `Others agree. ${said}`);
 }
 
-function button(key, text, pressed, action = KEYS[key]) {
-  const made = element("button", element("kbd", key), { type: "button", onclick: action });
-  made.append(element("bdi", text));
-  if (pressed !== undefined) made.setAttribute("aria-pressed", String(pressed));
-  return made;
-}
-
 async function start() {
-  at("reviewer").value = localStorage.getItem("sheetlens-reviewer") ?? "";
   try {
     queue = files ? files.queue : await (await ask("queue.json")).json();
   } catch (error) {
@@ -514,27 +372,26 @@ async function start() {
   const reasons = [["doubtful", "all doubtful"], ...queue.reasons.map(([, text], bit) => [1 << bit, text]), ["all", "every sheet"]];
   at("reason").append(...reasons.map(([value, text]) => element("option", text, { value })));
   at("class").append(...queue.classes.map((name, number) => element("option", clip(name), { value: number })));
-  for (const name of ["reason", "class", "decided"]) at(name).addEventListener("change", filter);
-  at("reviewer").addEventListener("change", () => {
-    localStorage.setItem("sheetlens-reviewer", reviewer());
-    at("trouble").textContent = "";
-    showDecisions();
+  if (queue.named) at("reason").value = "all";
+  at("blind").checked = queue.blind || localStorage.getItem("sheetlens-blind") === "true";
+  for (const name of ["reason", "class", "decided"]) at(name).addEventListener("change", () => filter());
+  at("blind").addEventListener("change", () => {
+    localStorage.setItem("sheetlens-blind", String(at("blind").checked));
+    setBlind();
   });
+  at("reviewer").addEventListener("change", showDecisions);
   at("picture").addEventListener("error", showNoPicture);
   at("picture").addEventListener("load", () => { at("picture").hidden = !(at("unshown").hidden = true); });
-  const tools = [["+", "closer"], ["-", "farther"], ["0", "whole sheet"]];
-  at("tools").append(...tools.map(([key, text]) => button(key, text)));
-  if (queue.evidence) at("tools").append(Object.assign(button("e", "evidence", false), { id: "evidence-button" }));
+  at("tools").append(...closerButtons());
+  if (queue.evidence) at("tools").append(Object.assign(button("e", "evidence", toggleEvidence, false), { id: "evidence-button" }));
+  if (queue.likeness) at("tools").append(button("l", "more like this one", showAlike));
   if (files) at("kept").append("Decisions are kept in this browser only. ", element("button", "Save corrections", { type: "button", onclick: saveCorrections }));
   watchPointer();
-  showAside();
-  showStrangers();
-  filter();
-  pending().forEach(note);
+  keeper = new Keeper("sheetlens-review", queue, { look: files ? null : look, takeBack, refresh });
+  setBlind();
+  keeper.pending().forEach(note);
   if (files) return showDecisions();
-  for (const name of ["online", "pageshow", "focus"]) addEventListener(name, () => { wait = EVERY; look(); });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-  look();
+  keeper.again();
 }
 
 start();

@@ -20,12 +20,14 @@ from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open
 from sheetlens.review.connections import BACKLOG, Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
+from sheetlens.review.likeness import Likeness, open_likeness
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 log = logging.getLogger(__name__)
-PAGE = {"": "text/html", "review.js": "text/javascript", "review.css": "text/css"}  # address -> type, of our files
+SCRIPTS = ("keep.js", "closer.js", "review.js")
+PAGE = {"": "text/html", "review.css": "text/css"} | dict.fromkeys(SCRIPTS, "text/javascript")  # address -> type
 KEPT = 64  # pictures in memory
 NAMES = 100  # characters of a reviewer's name, of an id
 PATIENCE = 5.0  # seconds that what is under way may take when the server is stopped
@@ -37,7 +39,7 @@ def serve(queue: Queue, host: str, port: int, evidence: Evidence | None) -> None
     tell(journal)
     token = "" if is_local(host) else secrets.token_urlsafe(24)
     door = Door(open_more_files())
-    app = make_app(queue, journal, token, evidence, host, door)
+    app = make_app(queue, journal, token, evidence, host, door, open_likeness(queue))
 
     def ready(port: int) -> None:
         end = f"?token={token}" if token else ""
@@ -88,11 +90,13 @@ def make_app(
     evidence: Evidence | None = None,
     host: str = "127.0.0.1",
     door: Door | None = None,
+    likeness: Likeness | None = None,
 ) -> web.Application:
-    """The application: page, queue, sheets, pictures, a model's evidence if there is one, and decisions."""
+    """The application: page, queue, sheets, pictures, decisions; a model's evidence and like sheets where they are."""
     layers = [guard(token, host, journal.run), *([door.watch] if door else [])]
     app = web.Application(middlewares=layers)
-    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING, "evidence": evidence is not None}).encode()
+    offers = {"evidence": evidence is not None, "likeness": likeness is not None}
+    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING} | offers).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
     looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
 
@@ -140,8 +144,15 @@ def make_app(
             return web.json_response(found.facts)
         return web.Response(body=found.picture, content_type="image/jpeg")
 
+    async def alike(request: web.Request) -> web.Response:
+        place = _place(queue, request)
+        if not likeness:
+            raise web.HTTPNotFound(text="the run has no features of its sheets")
+        found = await asyncio.to_thread(likeness.nearest, place)
+        return web.json_response({"keys": queue.sheets["key"].iloc[found].tolist()})
+
     async def changes(request: web.Request) -> web.Response:
-        _check_run(request.query.get("run"), queue)
+        check_run(request.query.get("run"), queue.run, queue.folder)
         since, every = request.query.get("since", ""), journal.entries
         start = int(since) if since.isdecimal() and len(since) < 10 and int(since) <= len(every) else 0
         some = every[start:]  # others are added meanwhile
@@ -152,7 +163,7 @@ def make_app(
         try:
             given = await request.json()
             for one in given:
-                _check_run(one.get("run"), queue)
+                check_run(one.get("run"), queue.run, queue.folder)
             entries = [_entry(queue, one) for one in given]
             # Where the browser goes away meanwhile the decisions are kept all the same.
             await asyncio.shield(asyncio.to_thread(journal.append, entries))
@@ -166,6 +177,7 @@ def make_app(
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])
     app.add_routes([web.get("/pictures/{key}.jpg", photograph), web.get("/evidence/{key}.{kind:json|jpg}", overlay)])
+    app.add_routes([web.get("/alike/{key}.json", alike)])
     app.add_routes([web.get("/decisions", changes), web.post("/decisions", decide), web.get("/{name:[^/]*}", page)])
     return app
 
@@ -177,10 +189,10 @@ def _place(queue: Queue, request: web.Request) -> int:
     return place
 
 
-def _check_run(run: Any, queue: Queue) -> None:
-    """Refuse what a page has for another run, which was served at this address before."""
-    if run not in (None, queue.run):
-        raise web.HTTPConflict(text=f"another run is served here now: {queue.folder.resolve().name}")
+def check_run(given: Any, run: str, folder: Path) -> None:
+    """Refuse what a page has for another run than that of a folder, which was served at this address before."""
+    if given not in (None, run):
+        raise web.HTTPConflict(text=f"another run is served here now: {folder.resolve().name}")
 
 
 def _entry(queue: Queue, given: dict[str, Any]) -> decisions.Entry:
@@ -192,7 +204,7 @@ def _entry(queue: Queue, given: dict[str, Any]) -> decisions.Entry:
     if place is None or (texts["decision"] == "class" and texts["label"] not in queue.classes):
         raise ValueError("an unknown sheet or class")
     row = queue.sheets.iloc[place]
-    chosen = row.get("chosen") or {"how": "doubted" if row["reasons"] else "picked"}
+    chosen = row["chosen"] | {"blind": given.get("blind") is True}
     facts = {"image_id": row["image_id"], "before": row["decided"], "reasons": row["reasons"], "chosen": chosen}
     entry = texts | facts | {"time": decisions.utc(texts["time"])}
     decisions.check(entry)

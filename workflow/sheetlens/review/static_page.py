@@ -14,7 +14,7 @@ from sheetlens.review.photographs import read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 HERE = Path(__file__).parent
-FILES = ("review.js", "review.css")  # beside the page
+FILES = ("keep.js", "closer.js", "review.js", "review.css")  # beside the page
 # Nothing but the page's own files; as a tag it cannot say who may frame the page.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'"
 TOGETHER = 200  # sheets in one file
@@ -23,28 +23,31 @@ TOGETHER = 200  # sheets in one file
 def write_static(
     queue: Queue, output: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, int]:
-    """Write the page (index.html) with the doubtful sheets of a queue; return how many there are, and with a picture.
+    """Write the page (index.html) with the doubtful sheets of a queue, or with all where somebody named them.
+
+    Returns how many there are, and with a picture.
 
     Beside it: queue.js and sheets/ (what is told of the sheets, as scripts, since an opened file may load no other
     data) and pictures/. A picture that is there and not older than its photograph is kept: after a kill the same
     command goes on.
     """
-    doubtful = queue.sheets[queue.sheets["reasons"].str.len() > 0].reset_index(drop=True)
-    queue = replace(queue, sheets=doubtful)
-    values = queue.light() | {"warning": SAFETY_WARNING, "evidence": False, "columns": COLUMNS, "together": TOGETHER}
+    wanted = queue.sheets if queue.named else queue.sheets[queue.sheets["reasons"].str.len() > 0]
+    queue = replace(queue, sheets=wanted.reset_index(drop=True))
+    values = queue.light() | {"warning": SAFETY_WARNING, "evidence": False, "likeness": False}
+    values |= {"columns": COLUMNS, "together": TOGETHER}
     _write(output / "queue.js", f"globalThis.sheetlensFiles = {{ queue: {json.dumps(values)}, sheets: {{}} }};\n")
-    for start in range(0, len(doubtful), TOGETHER):
-        sheets = [queue.detail(place) for place in range(start, min(start + TOGETHER, len(doubtful)))]
+    for start in range(0, len(wanted), TOGETHER):
+        sheets = [queue.detail(place) for place in range(start, min(start + TOGETHER, len(wanted)))]
         number = start // TOGETHER
         _write(output / f"sheets/{number}.js", f"sheetlensFiles.sheets[{number}] = {json.dumps(sheets)};\n")
     shown = 0
-    for place, key in enumerate(doubtful["key"]):
+    for place, key in enumerate(queue.sheets["key"]):
         shown += _write_picture(queue, place, output / f"pictures/{key}.jpg")
-        progress(place + 1, len(doubtful))
+        progress(place + 1, len(wanted))
     for name in FILES:
         _write(output / name, (HERE / name).read_text(encoding="utf-8"))
     _write(output / "index.html", page())
-    return {"sheets": len(doubtful), "shown": shown}
+    return {"sheets": len(wanted), "shown": shown}
 
 
 def page() -> str:
@@ -52,7 +55,7 @@ def page() -> str:
     text = (HERE / "review.html").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     text = text.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{policy}')
-    return text.replace("<script ", '<script src="queue.js" defer></script>\n<script ')
+    return text.replace("<script ", '<script src="queue.js" defer></script>\n<script ', 1)
 
 
 def _write(path: Path, text: str) -> None:
