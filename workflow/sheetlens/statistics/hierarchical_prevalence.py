@@ -67,15 +67,14 @@ class Shares:
         ends = np.array([_shortest(np.sort(one), confidence) for one in self.draws])[self.rows]
         return ends[:, 0], ends[:, 1]
 
-    def conditioned(self, share: float, probability: np.ndarray) -> "Shares":
-        """The same draws, reweighted so that `at_least(share)` is `probability`, shape (groups,), in each group.
+    def conditioned(self, needed: np.ndarray, probability: np.ndarray) -> "Shares":
+        """The same draws, reweighted so that `needed` sheets or more have the `probability`, both of shape (groups,).
 
         What is learnt of groups by other means (see `measured`) thus moves their numbers (Jeffrey 1965, The Logic of
         Decision). Where no draw is on a side that has become possible, the nearest number stands for it.
         """
         draws = self.draws[self.rows].copy()
         count = draws.shape[1]
-        needed = np.ceil(share * self.sheets - 1e-9).astype(int)
         steps = (np.arange(count) + 0.5) / count
         for group, (least, wanted) in enumerate(zip(needed, probability, strict=True)):
             above = draws[group] >= least
@@ -83,9 +82,9 @@ class Shares:
             if 0 < part < 1:
                 weight = np.where(above, wanted / part, (1 - wanted) / (1 - part)).cumsum()
                 draws[group] = draws[group][np.searchsorted(weight, steps * weight[-1])]
-            else:
+            elif 0 < least <= self.sheets[group]:
                 other = np.arange(count) < round(count * (wanted if part == 0 else 1 - wanted))
-                draws[group] = np.where(other, least if part == 0 else max(least - 1, 0), draws[group])
+                draws[group] = np.where(other, least if part == 0 else least - 1, draws[group])
         return Shares(draws, np.arange(len(draws)), self.sheets)
 
     def total(self) -> np.ndarray:
@@ -165,9 +164,11 @@ class _Grid:
         places = np.searchsorted(weights.ravel().cumsum(), (np.arange(SETTINGS) + 0.5) / SETTINGS)
         drawn = np.empty((len(self.n), SETTINGS, EACH), int)
         size = max(1, CELLS // (EACH * max(len(self.edges), len(self.share) * len(NODES))))
+        last = -1
         for number, place in enumerate(np.minimum(places, weights.size - 1)):
             errors, prior = divmod(int(place), len(self.priors))
-            rates = self._rates(self.errors[errors])
+            if errors != last:  # settings of the same errors follow one another
+                rates, last = self._rates(self.errors[errors]), errors
             random = np.random.default_rng(number)
             for first in range(0, len(self.n), size):
                 some = slice(first, first + size)

@@ -43,16 +43,15 @@ class Learnt:
     """Probabilities to be treated after the tests: draws, float, shape (DRAWS, groups)."""
 
     draws: np.ndarray
-    tested: np.ndarray
 
     @property
     def treated(self) -> np.ndarray:
         """The probability of each group, shape (groups,)."""
         return np.asarray(self.draws.mean(axis=0))
 
-    def fewer_left(self, number: int) -> float:
-        """Probability that fewer than `number` of the groups that were not tested are treated."""
-        chances = self.draws[:, ~self.tested]
+    def fewer_left(self, number: int, tested: np.ndarray) -> float:
+        """Probability that fewer than `number` of the groups that were not `tested`, bool, (groups,), are treated."""
+        chances = self.draws[:, ~tested]
         counts = np.zeros((len(chances), number))  # of treated groups, below `number`
         if number:
             counts[:, 0] = 1
@@ -65,10 +64,12 @@ class Learnt:
 def learn(probability: np.ndarray, kin: np.ndarray, if_so: np.ndarray, if_not: np.ndarray) -> Learnt:
     """Learn from tests: `if_so` and `if_not`, float, shape (groups,), how likely a group's results are if it is treated.
 
-    Both are 1 where nothing was tested. `probability` is that of the network's answers, `kin`, int, the family, say, of
-    each group, -1 for none.
+    Only their ratio counts; both are 1 where nothing was tested. `probability` is that of the network's answers, `kin`,
+    int, the family, say, of each group, -1 for none. Without any test nothing changes.
     """
     tested = if_so != if_not
+    if not tested.any():
+        return Learnt(np.tile(np.asarray(probability, float), (DRAWS, 1)))
     score = logit(np.clip(probability, SMALLEST, 1 - SMALLEST))
     used = np.unique(kin[tested & (kin >= 0)])
     columns = [np.ones(len(score)), score, *(kin == one for one in used)]
@@ -87,9 +88,9 @@ def learn(probability: np.ndarray, kin: np.ndarray, if_so: np.ndarray, if_not: n
     places = place + np.linalg.solve(np.linalg.cholesky(curve).T, lots.T).T
     others = np.random.default_rng(1).standard_normal((DRAWS, int(kin.max(initial=-1)) + 1)) * U
     unknown = (kin >= 0) & ~np.isin(kin, used)  # kin of which nothing was tested may be off as well
-    shift = np.where(unknown, others[:, np.maximum(kin, 0)], 0) if others.shape[1] and len(used) else 0
+    shift = np.where(unknown, others[:, np.maximum(kin, 0)], 0) if others.shape[1] else 0
     draws = expit(places @ x.T + shift)
-    return Learnt(_after(draws, if_so, if_not), tested)
+    return Learnt(_after(draws, if_so, if_not))
 
 
 def _after(chance: np.ndarray, if_so: np.ndarray, if_not: np.ndarray) -> np.ndarray:

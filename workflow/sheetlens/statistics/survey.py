@@ -6,6 +6,7 @@ What is said is about this collection, not about some larger world: sheets that 
 chance chose single sheets, and a stratum that was looked at whole is known.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sheetlens.statistics.intervals import Interval, wilson_interval
 
 CUTS = (0.2, 0.5)  # of each answer's sheets, least sure first: the doubtful are few, and are looked at more often
 FEWEST = 2  # sheets of a stratum that are looked at, where it has so many
-STEPS = 45  # halvings of a multiplier, which leave nothing of its uncertainty
+STEPS = 32  # halvings of a multiplier, which leave nothing of its uncertainty
 GRID = 17  # values of an estimate that are tried at a time, in each of ROUNDS
 ROUNDS = 4
 CENSUS = 1e12  # sheets that stand for a stratum that was looked at whole
@@ -87,7 +88,7 @@ class Estimate:
 
     def worth(self, confidence: float) -> float:
         """How many independent sheets would know the share as well: those whose Wilson interval is as wide."""
-        if not self.share == self.share or self.width >= 0.999:
+        if math.isnan(self.share) or self.width >= 0.999:
             return 0.0
         low, high = 1e-3, CENSUS
         for _ in range(STEPS):
@@ -198,8 +199,8 @@ def power_up(
     """Shares and numbers of sheets of the strata, corrected by what a model predicts of all sheets.
 
     `strata`, `outcome` (bool) and `predicted` (0 to 1), shape (m,), are of the sheets looked at, `means`, shape (H,),
-    of `predicted` over all sheets of a stratum. The difference estimator of survey sampling with a fitted slope (Sarndal
-    et al. 1992; prediction-powered inference, Angelopoulos et al. 2023, arXiv 2311.01453). The gain in variance counts
+    of `predicted` over all sheets of a stratum. The difference estimator of surveys with a fitted slope (Sarndal et al.
+    1992; prediction-powered inference, Angelopoulos et al. 2023, arXiv 2311.01453). The gain in variance counts
     as more sheets. Without a gain, and with few outcomes of a kind, all stays as it is.
     """
     count = len(means)
@@ -224,7 +225,6 @@ def sheets_needed(errors: int, risk: float, certainty: float) -> int:
     while betainc(sheets - errors, errors + 1, 1 - risk) > 1 - certainty:
         sheets += 1
     return sheets
-
 
 
 def measure(
