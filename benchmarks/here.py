@@ -1,26 +1,27 @@
 """Is what a check of a collection says true, and do measured cabinets help? On simulated collections.
 
-A collection has 250 cabinets, ten of a family, and about 5,000 sheets (cabinets log-normal, median 16, log sd 0.7, 5 to
-250). Shares of treated sheets are beta with the prevalence as mean (0.1, 5, 40 %), families with an intraclass
-correlation of 1/3 and the cabinets of one with 1/11: collections were treated by families and acquisitions. The model was
-tested elsewhere (sensitivity 0.90, specificity 0.95 on 400 sheets each); here its sensitivity is drawn from 0.65 to 0.90
-and its specificity from 0.80 to 0.92, so that errors have shifted, and both vary by cabinet with a standard deviation of
-0 or 0.7 on the logit, nine tenths of the variance between families (one fern that looks stained). A sheet's score is normal with
-these rates on the right sides of nought; its probability is expit(2 score), too sure of itself. Checks of 60, 200 and
-500 sheets. Compared are
+A collection has 250 cabinets, ten of a family, and about 5,000 sheets (cabinets log-normal, median 16, log sd 0.7, 5
+to 250). Shares of treated sheets are beta with the prevalence as mean (0.1, 5, 40 %), families with an intraclass
+correlation of 1/3 and the cabinets of one with 1/11: collections were treated by families and acquisitions. The model
+was tested elsewhere (sensitivity 0.90, specificity 0.95 on 400 sheets each); here its sensitivity is drawn from 0.65
+to 0.90 and its specificity from 0.80 to 0.92, so that errors have shifted, and both vary by cabinet with a standard
+deviation of 0 or 0.7 on the logit, nine tenths of the variance between families (one fern that looks stained). A
+sheet's score is normal with these rates on the right sides of nought; its probability is expit(2 score), too sure of
+itself. Checks of 60, 200 and 500 sheets. Compared are
 
-- intervals (95 %) of accuracy, sensitivity, specificity, precision and prevalence with the true values in the collection;
-  `worst_coverage_gap` is points below the level, at the worst measure in the worst setting. With few draws chance alone
-  makes a gap. Intervals of a rare class cover more than they promise;
+- intervals (95 %) of accuracy, sensitivity, specificity, precision and prevalence with the true values in the
+  collection; `worst_coverage_gap` is points below the level, at the worst measure in the worst setting. With few draws
+  chance alone makes a gap. Intervals of a rare class cover more than they promise;
 - thresholds refitted for 5 and 10 % errors with 95 % certainty: `risk_kept` is the share of draws that gave a threshold
   and kept the risk, or gave none, in the worst setting; the share of those that gave one is printed;
-- the error of the share of treated sheets in the collection: by the check, over that of the share of answers, both summed
-  over all settings (`share_error_ratio`). The same for cabinets' shares is `cabinet_error_ratio` (checks of 200);
-- after a check of 200, 20 cabinets tested for vapour (sensitivity and specificity 0.95) by the plan, then 20 by a plan that
-  has learnt from them, against ranks 21 to 40 of the first plan: treated cabinets found at a prevalence of 5 %
+- the error of the share of treated sheets in the collection: by the check, over that of the share of answers, both
+  summed over all settings (`share_error_ratio`). The same for cabinets' shares is `cabinet_error_ratio` (checks of
+  200);
+- after a check of 200, 20 cabinets tested for vapour (sensitivity and specificity 0.95) by the plan, then 20 by a plan
+  that has learnt from them, against ranks 21 to 40 of the first plan: treated cabinets found at a prevalence of 5 %
   (`second_plan_gain`). At 0.1 % there are none to find, at 40 % every plan finds them; there a quarter as many
-  collections are drawn. Where nearly all treated cabinets
-  stand among the first 20 (100 larger cabinets), nothing is left to gain: 1.00 to 1.08 was seen there;
+  collections are drawn. Where nearly all treated cabinets stand among the first 20 (100 larger cabinets), nothing is
+  left to gain: 1.00 to 1.08 was seen there;
 - tests go on, 10 at a time, until fewer than two treated cabinets are left untested with 95 % probability:
   `stopped_wrongly` is the share of collections that stopped with two or more left, in the worst setting.
 

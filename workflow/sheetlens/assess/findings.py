@@ -90,7 +90,7 @@ def judge_guarantee(
 ) -> dict[str, Any]:
     """Whether the model's guarantee, made where it was validated, applies to this collection.
 
-    It does not where this collection is not drawn like the validation part: the confidences differ (Kolmogorov-Smirnov),
+    It does not where this collection is not drawn like the validation part: confidences differ (Kolmogorov-Smirnov),
     or the share right of a class does (at LEVEL, shared between the classes), or more of the answered sheets are wrong
     than was guaranteed. It applies where the sample itself shows that at most so many are. Else neither is shown.
     """
@@ -101,7 +101,7 @@ def judge_guarantee(
     reasons = []
     if compared and compared["differs"]:
         reasons.append(
-            f"the model is sure of its answers otherwise than on its validation sheets (by {compared['distance']:.2f} of 1)"
+            f"how sure it is of its answers differs from its validation sheets (by {compared['distance']:.2f} of 1)"
         )
     level = 1 - LEVEL / len(answers.classes)
     for number, name in enumerate(answers.classes):

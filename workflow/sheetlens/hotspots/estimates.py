@@ -76,8 +76,9 @@ def estimate_shares(
 
     `fewest` and `most` are the ends of the interval in sheets among those that are there, `low` and `high` the same as
     shares; `treated` is the probability that the share is TREATED or more. What was tested is known (`checks`) and
-    tells of the errors (`checked`). `seen` has if_so and if_not of some sheets (see `measured.Looks`), by their index in
-    `groups`; `treated` the probability of groups of which more is known than their sheets tell. Sheets without a group ("") are left out of the table, but not of the whole.
+    tells of the errors (`checked`). `seen` has if_so and if_not of some sheets (see `measured.Looks`), by their index
+    in `groups`; `treated` the probability of groups of which more is known than their sheets tell. Sheets without a
+    group ("") are left out of the table, but not of the whole.
     """
     tested = pd.Series(np.nan, groups.index) if checks is None else checks
     open_, found = tested.isna(), tested == 1

@@ -25,7 +25,7 @@ LARGEST = 1e3  # that results of sheets may speak for or against a cabinet, so t
 
 @dataclass(frozen=True)
 class Check:
-    """What `sheetlens assess` found: error rates as (right, tested), the share of the class, sheets that were seen."""
+    """What `sheetlens assess` found: error rates as (right, tested), the class's share, the sheets that were seen."""
 
     known: tuple[Counts, Counts]
     prevalence: dict[str, float | None]
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Tested:
-    """What measurements say of cabinets: their probability to be treated, which are tested, and whether it is enough."""
+    """What measurements say of cabinets: how likely they are treated, which are tested, whether it is enough."""
 
     treated: pd.Series
     cabinets: list[str]
@@ -159,7 +159,7 @@ def _usual(names: pd.Series) -> str:
     return str(counts.index[0]) if len(counts) else ""
 
 
-def results_text(row: Mapping[str, Any]) -> str:
+def results_text(row: Mapping[Any, Any]) -> str:
     """A result in words: "XRF: positive, 12 ppm (limit 10), 2026-11-24"."""
     value = " ".join(part for part in (row["value"], row["unit"]) if part)
     limit = f" (limit {row['limit']})" if value and row["limit"] else ""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +23,7 @@ COLUMNS = ("barcode", "cabinet", "method", "value", "unit", "limit", "positive",
 YES = ("yes", "y", "true", "t", "1", "+", "positive", "pos", "treated", "x", "detected")
 NO = ("no", "n", "false", "f", "0", "-", "negative", "neg", "untreated", "not detected", "nd")
 NUMBER = re.compile(r"([<>≤≥]?)=?\s*([+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)", re.IGNORECASE)  # "<0,05" too
+DATE = re.compile(r"(\d{1,4})[./-](\d{1,2}|[A-Za-z]{3,9})[./-](\d{1,4})|(\d{1,2}) ([A-Za-z]{3,9})\.? (\d{4})")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 PLACES = ("value", "limit", "unit", "date", "instrument", "method")
 UNKNOWN_CABINET = "no sheet that was read stands in this cabinet"
@@ -45,7 +47,7 @@ class Measurements:
         """The rows that are evidence."""
         return self.table[self.table["used"]]
 
-    def note(self, what: str, row: Mapping[str, str]) -> None:
+    def note(self, what: str, row: Mapping[Any, Any]) -> None:
         """Count and name an oddity."""
         name = row["barcode"] or row["cabinet"] or "no name"
         self.oddities.setdefault(what, []).append(f"{name} (row {row['row']})")
@@ -189,14 +191,12 @@ def _usual_limits(rows: list[dict[str, str]]) -> dict[tuple[str, str], str]:
 
 
 def _parts(text: str) -> tuple[str, ...] | None:
-    found = re.fullmatch(
-        r"(\d{1,4})[./-](\d{1,2}|[A-Za-z]{3,9})[./-](\d{1,4})|(\d{1,2}) ([A-Za-z]{3,9})\.? (\d{4})", text
-    )
+    found = DATE.fullmatch(text)
     return tuple(part for part in found.groups() if part) if found else None
 
 
 def _date_order(rows: list[dict[str, str]]) -> str:
-    """Whether day ("day") or month ("month") comes first in dates with slashes; "" where no row tells, or rows differ."""
+    """Whether "day" or "month" comes first in dates with slashes; "" where no row tells, or rows differ."""
     orders = set()
     for row in rows:
         parts = _parts(row["date"].strip()[:10]) if "/" in row["date"] else None

@@ -1,4 +1,4 @@
-"""What a check of a collection says of a model (`check.json`, which `sheetlens assess` writes), for its next answers."""
+"""What a check of a collection says of a model: `check.json`, which `sheetlens assess` writes."""
 
 from pathlib import Path
 from typing import Any

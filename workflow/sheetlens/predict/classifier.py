@@ -14,8 +14,8 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.features.extraction import in_precision
 from sheetlens.predict import out_of_distribution
-from sheetlens.predict.inference import BATCH, load_network, read_batch, reading_device
 from sheetlens.predict.checked import read_checked
+from sheetlens.predict.inference import BATCH, load_network, read_batch, reading_device
 from sheetlens.predict.model_package import AGAIN, read_package
 from sheetlens.prepare.mask import covered
 from sheetlens.prepare.resize import SIZE

@@ -105,7 +105,8 @@ def fit_shares(
     `sensitivity` and `specificity` are (right, tested) of the network on sheets of known class, and need not be whole.
     `checked`, int, shape (m, 4), are groups whose sheets were tested: found and all of the class, named wrongly and all
     of the others; these sheets are not among `n`. `looks` are sheets among `n` that may have been chosen by the
-    network's answer: they tell of their group, given the answers. Raises UserError where the network is no better than chance, so that its answers say nothing.
+    network's answer: they tell of their group, given the answers. Raises UserError where the network is no better than
+    chance, so that its answers say nothing.
     """
     if sensitivity[0] / sensitivity[1] + specificity[0] / specificity[1] <= 1:
         raise UserError("the network was no better than chance on its test part: its answers say nothing of shares")

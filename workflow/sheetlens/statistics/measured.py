@@ -1,7 +1,8 @@
 """What tests of some sheets and groups (cabinets) say of all: which to test next, and when enough were tested.
 
-A network's answers give each group a probability to be treated, which may be wrong in the whole collection and in a part
-of it (a family whose sheets look stained, or whose stains do not show). Tests correct it, by a logistic regression:
+A network's answers give each group a probability to be treated, which may be wrong in the whole collection and in a
+part of it (a family whose sheets look stained, or whose stains do not show). Tests correct it, by a logistic
+regression:
 
     treated_j ~ Bernoulli(expit(a + b logit(probability_j) + u_k))     k: the kin that group j belongs to
     a ~ Normal(0, A), b ~ Normal(1, B), u_k ~ Normal(0, U)             until groups are tested, nothing changes
@@ -62,7 +63,7 @@ class Learnt:
 
 
 def learn(probability: np.ndarray, kin: np.ndarray, if_so: np.ndarray, if_not: np.ndarray) -> Learnt:
-    """Learn from tests: `if_so` and `if_not`, float, shape (groups,), how likely a group's results are if it is treated.
+    """Learn from tests: `if_so` and `if_not`, float, shape (groups,), how likely a group's results are if treated.
 
     Only their ratio counts; both are 1 where nothing was tested. `probability` is that of the network's answers, `kin`,
     int, the family, say, of each group, -1 for none. Without any test nothing changes.
@@ -109,7 +110,7 @@ def draw_seen(
     """Numbers of sheets of the class in groups some of whose sheets were looked at, int, shape (groups, draws).
 
     `of_named` and `of_others`, float, of that shape, are the chances that a sheet is of the class, by the network's
-    answer: draws of them are drawn anew by what was found. `named` and `others`, int, shape (groups, 1), are all sheets.
+    answer: draws of them are drawn anew by what was found. `named` and `others`, int, (groups, 1), are all sheets.
     """
     each = of_named.shape[1]
     if_so, if_not, answer = looks.if_so[:, None], looks.if_not[:, None], looks.named[:, None]

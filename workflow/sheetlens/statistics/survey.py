@@ -1,7 +1,7 @@
 """What a random sample of a collection, stratified and looked at by people, says of the whole: estimates and intervals.
 
 Throughout, a collection's sheets lie in H strata. `sizes`, int, shape (H,), are their sheets, `drawn` those that were
-looked at (a simple random sample of each stratum), `share`, float, shape (H,), the part of these that has some property.
+looked at (a simple random sample of each stratum), `share`, float, shape (H,), the part of these with some property.
 What is said is about this collection, not about some larger world: sheets that belong together do not matter, because
 chance chose single sheets, and a stratum that was looked at whole is known.
 """
