@@ -71,16 +71,26 @@ def hotspots(
 @click.option("--predictions", type=FILE, required=True, help="Table of a model's answers (.parquet, .csv).")
 @click.option("--model", type=FOLDER, required=True, help="Folder of the model, with model.json.")
 @click.option("--boxes", type=FILE, help="Table of boxes around stains: image_id, xFrac, yFrac, widthFrac, heightFrac.")
+@click.option(
+    "--measurements", type=FILE, help="What instruments found: the measurements.csv that `hotspots` wrote, for flags."
+)
 @click.option("--label", default="stained", show_default=True, help="The model's class of treated sheets, for flags.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Day of the answers.")
 @click.option(
     "--output", type=PATH, required=True, help="Darwin Core Archive to write (.zip); beside it a .csv for Symbiota."
 )
 def annotate(
-    kind: str, predictions: Path, model: Path, boxes: Path | None, label: str, day: datetime, output: Path
+    kind: str,
+    predictions: Path,
+    model: Path,
+    boxes: Path | None,
+    measurements: Path | None,
+    label: str,
+    day: datetime,
+    output: Path,
 ) -> None:
     """Write answers as Darwin Core: determinations (classes are taxa) or flags (classes are stained and not)."""
     from sheetlens.hotspots.darwin_core_export import write_annotations
 
-    number = write_annotations(predictions, model, kind, day.date(), output, boxes, label)
+    number = write_annotations(predictions, model, kind, day.date(), output, boxes, label, measurements)
     log.info("%d specimens in %s", number, output)

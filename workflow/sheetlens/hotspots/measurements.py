@@ -28,6 +28,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 PLACES = ("value", "limit", "unit", "date", "instrument", "method")
 UNKNOWN_CABINET = "no sheet that was read stands in this cabinet"
 UNKNOWN_SHEET = "the sheet was never photographed, or its photograph could not be read"
+REPEATED = "the same result stands there twice"
 NAMED = 5  # rows named for each oddity
 
 
@@ -87,7 +88,7 @@ def read_measurements(
             row["reason"] = _unknown(row, barcodes, places)
         same = tuple(row[name] for name in ("key", *([] if row["key"] else ["cabinet"]), "positive", *PLACES))
         if not row["reason"] and same in seen:
-            row["reason"] = "the same result stands there twice"
+            row["reason"] = REPEATED
         seen.add(same)
         if row["reason"]:
             found.note(row["reason"], row)

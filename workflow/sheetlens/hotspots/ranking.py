@@ -112,7 +112,7 @@ def write_hotspots(
     floor = recall_floor(facts, label)
     hazards = list_hazards(
         sheets, shares["cabinet"], facts, label, overall["estimate"], floor, looks,
-        results_by(found, "sheet") if found else {},
+        _in_words(sheets, found) if found else {},
     )  # fmt: skip
     every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
     tables = {"shares": every_share, "plan": plan, "hazards": hazards}
@@ -157,6 +157,13 @@ def _overall(
     if check and check.prevalence["estimate"] is not None:
         return {**check.prevalence, "level": check.confidence}
     return {**(cabinets if _explained(sheets, known) else UNKNOWN), "level": CONFIDENCE}
+
+
+def _in_words(sheets: pd.DataFrame, found: Measurements) -> dict[int, str]:
+    """Row of a sheet -> what was found on it, else in its cabinet."""
+    cabinets = results_by(found, "cabinet")
+    said = {row: f"cabinet {cabinets[name]}" for row, name in sheets["cabinet"].items() if name in cabinets}
+    return said | results_by(found, "sheet")
 
 
 def _measured(found: Measurements | None, tested: Tested | None) -> dict[str, Any] | None:
