@@ -53,6 +53,7 @@ def write_assessment(
         "looked_at": len(rows),
         "open": looked.open,
         "agreement": looked.agreement,
+        "blind": looked.blind,
         "confidence": CONFIDENCE,
         "certainty": package["guarantee"],
         "accuracy": classes[label]["accuracy"]

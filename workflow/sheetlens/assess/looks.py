@@ -10,7 +10,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import plain_cell, read_rows
 from sheetlens.prepare.corrections import read_corrections
-from sheetlens.review.decisions import NAME, read_contents, standing
+from sheetlens.review.decisions import NAME, Entry, read_contents, standing
 from sheetlens.statistics.labelling import kappa
 
 SAMPLE = {"image_id": "image_id", "stratum": "stratum", "inclusion_probability": "inclusion_probability"}
@@ -21,12 +21,14 @@ class Looked:
     """`labels` has the class of each sheet of the sample that was decided, by image_id; `open` why others were not.
 
     `agreement` tells of those that two people looked at: sheets, the share on which they agree, Cohen's kappa; None
-    where there are none, or where it is not known who said what.
+    where there are none, or where it is not known who said what. `blind` counts the decided sheets on which everybody
+    decided before the model's answer was shown; None where that is not known.
     """
 
     labels: dict[str, str]
     open: dict[str, int]
     agreement: dict[str, float] | None
+    blind: int | None
 
 
 def read_sample(path: Path) -> pd.DataFrame:
@@ -47,7 +49,8 @@ def read_looks(run: Path, decisions: Path | None, wanted: list[str]) -> Looked:
     A sheet is decided when everybody who looked at it and was sure gave it the same class, which may be the one that it
     had. Raises UserError where none is.
     """
-    found = _from_table(decisions) if decisions else _from_journal(run)
+    given_here = {} if decisions else standing(read_contents(run / NAME).entries)
+    found = _from_table(decisions) if decisions else _labels(given_here)
     labels: dict[str, str] = {}
     undecided: Counter[str] = Counter()
     for image_id in wanted:
@@ -64,15 +67,19 @@ def read_looks(run: Path, decisions: Path | None, wanted: list[str]) -> Looked:
     twice = [sorted(found[image_id].items())[:2] for image_id in wanted if len(found.get(image_id, {})) > 1]
     agreed, chance_free = kappa(*([pair[place][1] or "unsure" for pair in twice] for place in (0, 1)))
     agreement = {"sheets": len(twice), "agreed": agreed, "kappa": chance_free} if twice else None
-    return Looked(labels, dict(undecided), agreement)
+    blind = sum(all(map(_is_blind, given_here[image_id].values())) for image_id in labels) if given_here else None
+    return Looked(labels, dict(undecided), agreement, blind)
 
 
-def _from_journal(run: Path) -> dict[str, dict[str, str]]:
+def _labels(given: dict[str, dict[str, Entry]]) -> dict[str, dict[str, str]]:
     """Image -> reviewer -> class, or "" for unsure."""
     return {
-        image_id: {reviewer: entry["label"] for reviewer, entry in given.items()}
-        for image_id, given in standing(read_contents(run / NAME).entries).items()
+        image_id: {reviewer: entry["label"] for reviewer, entry in made.items()} for image_id, made in given.items()
     }
+
+
+def _is_blind(entry: Entry) -> bool:
+    return (entry.get("chosen") or {}).get("blind") is True
 
 
 def _from_table(path: Path) -> dict[str, dict[str, str]]:
