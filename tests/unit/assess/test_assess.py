@@ -25,6 +25,13 @@ THRESHOLDS = [
 ]
 
 
+ERRORS = {
+    "stained": {"sensitivity": [90, 100], "specificity": [95, 100]},
+    "unstained": {"sensitivity": [95, 100], "specificity": [90, 100]},
+}
+SAID = {"thresholds": THRESHOLDS, "independent": 100, "errors": ERRORS}
+
+
 def write_run(folder, sheets=1500, sensitivity=0.75, specificity=0.85, seed=1, threshold=1.0):
     """A run whose model errs more than its package says; returns the true class of each image."""
     random = np.random.default_rng(seed)
@@ -36,7 +43,7 @@ def write_run(folder, sheets=1500, sensitivity=0.75, specificity=0.85, seed=1, t
     folder.mkdir(parents=True, exist_ok=True)
     model = folder.parent / "model"
     model.mkdir(exist_ok=True)
-    files.write_json(model / "package.json", PACKAGE | {"thresholds": THRESHOLDS, "independent": 100})
+    files.write_json(model / "package.json", PACKAGE | SAID)
     table = pd.DataFrame(
         {
             "image_id": [*names, "dark.jpg", "tree.jpg"],

@@ -109,7 +109,7 @@ def _read_row(
     method = known.get(_plain(row["method"]))
     row["date"] = _date(row["date"], order)
     if row["given"] and not row["date"]:
-        found.note("the date cannot be read, or in two ways: the result counts, without a date", row)
+        found.note("the date cannot be read, or can be read in two ways: it is left out", row)
     if not row["barcode"] and not row["cabinet"]:
         return row | {"reason": "neither a barcode nor a cabinet"}
     if method is None:
