@@ -26,8 +26,8 @@ THRESHOLDS = [
 
 
 ERRORS = {
-    "stained": {"sensitivity": [90, 100], "specificity": [95, 100]},
-    "unstained": {"sensitivity": [95, 100], "specificity": [90, 100]},
+    "stained": {"sensitivity": [900, 1000], "specificity": [950, 1000]},
+    "unstained": {"sensitivity": [950, 1000], "specificity": [900, 1000]},
 }
 SAID = {"thresholds": THRESHOLDS, "independent": 100, "errors": ERRORS}
 
@@ -129,7 +129,7 @@ def test_more_sheets_are_expected_to_tell_more(assessed):
 def test_the_numbers_hold_the_truth_and_the_page_says_them(assessed):
     _, run, truth, _, said = assessed
     values = files.read_json(run / "check/check.json")
-    table = files.read_table(run / "predictions.parquet").query("status == 'ok' and not unlike")
+    table = files.read_table(run / "predictions.parquet").dropna(subset="probability_stained")
     stained = np.array([truth[name] == "stained" for name in table["image_id"]])
     named = (table["probability_stained"] > 0.5).to_numpy()
     own = values["classes"]["stained"]

@@ -184,7 +184,8 @@ def _write_symbiota(path: Path, rows: list[Row], kind: str) -> None:
             found = known.setdefault(row["id"], {})
             if name == "mercury stain":
                 facts = {"by": row[f"{DWC}measurementDeterminedBy"], "date": row[f"{DWC}measurementDeterminedDate"]}
-                found |= {"mercuryStain": value} | facts | {"note": SAFETY_WARNING}
+                said = dict.fromkeys([*found.get("mercuryStain", "").split("; "), value])  # of several images
+                found |= {"mercuryStain": "; ".join(filter(None, said))} | facts | {"note": SAFETY_WARNING}
             elif name == TEST:
                 facts = {"result": value, "method": row[f"{DWC}measurementMethod"]}
                 facts["date"] = row[f"{DWC}measurementDeterminedDate"]
