@@ -15,7 +15,7 @@ sys.path.insert(0, str(SOURCE))
 from sheetlens.workflow import adoption, cancellation, runs, schedulers, sigterm
 from sheetlens.workflow.naming import fixed, quoted, trackable
 from sheetlens.workflow.sources import modules, package_files
-from sheetlens.config import lay_over_environment, read_over
+from sheetlens.config import Methods, lay_over_environment, read_over
 from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.sources import folder
@@ -318,17 +318,20 @@ def hotspots_settings(wildcards):
 
 
 def collection_records(wildcards):
-    """Input: the specimen records here that a collection's sheets are joined to, and the table of tested ones."""
+    """Input: the specimen records here that a collection's sheets are joined to, and what was tested and checked."""
     asked = hotspots_settings(wildcards)
     named = [records.path for records in asked.records if "://" not in records.path]
-    return trackable([*named, asked.checks] if asked.checks else named)
+    return trackable([*named, *filter(None, (asked.checks, asked.checked, asked.measurements))])
 
 
 def hotspots_options(wildcards):
-    """Param: the options with the specimen records to join, and with the sheets that were tested."""
+    """Param: the options with the specimen records to join, and with what was tested and checked."""
     asked = hotspots_settings(wildcards)
     options = [word for one in asked.records for word in ("--records", one.model_dump_json())]
-    return [*options, "--checks", asked.checks] if asked.checks else options
+    for name in ("checks", "checked", "measurements"):
+        if path := getattr(asked, name):
+            options += [f"--{name}", path]
+    return [*options, "--methods", Methods(asked.methods).model_dump_json()] if asked.methods else options
 
 
 def begin_run():

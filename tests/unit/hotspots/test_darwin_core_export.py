@@ -86,6 +86,16 @@ def test_determinations_are_made_where_the_model_decides_and_symbiota_gets_its_c
         table = list(csv.DictReader(file))
     assert {"catalogNumber", "identifiedBy", "dateIdentified", "sciname"} <= set(table[0])  # what Symbiota demands
     assert (table[0]["catalogNumber"], table[0]["dateIdentified"]) == ("0001", "2026-11-24")
+    assert (found[0]["identificationIsCurrent"], table[0]["isCurrent"]) == ("0", "N")  # the one by a person stays
+
+
+def test_several_images_of_a_specimen_are_one_line_for_symbiota_and_none_is_forgotten(tmp_path):
+    rows = [("1.jpg", "0001", "stained", "0.9", "0.1"), ("1b.jpg", "0001", "unstained", "0.2", "0.8")]
+    write_answers(tmp_path, ["stained", "unstained"], rows)
+    assert write_annotations(tmp_path / "answers.csv", tmp_path, "flags", DAY, tmp_path / "out.zip") == 1
+    with (tmp_path / "out.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert json.loads(line["dynamicProperties"])["mercuryStain"] == "stained; unstained"
 
 
 def test_boxes_become_regions(tmp_path):

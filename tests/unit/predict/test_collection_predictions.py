@@ -80,6 +80,19 @@ def whole(model, photographs, tmp_path_factory):
     return folder, run(model, photographs, folder)
 
 
+def test_the_thresholds_of_a_check_replace_the_models(model, tmp_path):
+    facts = {"classes": {}, "looks": [], "model": {"package_sha256": files.sha256(model / "package.json")}}
+    row = {"risk": RISK, "threshold": -2.5, "coverage": 0.9, "unguaranteed": -2.6, "unguaranteed_coverage": 0.95}
+    files.write_json(tmp_path / "check.json", facts | {"thresholds": [row]})
+    plain, checked = Classifier(model), Classifier(model, checked=tmp_path / "check.json")
+    assert checked.threshold(RISK) == {"risk": RISK, "threshold": -2.5, "guaranteed": True, "coverage": 0.9}
+    assert plain.threshold(RISK)["threshold"] is None
+    assert (plain.checked, checked.checked) == (None, files.sha256(tmp_path / "check.json"))
+    files.write_json(tmp_path / "check.json", facts | {"thresholds": [row], "model": {"package_sha256": "0"}})
+    with pytest.raises(UserError, match="about another model"):
+        Classifier(model, checked=tmp_path / "check.json")
+
+
 def test_every_file_has_a_row_with_what_became_of_it(model, photographs, whole):
     table = files.read_table(whole[0] / "predictions.parquet").set_index("image_id")
     found = {path.relative_to(photographs).as_posix() for path in photographs.rglob("*") if path.is_file()}

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sheetlens.common.errors import UserError
 from sheetlens.common.tables import plain_cell, safe_cell
 from sheetlens.fetch.listing import LISTING
-from sheetlens.report.credits import COLUMNS, compare_routes, count_licences, write_credits
+from sheetlens.report.credits import COLUMNS, compare_routes, count_licences, write_credits, write_derived_dataset
 
 
 def row(number, **changes):
@@ -56,6 +57,18 @@ def test_the_same_manifest_gives_the_same_bytes(tmp_path):
     first = (tmp_path / "credits.csv").read_bytes()
     write(tmp_path, [row(n) for n in range(5)])
     assert (tmp_path / "credits.csv").read_bytes() == first
+
+
+def test_a_derived_dataset_counts_the_records_used_by_data_set(tmp_path):
+    rows = [row(n, datasetKey="b" if n % 3 else "a", specimen_id=f"s{n // 2}") for n in range(6)]
+    rows += [row(7, datasetKey="a", status="refused"), row(8)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "manifest.parquet", index=False)
+    counts = write_derived_dataset(tmp_path / "manifest.parquet", tmp_path / "derived.csv")
+    assert counts == {"a": 2, "b": 3}  # records, not pictures
+    assert (tmp_path / "derived.csv").read_text() == "a,2\nb,3\n"
+    pd.DataFrame([row(1)]).to_parquet(tmp_path / "manifest.parquet", index=False)
+    with pytest.raises(UserError, match="comes from GBIF"):
+        write_derived_dataset(tmp_path / "manifest.parquet", tmp_path / "derived.csv")
 
 
 def test_licences_that_nobody_asserted_are_counted():

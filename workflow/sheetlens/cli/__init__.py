@@ -14,6 +14,7 @@ import traceback
 import click
 
 from sheetlens import __version__
+from sheetlens.cli.assess import assess, sample
 from sheetlens.cli.check import check
 from sheetlens.cli.dvc import pull, push, stale
 from sheetlens.cli.embeddings import embed, similar
@@ -74,6 +75,8 @@ COMMANDS = (
     report,
     document,
     crate,
+    sample,
+    assess,
     hotspots,
     annotate,
     label,

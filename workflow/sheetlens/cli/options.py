@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
-from sheetlens.config import Closed, Limits
+from sheetlens.config import Limits
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -17,7 +18,7 @@ class Section(click.ParamType):
 
     name = "json"
 
-    def __init__(self, section: type[Closed]) -> None:
+    def __init__(self, section: type[BaseModel]) -> None:
         """Take the section's class."""
         self.section = section
 

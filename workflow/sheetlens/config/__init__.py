@@ -32,7 +32,7 @@ from sheetlens.config.phases import (
     Train,
 )
 from sheetlens.config.portals import DwcaSource, GbifSource, IdigbioSource, Sample, SmithsonianSource
-from sheetlens.config.records import Corrections, Records
+from sheetlens.config.records import Corrections, Method, Methods, Records
 from sheetlens.config.sources import (
     SOURCES,
     Dataset,
@@ -65,6 +65,8 @@ __all__ = [
     "IiifSource",
     "Images",
     "Limits",
+    "Method",
+    "Methods",
     "Network",
     "Paper",
     "Predict",

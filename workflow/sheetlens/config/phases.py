@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sheetlens.config.closed import Closed
-from sheetlens.config.records import Records
+from sheetlens.config.records import Method, Records
 
 RATE = 1e-4  # step size, noted by a replication at another museum
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -223,6 +223,15 @@ class Hotspots(Closed):
     tests: int = Field(default=20, ge=1, description="Number of cabinets that can be tested.")
     checks: str | None = Field(
         default=None, min_length=1, description="Table of sheets that were tested (.csv): barcode and label."
+    )
+    checked: str | None = Field(
+        default=None, min_length=1, description="What a check of the collection says (check.json, `sheetlens assess`)."
+    )
+    measurements: str | None = Field(
+        default=None, min_length=1, description="Table of what instruments found (.csv): see docs/checking.md."
+    )
+    methods: dict[str, Method] = Field(
+        default={}, description="How often methods of testing err, beside XRF, vapour, spot test and UV."
     )
     records: tuple[Records, ...] = Field(
         default=(), description="Specimen records that say where a sheet is kept; several fill one another's gaps."

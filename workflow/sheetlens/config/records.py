@@ -1,6 +1,8 @@
 """What a person knows of the sheets beside their source: specimen records and corrected labels."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, RootModel
 
 from sheetlens.config.closed import Closed
 
@@ -25,3 +27,22 @@ class Corrections(Closed):
     leave_out_unsure: bool = Field(
         default=False, description="Leave out the sheets whose class the reviewers could not tell."
     )
+
+
+class Method(Closed):
+    """How often a method of testing for mercury errs."""
+
+    sensitivity: float = Field(gt=0.5, lt=1, description="Share of treated sheets or cabinets it finds (0 to 1).")
+    specificity: float = Field(gt=0.5, lt=1, description="Share of the others it leaves alone (0 to 1).")
+
+
+METHODS = {  # assumed, not measured: cautious values, to be replaced by those of one's own instrument
+    "XRF": Method(sensitivity=0.95, specificity=0.98),
+    "vapour": Method(sensitivity=0.9, specificity=0.9),
+    "spot test": Method(sensitivity=0.9, specificity=0.95),
+    "UV": Method(sensitivity=0.7, specificity=0.9),
+}
+
+
+class Methods(RootModel[dict[Annotated[str, Field(min_length=1)], Method]]):
+    """Methods of testing, by name, beside METHODS or in place of one of them."""

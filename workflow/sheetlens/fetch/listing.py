@@ -36,6 +36,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "decimalLatitude": "",
     "decimalLongitude": "",
     "storageLocation": "",
+    "datasetKey": "",  # of the data set of GBIF that the record is of
     "path": "",
     "source_url": "",
     "route": "",  # service and size asked for: classes that differ in it differ in more than the plant

@@ -65,8 +65,9 @@ def write_labels(plan: pd.DataFrame, hazards: pd.DataFrame, output: Path) -> Non
     ]  # fmt: skip
     labels += [
         (row["barcode"] or row["image_id"], row["scientificName"],
-         f"Mercury? By network {percent(row['probability'], 0)},"
-         f" in its cabinet {percent(row['probability_in_cabinet'], 0)}\n"
+         (f"{_shortened(row['measured'], NAME_LETTERS)}\n" if row["measured"] else
+          f"Mercury? By network {percent(row['probability'], 0)},"
+          f" in its cabinet {percent(row['probability_in_cabinet'], 0)}\n") +
          f"{_shortened(row['storageLocation'], NAME_LETTERS)}")
         for row in hazards.to_dict("records")
     ]  # fmt: skip

@@ -5,41 +5,40 @@ A model whose classes are taxa makes determinations (dwc:Identification), one th
 `sheetlens.fetch.records.darwin_core` reads the archive back; `check` holds it against the standards' terms.
 """
 
-import csv
-import io
 import json
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import pandas as pd
-from defusedxml import ElementTree
 
 from sheetlens import __version__
+from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import read_json, whole, write_table
-from sheetlens.common.tables import read_rows
-from sheetlens.hotspots.terms import AC, DATES, DCTERMS, DWC, FACT, IDENTIFICATION, OCCURRENCE, REGION, REQUIRED, TERMS
+from sheetlens.common.files import read_json, write_table
+from sheetlens.common.tables import plain_cell, read_rows
+from sheetlens.hotspots.darwin_core_archive import BOX, Row, Table, check, write_archive
+from sheetlens.hotspots.measurements import REPEATED
+from sheetlens.hotspots.terms import (
+    AC,
+    CURRENT,
+    DCTERMS,
+    DWC,
+    FACT,
+    IDENTIFICATION,
+    OCCURRENCE,
+    REGION,
+)
 from sheetlens.pages.render import SAFETY_WARNING
 
-CELL_CHARACTERS = 100_000  # characters of a cell: more than the reader takes for a cell is a quote that never ends
 STAINED = "stained"  # the class of treated sheets, as the paper calls it
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip, so that the same tables are the same bytes
-BOX = ("xFrac", "yFrac", "widthFrac", "heightFrac")
-Row = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of an archive: file name, row type, rows from IRIs of terms to texts; "id" is the record's id."""
-
-    name: str
-    row_type: str
-    rows: list[Row]
+TEST = "mercury test"  # measurementType of what an instrument says; the value, if any, is one of its own
+MEASURED = (
+    "row", "key", "barcode", "method", "value", "unit", "limit", "positive", "date", "instrument", "reason"
+)  # fmt: skip
+log = logging.getLogger(__name__)
 
 
 def write_annotations(
@@ -50,13 +49,16 @@ def write_annotations(
     output: Path,
     boxes: Path | None = None,
     label: str = STAINED,
+    measurements: Path | None = None,
 ) -> int:
     """Write `output` (a Darwin Core Archive, .zip) and the same for Symbiota beside it (.csv); return how many records.
 
-    `kind` is "determinations" (classes are taxa; sheets for review get none) or "flags", for which `label` is the class
-    of treated sheets. `model` is a folder with model.json, `day` the day of the answers. `boxes` is a table with
-    image_id and BOX (shares of the picture's width and height). Images without a barcode are left out. Raises UserError
-    for what does not fit the standards, and for a kind that does not fit the model's classes.
+    `kind` is "determinations" (classes are taxa; sheets for review get none) or "flags", for which `label` is the
+    class of treated sheets. `model` is a folder with model.json, `day` the day of the answers. `boxes` is a table with
+    image_id and BOX (shares of the picture's width and height). Images without a barcode are left out. `measurements`
+    is the measurements.csv of `hotspots`: results of sheets stand beside the flags, also those of sheets that were
+    never photographed; results of cabinets are of no specimen, and are counted and left out. Raises UserError for what
+    does not fit the standards, and for a kind that does not fit the model's classes.
     """
     facts = read_json(model / "model.json")
     classes = ", ".join(facts["classes"])
@@ -68,7 +70,11 @@ def write_annotations(
     answers = list(_answers(predictions, facts["classes"]))
     make = {"determinations": _determination, "flags": _flags}[kind]
     rows = [row for answer in answers for row in make(answer, by, day.isoformat())]
-    ids = dict.fromkeys(answer["specimen_id"] for answer in answers)
+    if measurements and kind != "flags":
+        raise UserError("what instruments found stands beside flags (annotate flags), not beside determinations")
+    names = {normalise(answer["specimen_id"]): answer["specimen_id"] for answer in answers}
+    rows += _measured(measurements, names) if measurements else ()
+    ids = dict.fromkeys([*(answer["specimen_id"] for answer in answers), *(row["id"] for row in rows)])
     core = [{"id": key, f"{DWC}catalogNumber": key, f"{DWC}basisOfRecord": "PreservedSpecimen"} for key in ids]
     named = Table("identifications.csv", IDENTIFICATION, rows)
     tables = [named if kind == "determinations" else Table("measurementOrFact.csv", FACT, rows)]
@@ -101,6 +107,7 @@ def _determination(answer: Row, by: str, day: str) -> Iterator[Row]:
             f"{DWC}identifiedBy": by,
             f"{DWC}dateIdentified": day,
             f"{DWC}identificationVerificationStatus": "unverified",
+            CURRENT: "0",  # the determination by a person stays the current one
             f"{DWC}identificationRemarks": f"named by a network from the picture, probability {answer['chance']}",
         }
 
@@ -122,6 +129,34 @@ def _flags(answer: Row, by: str, day: str) -> Iterator[Row]:
         yield common | value | {f"{DWC}measurementID": f"{number}-{name}", f"{DWC}parentMeasurementID": number}
 
 
+def _measured(measurements: Path, names: Mapping[str, str]) -> Iterator[Row]:
+    """What instruments found on single sheets, with method, unit and date; `names` are the specimens by barcode."""
+    cabinets = 0
+    for row in read_rows(measurements, {name: name for name in MEASURED}):
+        row = {name: plain_cell(value) for name, value in row.items()}
+        if row["positive"] not in ("yes", "no") or row["reason"] == REPEATED:
+            continue
+        if not row["key"]:
+            cabinets += 1
+            continue
+        specimen, number = names.get(row["key"], row["barcode"]), f"{row['barcode']}#measured-{row['row']}"
+        common = {
+            "id": specimen,
+            f"{DWC}measurementMethod": row["method"] + (f", {row['instrument']}" if row["instrument"] else ""),
+            f"{DWC}measurementDeterminedDate": row["date"],
+        }
+        result = "positive" if row["positive"] == "yes" else "negative"
+        value = {f"{DWC}measurementType": TEST, f"{DWC}measurementValue": result}
+        yield common | value | {f"{DWC}measurementID": number, f"{DWC}measurementRemarks": SAFETY_WARNING}
+        if row["value"]:
+            value = {f"{DWC}measurementType": "mercury", f"{DWC}measurementValue": row["value"]}
+            value |= {f"{DWC}measurementUnit": row["unit"], f"{DWC}measurementID": f"{number}-value"}
+            limit = {f"{DWC}measurementRemarks": f"limit of the method: {row['limit']}"} if row["limit"] else {}
+            yield common | value | limit | {f"{DWC}parentMeasurementID": number}
+    if cabinets:
+        log.warning("%d results of cabinets are not in the archive: they are of no single specimen", cabinets)
+
+
 def _regions(boxes: Path, answers: list[Row]) -> Iterator[Row]:
     specimens = {answer["image_id"]: answer["specimen_id"] for answer in answers}
     for number, row in enumerate(read_rows(boxes, {name: name for name in ("image_id", *BOX)})):
@@ -135,107 +170,27 @@ def _regions(boxes: Path, answers: list[Row]) -> Iterator[Row]:
             }
 
 
-def write_archive(path: Path, core: Table, extensions: Iterable[Table]) -> None:
-    """Write a Darwin Core Archive: CSV in UTF-8, every cell as it is but for blanks around it.
-
-    Raises UserError for a cell that no reader can be sure to take: with NUL, half a character, or over CELL_CHARACTERS.
-    """
-    tables = [table for table in (core, *extensions) if table.rows]
-    described = "".join(_describe(table, "core" if table is core else "extension") for table in tables)
-    meta = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<archive xmlns="http://rs.tdwg.org/dwc/text/">{described}</archive>\n'
-    )
-    with whole(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in [(table.name, _text(table)) for table in tables] + [("meta.xml", meta)]:
-            file.writestr(zipfile.ZipInfo(name, EPOCH), text.encode(), zipfile.ZIP_DEFLATED)
-
-
-def _columns(table: Table) -> list[str]:
-    return ["id", *dict.fromkeys(term for row in table.rows for term in row if term != "id")]
-
-
-def _text(table: Table) -> str:
-    text, columns = io.StringIO(newline=""), _columns(table)
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(column.rsplit("/", 1)[-1] for column in columns)
-    for row in table.rows:
-        cells = [row.get(column, "").strip() for column in columns]
-        for column, cell in zip(columns, cells, strict=True):
-            if "\0" in cell or len(cell) > CELL_CHARACTERS or any("\ud800" <= letter <= "\udfff" for letter in cell):
-                raise UserError(f"{table.name}: a value of {column} cannot be written: {cell[:50]!r}")
-        writer.writerow(cells)
-    return text.getvalue()
-
-
-def _describe(table: Table, element: str) -> str:
-    key = "id" if element == "core" else "coreid"
-    fields = "".join(
-        f'<field index="{index}" term={quoteattr(term)}/>' for index, term in enumerate(_columns(table)) if index
-    )
-    return (
-        f'<{element} encoding="UTF-8" fieldsTerminatedBy="," linesTerminatedBy="\\n" fieldsEnclosedBy="&quot;"'
-        f' ignoreHeaderLines="1" rowType={quoteattr(table.row_type)}><files><location>{table.name}</location></files>'
-        f'<{key} index="0"/>{fields}</{element}>'
-    )
-
-
-def check(path: Path) -> None:
-    """Hold an archive that `write_archive` wrote against the terms of the standards.
-
-    Checked are row types and terms by their full IRIs, cells that may not be empty, dates, boxes inside the picture,
-    and that rows of extensions have a record in the core. Raises UserError with the first fault.
-    """
-    with zipfile.ZipFile(path) as file:
-        tables = list(ElementTree.fromstring(file.read("meta.xml"), forbid_dtd=True))
-        ids: set[str] = set()
-        for table in tables:
-            row_type, name = table.get("rowType"), next(table.iter("{http://rs.tdwg.org/dwc/text/}location")).text
-            terms = [field.get("term") for field in table if field.tag.endswith("}field")]
-            for term in terms:
-                if term not in TERMS.get(row_type, ()):
-                    raise UserError(f"{path}: {term} is no term of {row_type}")
-            rows = csv.reader(io.TextIOWrapper(file.open(name), "utf-8", newline=""))
-            next(rows)
-            for cells in rows:
-                if table.tag.endswith("}core"):
-                    ids.add(cells[0])
-                elif cells[0] not in ids:
-                    raise UserError(f"{path}: {name} has a row for '{cells[0]}', which is not in the core")
-                if fault := _fault(row_type, dict(zip(terms, cells[1:], strict=True))):
-                    raise UserError(f"{path}: {name}, record '{cells[0]}': {fault}")
-
-
-def _fault(row_type: str, row: Mapping[str, str]) -> str:
-    for term in REQUIRED[row_type]:
-        if not row.get(term):
-            return f"{term} is empty"
-    for term in DATES:
-        try:
-            date.fromisoformat(row.get(term) or "2000-01-01")
-        except ValueError:
-            return f"{term} is no date of ISO 8601: {row[term]}"
-    if row_type == REGION:
-        try:
-            left, top, width, height = (float(row[AC + name]) for name in BOX)
-        except ValueError:
-            return "a box needs four numbers"
-        if not (0 <= left <= left + width <= 1 + 1e-9 and 0 <= top <= top + height <= 1 + 1e-9 and width and height):
-            return "the box is empty or reaches out of the picture (shares from 0 to 1)"
-    return ""
-
-
 def _write_symbiota(path: Path, rows: list[Row], kind: str) -> None:
     """Symbiota's Extended Data Import takes determinations; a skeletal file import takes flags as dynamicProperties."""
     table: list[dict[str, Any]] = []
     if kind == "determinations":
         names = ("identifiedBy", "dateIdentified", "scientificName", "identificationRemarks")
-        table = [{"catalogNumber": row["id"]} | {name: row[DWC + name] for name in names} for row in rows]
+        current = {"isCurrent": "N"}  # the importer takes "Y" and "N"; a second "Y" would make two current ones
+        table = [{"catalogNumber": row["id"]} | {name: row[DWC + name] for name in names} | current for row in rows]
     else:
+        known: dict[str, dict[str, Any]] = {}  # one line for each specimen: a second one would take the first's place
         for row in rows:
             name, value = row[f"{DWC}measurementType"], row[f"{DWC}measurementValue"]
+            found = known.setdefault(row["id"], {})
             if name == "mercury stain":
                 facts = {"by": row[f"{DWC}measurementDeterminedBy"], "date": row[f"{DWC}measurementDeterminedDate"]}
-                found = {"mercuryStain": value} | facts | {"note": SAFETY_WARNING}
-                table.append({"catalogNumber": row["id"], "dynamicProperties": json.dumps(found, ensure_ascii=False)})
+                said = dict.fromkeys([*found.get("mercuryStain", "").split("; "), value])  # of several images
+                found |= {"mercuryStain": "; ".join(filter(None, said))} | facts | {"note": SAFETY_WARNING}
+            elif name == TEST:
+                facts = {"result": value, "method": row[f"{DWC}measurementMethod"]}
+                facts["date"] = row[f"{DWC}measurementDeterminedDate"]
+                found.setdefault("mercuryTests", []).append(facts)
+        for key, found in known.items():
+            table.append({"catalogNumber": key, "dynamicProperties": json.dumps(found, ensure_ascii=False)})
     frame = pd.DataFrame(table, columns=None if table else ["catalogNumber"])
     write_table(path, frame.rename(columns={"scientificName": "sciname"}))

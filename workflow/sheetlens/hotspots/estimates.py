@@ -10,6 +10,7 @@ from sheetlens.common.barcodes import normalise, without_suffix
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import read_rows
 from sheetlens.statistics.hierarchical_prevalence import fit_shares
+from sheetlens.statistics.measured import Looks
 from sheetlens.statistics.prevalence import Counts
 
 CONFIDENCE = 0.9  # of the intervals
@@ -68,18 +69,31 @@ def estimate_shares(
     known: tuple[Counts, Counts],
     checks: pd.Series | None = None,
     checked: np.ndarray | None = None,
+    seen: pd.DataFrame | None = None,
+    treated: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Treated sheets by group, highest share first (COLUMNS), and of all sheets together.
 
     `fewest` and `most` are the ends of the interval in sheets among those that are there, `low` and `high` the same as
     shares; `treated` is the probability that the share is TREATED or more. What was tested is known (`checks`) and
-    tells of the errors (`checked`). Sheets without a group ("") are left out of the table, but not of the whole.
+    tells of the errors (`checked`). `seen` has if_so and if_not of some sheets (see `measured.Looks`), by their index
+    in `groups`; `treated` the probability of groups of which more is known than their sheets tell. Sheets without a
+    group ("") are left out of the table, but not of the whole.
     """
     tested = pd.Series(np.nan, groups.index) if checks is None else checks
     open_, found = tested.isna(), tested == 1
     counts = pd.DataFrame({"sheets": 1, "open": open_, "named": named & open_, "found": found, "all": named})
     table = counts.astype(int).groupby(groups, sort=True).sum().rename_axis("group").reset_index()
-    shares = fit_shares(table["open"].to_numpy(), table["named"].to_numpy(), *known, checked)
+    looks = None
+    if seen is not None and len(seen := seen[open_[seen.index]]):
+        places = pd.Index(table["group"]).get_indexer(groups[seen.index])
+        looks = Looks(places, named[seen.index].to_numpy(), seen["if_so"].to_numpy(), seen["if_not"].to_numpy())
+    shares = fit_shares(table["open"].to_numpy(), table["named"].to_numpy(), *known, checked, looks)
+    if treated is not None:
+        needed = np.ceil(TREATED * table["sheets"] - 1e-9) - table["found"]
+        own = shares.draws[shares.rows] >= needed.to_numpy()[:, None]
+        chances = table["group"].map(treated).fillna(pd.Series(own.mean(axis=1)))
+        shares = shares.conditioned(needed.to_numpy(int), chances.to_numpy(float))
     draws = shares.draws[shares.rows] + table["found"].to_numpy()[:, None]
     sheets = table["sheets"].to_numpy()
     fewest, most = (end + table["found"].to_numpy() for end in shares.interval(CONFIDENCE))

@@ -5,18 +5,18 @@ charts and labels to print.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sheetlens.common.barcodes import specimen
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
 from sheetlens.common.tables import read_rows, safe_cell
-from sheetlens.config import Records
+from sheetlens.config import Method, Records
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.specimen_records import join
 from sheetlens.figure.hotspots import draw_map, draw_shares, write_labels
@@ -30,12 +30,24 @@ from sheetlens.hotspots.estimates import (
     plan_tests,
     read_checks,
 )
+from sheetlens.hotspots.evidence import (
+    LEFT,
+    SURE,
+    Check,
+    Tested,
+    both,
+    of_sheets,
+    read_check,
+    read_results,
+    results_by,
+    weigh_cabinets,
+)
+from sheetlens.hotspots.hazards import MISSED, list_hazards, recall_floor
+from sheetlens.hotspots.measurements import Measurements
 from sheetlens.pages.render import SAFETY_WARNING, embed_figure, write_page
 from sheetlens.predict.model_package import read_facts
-from sheetlens.statistics.calibration import log_odds_of
-from sheetlens.statistics.prevalence import UNKNOWN, Counts, adjust_prior, corrected_prevalence
+from sheetlens.statistics.prevalence import UNKNOWN, Counts, corrected_prevalence
 
-MISSED = 0.05  # share of treated sheets that the hazard list may lack, where the model allows to promise it
 GROUPINGS = {
     "cabinet": "cabinets and shelves",
     "family": "families",
@@ -46,8 +58,8 @@ GROUPINGS = {
 }
 KEPT = ("image_id", "specimen_id", "scientificName", "family", "genus", "decimalLatitude", "decimalLongitude")
 SHOWN = 25  # groups of a kind on the page
-HAZARDS = ("barcode", "storageLocation", "scientificName", "probability", "probability_in_cabinet", "image_id")
 DOTS_PER_INCH = 150  # of the charts: for a screen
+NOTHING = pd.DataFrame({"if_so": [], "if_not": []}, index=pd.Index([], dtype=int), dtype=float)
 
 
 def write_hotspots(
@@ -58,31 +70,123 @@ def write_hotspots(
     budget: int,
     output: Path,
     checks: Path | None = None,
+    checked: Path | None = None,
+    measurements: Path | None = None,
+    methods: Mapping[str, Method] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Write hotspots.html, shares.csv, plan.csv, hazards.csv, labels.pdf and charts into the folder `output`.
 
     `predictions` has a row for each image with image_id, specimen_id and a probability_{class}; `model` is the folder
     of the model that made them, `label` its class of treated sheets, `budget` the number of cabinets that can be
-    tested, `checks` a table of sheets that were tested. Returns the values of the page. Raises UserError where a
-    column, the class or every sheet is missing. Same inputs, same bytes.
+    tested, `checks` a table of sheets that were tested, `checked` what a check says of the model here (check.json),
+    `measurements` a table of what instruments found, by methods that err as `methods` and METHODS say; measurements.csv
+    then says what became of each row. Returns the values of the page. Raises UserError where a column, the class or
+    every sheet is missing. Same inputs, same bytes.
     """
     facts = read_facts(model)
     if label not in facts["classes"]:
         raise UserError(f"the model has no class '{label}'; its classes are {', '.join(facts['classes'])}")
-    known = known_errors(facts, label)
     sheets, left_out = read_sheets(predictions, records, facts["classes"], label)
-    tested = read_checks(checks, sheets, facts["classes"], label)
-    checked = count_checks(sheets, tested)
-    estimates = {by: estimate_shares(sheets[by], sheets["named"], known, tested, checked) for by in GROUPINGS}
+    check = read_check(checked, model, sheets, label) if checked else None
+    known = check.known if check else known_errors(facts, label)
+    tests = read_checks(checks, sheets, facts["classes"], label)
+    counts = count_checks(sheets, tests)
+    seen = check.sheets if check else NOTHING
+    found = read_results(measurements, sheets, methods) if measurements else None
+    tested = weigh_cabinets(sheets, known, tests, counts, seen, found, methods) if found else None
+    looks = both(seen, of_sheets(found, methods)) if found else seen
+    estimates = {
+        by: estimate_shares(
+            sheets[by], sheets["named"], known, tests, counts, looks,
+            tested.treated if tested and by == "cabinet" else None,
+        )
+        for by in GROUPINGS
+    }  # fmt: skip
     shares = {by: table for by, (table, _) in estimates.items()}
-    overall = estimates["cabinet"][1] if _explained(sheets, known) else dict(UNKNOWN)
-    plan = plan_tests(shares["cabinet"], budget)
+    overall = _overall(sheets, known, check, estimates["cabinet"][1])
+    in_words = results_by(found, "cabinet") if found else {}
+    shares["cabinet"] = shares["cabinet"].assign(
+        measured=[in_words.get(name, "") for name in shares["cabinet"]["group"]]
+    )
+    plan = plan_tests(shares["cabinet"][~shares["cabinet"]["group"].isin(tested.cabinets if tested else [])], budget)
     floor = recall_floor(facts, label)
-    hazards = list_hazards(sheets, shares["cabinet"], facts, label, overall["estimate"], floor)
+    hazards = list_hazards(
+        sheets, shares["cabinet"], facts, label, overall["estimate"], floor, looks,
+        _in_words(sheets, found) if found else {},
+    )  # fmt: skip
     every_share = pd.concat([table.assign(by=by) for by, table in shares.items()])
-    for name, table in (("shares", every_share), ("plan", plan), ("hazards", hazards)):
+    tables = {"shares": every_share, "plan": plan, "hazards": hazards}
+    if found:
+        tables["measurements"] = found.table
+    for name, table in tables.items():
         write_table(output / f"{name}.csv", table.map(safe_cell))
     write_labels(plan, hazards, output / "labels.pdf")
+    charts, located = _draw(shares, sheets, output)
+    values = {
+        "label": label,
+        "title": facts["title"],
+        "sheets": len(sheets),
+        "named": int(sheets["named"].sum()),
+        "left_out": left_out,
+        "overall": overall,
+        "known": known,
+        "check": check,
+        "measured": _measured(found, tested),
+        "checked": int(tests.notna().sum()),
+        "checked_cabinets": len(counts),
+        "missed": None if floor is None else MISSED,
+        "guarantee": facts.get("guarantee"),
+        "shares": {by: table.head(SHOWN).to_dict("records") for by, table in shares.items()},
+        "groups": {by: len(table) for by, table in shares.items()},
+        "groupings": GROUPINGS,
+        "plan": plan.to_dict("records"),
+        "treated": TREATED,
+        "hazards": len(hazards),
+        "charts": charts,
+        "located": located,
+        "warning": SAFETY_WARNING,
+    }
+    write_page("hotspots.html", output / "hotspots.html", **values)
+    return values
+
+
+def _overall(
+    sheets: pd.DataFrame, known: tuple[Counts, Counts], check: Check | None, cabinets: dict[str, float]
+) -> dict[str, Any]:
+    """The share of treated sheets with its interval and level: by the check, which needs no model of errors, if any."""
+    if check and check.prevalence["estimate"] is not None:
+        return {**check.prevalence, "level": check.confidence}
+    return {**(cabinets if _explained(sheets, known) else UNKNOWN), "level": CONFIDENCE}
+
+
+def _in_words(sheets: pd.DataFrame, found: Measurements) -> dict[int, str]:
+    """Row of a sheet -> what was found on it, else in its cabinet."""
+    cabinets = results_by(found, "cabinet")
+    said = {row: f"cabinet {cabinets[name]}" for row, name in sheets["cabinet"].items() if name in cabinets}
+    return said | results_by(found, "sheet")
+
+
+def _measured(found: Measurements | None, tested: Tested | None) -> dict[str, Any] | None:
+    """What the page says of measurements; None without any."""
+    if not found or not tested:
+        return None
+    used = found.used
+    return {
+        "rows": len(found.table),
+        "used": len(used),
+        "sheets": int(used.loc[used["sheet"] >= 0, "sheet"].nunique()),
+        "cabinets": int(used.loc[used["sheet"] < 0, "cabinet"].nunique()),
+        "positive": int((used["positive"] == "yes").sum()),
+        "tested": len(tested.cabinets),
+        "enough": tested.enough,
+        "left": LEFT,
+        "sure": SURE,
+        "oddities": found.told(),
+    }
+
+
+def _draw(shares: Mapping[str, pd.DataFrame], sheets: pd.DataFrame, output: Path) -> tuple[dict[str, str], int]:
+    """Write the charts; return them as data URIs, and how many sheets are on the map."""
     charts = {}
     for by, table in shares.items():
         if len(table):
@@ -93,30 +197,7 @@ def write_hotspots(
         columns = ["decimalLatitude", "decimalLongitude", "named"]
         save_figure(draw_map(places), places[columns], output / "figure-map", DOTS_PER_INCH)
         charts["map"] = embed_figure(output / "figure-map")
-    values = {
-        "label": label,
-        "title": facts["title"],
-        "sheets": len(sheets),
-        "named": int(sheets["named"].sum()),
-        "left_out": left_out,
-        "overall": overall,
-        "known": known,
-        "checked": int(tested.notna().sum()),
-        "checked_cabinets": len(checked),
-        "missed": None if floor is None else MISSED,
-        "guarantee": facts.get("guarantee"),
-        "shares": {by: table.head(SHOWN).to_dict("records") for by, table in shares.items()},
-        "groups": {by: len(table) for by, table in shares.items()},
-        "groupings": GROUPINGS,
-        "plan": plan.to_dict("records"),
-        "treated": TREATED,
-        "hazards": len(hazards),
-        "charts": charts,
-        "located": len(places),
-        "warning": SAFETY_WARNING,
-    }
-    write_page("hotspots.html", output / "hotspots.html", **values)
-    return values
+    return charts, len(places)
 
 
 def read_sheets(
@@ -184,49 +265,3 @@ def _explained(sheets: pd.DataFrame, known: tuple[Counts, Counts]) -> bool:
     """Whether the number of sheets named can come about with the known errors at all."""
     found = corrected_prevalence(int(sheets["named"].sum()), len(sheets), *known, CONFIDENCE)
     return found["estimate"] is not None
-
-
-def recall_floor(model: dict[str, Any], label: str) -> float | None:
-    """The log-odds of the class from which a sheet is listed so that at most MISSED are overlooked; None without."""
-    found = [row for row in model["floors"] if row["class"] == label and row["missed"] <= MISSED]
-    return max((row["threshold"] for row in found if row["threshold"] is not None), default=None)
-
-
-def list_hazards(
-    sheets: pd.DataFrame,
-    cabinets: pd.DataFrame,
-    model: dict[str, Any],
-    label: str,
-    overall: float | None,
-    floor: float | None,
-) -> pd.DataFrame:
-    """Sheets that may well be treated, by cabinet and barcode: HAZARDS.
-
-    `probability` is the network's; `probability_in_cabinet` takes the estimated share of the sheet's cabinet in place
-    of that in the model's data set; `overall` of the collection where the cabinet is unknown, as named where that
-    cannot be estimated. Either from 0.5 puts a sheet on the list, and so do the network's answer and log-odds of the
-    class from `floor` on.
-    """
-    classes = model["classes"]
-    own, learnt = classes.index(label), np.array([model["shares"][name] for name in classes])
-    elsewhere = sheets["named"].mean() if overall is None else overall
-    cabinet = sheets["cabinet"].map(dict(zip(cabinets["group"], cabinets["share"], strict=True)))
-    share = cabinet.fillna(elsewhere).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
-    others = np.where(np.arange(len(classes)) == own, 0, learnt)
-    expected = np.where(np.arange(len(classes)) == own, share, (1 - share) * others / others.sum())
-    probabilities = sheets[[f"probability_{name}" for name in classes]].to_numpy()
-    here = adjust_prior(probabilities, learnt, expected)[:, own]
-    table = pd.DataFrame(
-        {
-            "barcode": sheets["specimen_id"],
-            "storageLocation": sheets["cabinet"],
-            "scientificName": sheets["scientificName"],
-            "probability": probabilities[:, own].round(4),
-            "probability_in_cabinet": here.round(4),
-            "image_id": sheets["image_id"],
-        }
-    )
-    likely = sheets["named"] | (probabilities[:, own] >= 0.5) | (here >= 0.5)
-    if floor is not None:
-        likely |= log_odds_of(probabilities, own) >= floor
-    return table[likely].sort_values(["storageLocation", "barcode", "image_id"], ignore_index=True)

@@ -8,6 +8,7 @@ List, http://rs.tdwg.org/ac/doc/termlist/2023-09-05; its terms for regions are o
 DWC = "http://rs.tdwg.org/dwc/terms/"
 AC = "http://rs.tdwg.org/ac/terms/"
 DCTERMS = "http://purl.org/dc/terms/"
+CURRENT = "https://symbiota.org/terms/identificationIsCurrent"  # as Symbiota exports and takes it
 
 OCCURRENCE, IDENTIFICATION, FACT = f"{DWC}Occurrence", f"{DWC}Identification", f"{DWC}MeasurementOrFact"
 REGION = f"{AC}RegionOfInterest"
@@ -20,7 +21,7 @@ TERMS = {  # row type -> the terms a table of it may have
             "identificationReferences", "identificationRemarks", "identificationVerificationStatus", "identifiedBy",
             "scientificName", "taxonRank", "verbatimIdentification",
         )
-    ],
+    ] + [CURRENT],
     FACT: [
         DWC + name
         for name in (

@@ -14,6 +14,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.features.extraction import in_precision
 from sheetlens.predict import out_of_distribution
+from sheetlens.predict.checked import read_checked
 from sheetlens.predict.inference import BATCH, load_network, read_batch, reading_device
 from sheetlens.predict.model_package import AGAIN, read_package
 from sheetlens.prepare.mask import covered
@@ -46,9 +47,11 @@ class Classifier:
         threads: int | None = None,
         unguaranteed: bool = False,
         precision: str = "auto",
+        checked: Path | None = None,
     ) -> None:
         """Open a model folder on a device as `choose_device` takes it; threads as its training had, unless said.
 
+        `checked` is what a check of a collection says of the model (`check.json`): its thresholds replace the model's.
         `unguaranteed` allows thresholds that merely held on the validation part where none has a guarantee; `precision`
         is "auto", that of its features where the hardware has it, or "float32".
 
@@ -57,6 +60,9 @@ class Classifier:
         self.facts = read_package(folder)
         self.unguaranteed = unguaranteed
         self.fingerprint = files.sha256(folder / "package.json")
+        self.checked = files.sha256(checked) if checked else None
+        if checked:
+            self.facts["thresholds"] = read_checked(checked, self.fingerprint)["thresholds"]
         try:
             net, model = load_network(folder)
             self._known = load_file(folder / "typical.safetensors")

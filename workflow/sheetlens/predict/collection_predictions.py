@@ -102,6 +102,8 @@ def _head(model: Classifier, listing: str, risk: float, limits: Limits, start: i
     """The first line of a journal: what it belongs to."""
     facts = {"model": model.fingerprint, "list": listing, "policy": POLICY, "risk": risk, "limits": limits.costs}
     facts["unguaranteed"] = model.unguaranteed
+    if model.checked:
+        facts["checked"] = model.checked
     return json.dumps(facts | {"start": start, "stop": stop, "version": __version__}).encode() + b"\n"
 
 
@@ -214,7 +216,7 @@ def merge(
     values["refused"] = decisions[""]
     values["unlike"] = rows - sum(decisions.values())
     values["reasons"] = dict(reasons.most_common(20))
-    values["asked"] = model.threshold(risk)
+    values["asked"] = model.threshold(risk) | ({"checked": model.checked} if model.checked else {})
     values["comparison"] = compare_collections(
         sureness, *(model.facts[name] for name in ("reference", "independent", "group_size"))
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from sheetlens.common.errors import UserError
 from sheetlens.common.files import whole
 from sheetlens.common.tables import safe_cell
 
@@ -31,11 +32,32 @@ def write_credits(manifest: Path, output: Path) -> None:
             writer.writerow([safe_cell(_text(row.get(column))) for column in COLUMNS])
 
 
-def _used(manifest: Path) -> Iterator[dict[str, Any]]:
+def _used(manifest: Path, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(manifest) as file:
-        names = [name for name in (*COLUMNS, "status") if name in file.schema_arrow.names]
+        names = [name for name in (*columns, "status") if name in file.schema_arrow.names]
         for batch in file.iter_batches(columns=names):
             yield from (row for row in batch.to_pylist() if row["status"] == "ok")
+
+
+def write_derived_dataset(manifest: Path, output: Path) -> dict[str, int]:
+    """Write what GBIF asks for to give a derived dataset a DOI; return the numbers of records by data set.
+
+    `output` (.csv, without a header) has a line for each data set of GBIF: its key and how many records (specimens, not
+    pictures) are used; for those found by search, which has no DOI of its own as a download has. Raises UserError where
+    no picture comes from GBIF.
+    """
+    records: dict[str, set[str]] = {}
+    for row in _used(manifest, ("datasetKey", "specimen_id", "image_id")):
+        if key := row.get("datasetKey"):
+            records.setdefault(key, set()).add(row["specimen_id"] or row["image_id"])
+    if not records:
+        raise UserError(
+            f"no picture of {manifest} comes from GBIF with the key of its data set: there is nothing to derive"
+        )
+    counts = {key: len(found) for key, found in sorted(records.items())}
+    with whole(output) as part, part.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(counts.items())
+    return counts
 
 
 def _text(value: Any) -> str:

@@ -24,6 +24,7 @@ from scipy.special import expit, logit, ndtr, xlog1py, xlogy
 from scipy.stats import beta, binom
 
 from sheetlens.common.errors import UserError
+from sheetlens.statistics.measured import NO_LOOKS, Looks, draw_seen
 from sheetlens.statistics.prevalence import Counts
 
 TAUS = (0.2, 0.5, 0.8, 1.2)  # standard deviation of error rates between groups, on the logit; 0.7 was met
@@ -66,27 +67,60 @@ class Shares:
         ends = np.array([_shortest(np.sort(one), confidence) for one in self.draws])[self.rows]
         return ends[:, 0], ends[:, 1]
 
+    def conditioned(self, needed: np.ndarray, probability: np.ndarray) -> "Shares":
+        """The same draws, reweighted so that `needed` sheets or more have the `probability`, both of shape (groups,).
+
+        What is learnt of groups by other means (see `measured`) thus moves their numbers (Jeffrey 1965, The Logic of
+        Decision). Where no draw is on a side that has become possible, the nearest number stands for it.
+        """
+        draws = self.draws[self.rows].copy()
+        count = draws.shape[1]
+        steps = (np.arange(count) + 0.5) / count
+        for group, (least, wanted) in enumerate(zip(needed, probability, strict=True)):
+            above = draws[group] >= least
+            part = above.mean()
+            if 0 < part < 1:
+                weight = np.where(above, wanted / part, (1 - wanted) / (1 - part)).cumsum()
+                draws[group] = draws[group][np.searchsorted(weight, steps * weight[-1])]
+            elif 0 < least <= self.sheets[group]:
+                other = np.arange(count) < round(count * (wanted if part == 0 else 1 - wanted))
+                draws[group] = np.where(other, least if part == 0 else least - 1, draws[group])
+        return Shares(draws, np.arange(len(draws)), self.sheets)
+
     def total(self) -> np.ndarray:
         """Draws of the number in all groups together, int, shape (draws,)."""
         return np.asarray(np.bincount(self.rows, minlength=len(self.draws)) @ self.draws)
 
 
 def fit_shares(
-    n: np.ndarray, named: np.ndarray, sensitivity: Counts, specificity: Counts, checked: np.ndarray | None = None
+    n: np.ndarray,
+    named: np.ndarray,
+    sensitivity: Counts,
+    specificity: Counts,
+    checked: np.ndarray | None = None,
+    looks: Looks | None = None,
 ) -> Shares:
     """Estimate groups with `n` sheets each, int, shape (groups,), of which `named` got the class.
 
     `sensitivity` and `specificity` are (right, tested) of the network on sheets of known class, and need not be whole.
     `checked`, int, shape (m, 4), are groups whose sheets were tested: found and all of the class, named wrongly and all
-    of the others. Raises UserError where the network is no better than chance, so that its answers say nothing.
+    of the others; these sheets are not among `n`. `looks` are sheets among `n` that may have been chosen by the
+    network's answer: they tell of their group, given the answers. Raises UserError where the network is no better than
+    chance, so that its answers say nothing.
     """
     if sensitivity[0] / sensitivity[1] + specificity[0] / specificity[1] <= 1:
         raise UserError("the network was no better than chance on its test part: its answers say nothing of shares")
-    different, rows, times = np.unique(np.stack([n, named], axis=1), axis=0, return_inverse=True, return_counts=True)
+    own = np.zeros(len(n), int)  # groups with sheets that were looked at are like no other
+    if looks:
+        own[looks.group] = looks.group + 1
+    keys = np.stack([n, named, own], axis=1)
+    different, rows, times = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    rows = rows.reshape(-1)
     known = np.zeros((0, 4), int) if checked is None else checked
-    grid = _Grid(different, _cut(sensitivity, known[:, 1].sum()), _cut(specificity, known[:, 3].sum()))
+    grid = _Grid(different[:, :2], _cut(sensitivity, known[:, 1].sum()), _cut(specificity, known[:, 3].sum()))
     weights = grid.weigh(times, known)
-    return Shares(grid.draw(weights), rows.reshape(-1), np.asarray(n))
+    some = Looks(rows[looks.group], looks.named, looks.if_so, looks.if_not) if looks else NO_LOOKS
+    return Shares(grid.draw(weights, some), rows, np.asarray(n))
 
 
 class _Grid:
@@ -126,18 +160,20 @@ class _Grid:
         weights = np.exp(logs - logs.max())
         return np.asarray(weights / weights.sum())
 
-    def draw(self, weights: np.ndarray) -> np.ndarray:
+    def draw(self, weights: np.ndarray, looks: Looks) -> np.ndarray:
         """Numbers of sheets of the class for each pair of counts, int, shape (pairs, SETTINGS * EACH)."""
         places = np.searchsorted(weights.ravel().cumsum(), (np.arange(SETTINGS) + 0.5) / SETTINGS)
         drawn = np.empty((len(self.n), SETTINGS, EACH), int)
         size = max(1, CELLS // (EACH * max(len(self.edges), len(self.share) * len(NODES))))
+        last = -1
         for number, place in enumerate(np.minimum(places, weights.size - 1)):
             errors, prior = divmod(int(place), len(self.priors))
-            rates = self._rates(self.errors[errors])
+            if errors != last:  # settings of the same errors follow one another
+                rates, last = self._rates(self.errors[errors]), errors
             random = np.random.default_rng(number)
             for first in range(0, len(self.n), size):
                 some = slice(first, first + size)
-                drawn[some, number] = self._draw(some, self.errors[errors], self.priors[prior], rates, random)
+                drawn[some, number] = self._draw(some, self.errors[errors], self.priors[prior], rates, looks, random)
         return drawn.reshape(len(self.n), -1)
 
     def _rates(self, errors: np.ndarray) -> np.ndarray:
@@ -157,7 +193,13 @@ class _Grid:
         return np.asarray(chances * WEIGHTS[None, :, None])
 
     def _draw(
-        self, some: slice, errors: np.ndarray, prior: np.ndarray, rates: np.ndarray, random: np.random.Generator
+        self,
+        some: slice,
+        errors: np.ndarray,
+        prior: np.ndarray,
+        rates: np.ndarray,
+        looks: Looks,
+        random: np.random.Generator,
     ) -> np.ndarray:
         """Draws for some pairs of counts, int, shape (pairs, EACH): share, rates, then the sheets themselves."""
         n, y, likelihood = self.n[some, None], self.y[some, None], self.likelihood[some]
@@ -172,8 +214,13 @@ class _Grid:
         own = np.clip((rate - weight * other) / (1 - weight), 0, 1)
         found, alarms = np.where(low, other, own), np.where(low, own, other)
         rate = np.clip(part * found + (1 - part) * alarms, 1e-12, 1 - 1e-12)
-        of_named, of_others = part * found / rate, part * (1 - found) / (1 - rate)
-        return random.binomial(y, np.clip(of_named, 0, 1)) + random.binomial(n - y, np.clip(of_others, 0, 1))
+        of_named = np.clip(part * found / rate, 0, 1)
+        of_others = np.clip(part * (1 - found) / (1 - rate), 0, 1)
+        inside = (looks.group >= some.start) & (looks.group < some.stop)
+        if not inside.any():
+            return random.binomial(y, of_named) + random.binomial(n - y, of_others)
+        seen = Looks(looks.group[inside] - some.start, *(x[inside] for x in (looks.named, looks.if_so, looks.if_not)))
+        return draw_seen(seen, y, n - y, of_named, of_others, random)
 
 
 def _lots(chances: np.ndarray, random: np.random.Generator, each: int = EACH) -> np.ndarray:

@@ -10,7 +10,7 @@ from sheetlens.statistics.clusters import Size
 Interval = tuple[float, float]
 
 
-def wilson_interval(share: float, n: int, confidence: float) -> Interval:
+def wilson_interval(share: float, n: float, confidence: float) -> Interval:
     """Wilson's score interval for a share of `n` (Wilson 1927, JASA 22: 209-212).
 
     The share need not be a whole number of n-ths: a mean over seeds is treated as one test part.

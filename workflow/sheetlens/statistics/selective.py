@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betainc
 from scipy.stats import binom, rankdata
 
 from sheetlens.statistics.intervals import upper_limit
+from sheetlens.statistics.survey import CENSUS, effective, variance_at
 
 STEPS = 20  # thresholds that are tried for a guarantee
 FIRST = 0.25  # coverage of the first of them: so many sheets forgive it a few errors
@@ -151,3 +153,88 @@ def floor_threshold(scores: np.ndarray, missed: float, certainty: float) -> floa
     ranks = np.arange(1, len(scores) + 1)
     sure = np.flatnonzero(binom.sf(ranks - 1, len(scores), missed) >= certainty)
     return float(np.sort(scores)[sure[-1]]) if len(sure) else None
+
+
+def sampled_threshold(
+    stratum_of: np.ndarray, confidence: np.ndarray, rows: np.ndarray, wrong: np.ndarray, risk: float, certainty: float
+) -> float | None:
+    """The threshold that answers most of a collection's sheets with at most the share `risk` of errors, for sure.
+
+    `stratum_of`, int, and `confidence`, float, shape (N,), are of all sheets, `rows`, int, of those looked at and
+    `wrong`, bool, shape (m,), theirs. STEPS coverages, which the collection sets before anybody looks, are tried from
+    the lowest on, until one fails (fixed-sequence testing, Angelopoulos et al. 2021, arXiv 2110.01052): so all hold
+    together with a probability of `certainty`. None where none passes: too few sheets, or too many errors.
+    """
+    found = None
+    for threshold in _thresholds(confidence):
+        if risk_doubt(stratum_of, confidence, rows, wrong, threshold, risk) > 1 - certainty:
+            # The first ones may rest on too few sheets to show anything, whatever was found: they are no tests.
+            clean = risk_doubt(stratum_of, confidence, rows, np.zeros_like(wrong), threshold, risk) <= 1 - certainty
+            if clean:
+                return found
+            continue
+        found = threshold
+    return found
+
+
+def likely_threshold(
+    stratum_of: np.ndarray, confidence: np.ndarray, rows: np.ndarray, wrong: np.ndarray, risk: float
+) -> float | None:
+    """The threshold that answers most sheets at no more than the estimated `risk`. It promises nothing."""
+    found = None
+    for threshold in _thresholds(confidence):
+        weight, share, n, unseen = _answered(stratum_of, confidence, rows, wrong, threshold)
+        if len(n) and unseen == 0 and weight @ share <= risk:
+            found = threshold
+    return found
+
+
+def _thresholds(confidence: np.ndarray) -> list[float]:
+    """Those above which STEPS shares of the sheets lie, from FIRST to all; strictest first."""
+    ordered = np.sort(confidence)[::-1]
+    counts = np.unique(np.linspace(FIRST * len(ordered), len(ordered), STEPS).round().astype(int))
+    return [float(ordered[count]) if count < len(ordered) else float(ordered[-1]) - 1.0 for count in counts if count]
+
+
+def risk_doubt(
+    stratum_of: np.ndarray,
+    confidence: np.ndarray,
+    rows: np.ndarray,
+    wrong: np.ndarray,
+    threshold: float,
+    risk: float,
+    more: bool = False,
+) -> float:
+    """p-value against a share of errors of `risk` or more above a threshold; with `more`, against one up to `risk`.
+
+    The exact binomial test, at the number of sheets that the likeliest such errors of the strata leave of the sample
+    (as Korn & Graubard 1998, Survey Methodology 24: 193-201). A stratum that nobody looked at counts as all wrong (with
+    `more`, as all right).
+    """
+    weight, share, n, unseen = _answered(stratum_of, confidence, rows, wrong, threshold)
+    value = risk if more else risk - unseen
+    seen = float(weight.sum())
+    if not len(n) or not 0 < value < seen:
+        return 0.0 if seen and not more and value >= seen else 1.0
+    variance = float(variance_at(weight[None], np.array([value]), share, n)[0])
+    value, found = value / seen, float(weight @ share) / seen
+    size = min(value * (1 - value) * seen**2 / max(variance, 1e-300), CENSUS)
+    errors = found * size
+    if more:
+        return float(betainc(errors, size - errors + 1, value)) if errors > 0 else 1.0
+    return float(betainc(size - errors, errors + 1, 1 - value)) if errors < size else 1.0
+
+
+def _answered(
+    stratum_of: np.ndarray, confidence: np.ndarray, rows: np.ndarray, wrong: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Weights, shares of errors and effective sheets of the strata above a threshold; and the weight of the unseen."""
+    count = int(stratum_of.max()) + 1
+    above = confidence > threshold
+    sizes = np.bincount(stratum_of[above], minlength=count)
+    inside = above[rows]
+    drawn = np.bincount(stratum_of[rows[inside]], minlength=count)
+    errors = np.bincount(stratum_of[rows[inside]], wrong[inside], count)
+    weight, seen = sizes / max(sizes.sum(), 1), drawn > 0
+    unseen = float(weight[~seen].sum())
+    return weight[seen], errors[seen] / drawn[seen], effective(sizes[seen], drawn[seen]), unseen

@@ -19,6 +19,11 @@ RISK = 0.05
 UNGUARANTEED = click.option(
     "--unguaranteed", is_flag=True, help="Where no threshold has a guarantee, take one that held on validation sheets."
 )
+CHECKED = click.option(
+    "--checked",
+    type=FILE,
+    help="What a check of the collection says of the model (check.json): its thresholds are used.",
+)
 READERS = 4  # to a thread of the network: decoding a photograph costs four times as much
 EXISTING = click.Path(exists=True, path_type=Path)
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -55,8 +60,16 @@ def export(model: Path, output: Path) -> None:
 @click.option("--workers", default=CORES, show_default="cores", help="Processes that decode and resize.")
 @limits_option
 @UNGUARANTEED
+@CHECKED
 def predict(
-    model: Path, source: Path, output: Path, risk: float, workers: int, limits: Limits, unguaranteed: bool
+    model: Path,
+    source: Path,
+    output: Path,
+    risk: float,
+    workers: int,
+    limits: Limits,
+    unguaranteed: bool,
+    checked: Path | None,
 ) -> None:
     """Let MODEL, a model's folder, read the photographs of INPUT, a folder or a table of them.
 
@@ -65,7 +78,7 @@ def predict(
     from sheetlens.predict.collection_predictions import write_part
     from sheetlens.predict.input_list import write_list
 
-    classifier = _open(model, risk, workers, unguaranteed)
+    classifier = _open(model, risk, workers, unguaranteed, checked)
     listing, part = output / "list.parquet", output / "parts/0"
     write_list(source, listing)
     write_part(classifier, listing, 0, 1, part, risk, workers, reporter("sheets read"), limits)
@@ -162,18 +175,21 @@ def predict_merge(
     _merge(_open(model, risk, unguaranteed=unguaranteed), listing, list(stems), risk, output, limits)
 
 
-def _open(model: Path, risk: float, workers: int = 1, unguaranteed: bool = False) -> "Classifier":
+def _open(
+    model: Path, risk: float, workers: int = 1, unguaranteed: bool = False, checked: Path | None = None
+) -> "Classifier":
     from sheetlens.predict.classifier import Classifier
 
-    classifier = Classifier(model, threads=-(-workers // READERS), unguaranteed=unguaranteed)
+    classifier = Classifier(model, threads=-(-workers // READERS), unguaranteed=unguaranteed, checked=checked)
     log.info("%s: %s", classifier.facts["title"], classifier.reason)
     asked = classifier.threshold(risk)
     if asked["threshold"] is None:
         why = "" if unguaranteed else " (--unguaranteed takes a threshold that promises nothing)"
-        told = (classifier.facts["independent"], risk, why)
-        log.warning("%d independent validation sheets guarantee no risk of %g: all sheets go to review%s", *told)
+        by = "the check" if checked else f"{classifier.facts['independent']} independent validation sheets"
+        log.warning("%s cannot guarantee a risk of %g: all sheets go to review%s", by, risk, why)
     elif not asked["guaranteed"]:
-        log.warning("no guarantee: the risk of %g held on the validation sheets, new sheets may have more", risk)
+        where = "in the check" if checked else "on the validation sheets"
+        log.warning("no guarantee: the risk of %g held %s, new sheets may have more", risk, where)
     return classifier
 
 

@@ -1,5 +1,6 @@
 """Commands of the phases figure and report, and of the credits."""
 
+import logging
 from pathlib import Path
 
 import click
@@ -7,6 +8,8 @@ import click
 from sheetlens.cli.options import FILE, PATH, limits_option
 from sheetlens.config import Limits
 from sheetlens.figure.catalogue import FIGURES
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -58,8 +61,17 @@ def quality(title: str, pixels: Path, index: Path, manifest: Path, output: Path,
 @click.command()
 @click.option("--manifest", type=FILE, required=True, help="Manifest of a data set.")
 @click.option("--output", type=PATH, required=True, help="Table to write (.csv).")
-def credit(manifest: Path, output: Path) -> None:
-    """Write licence, rights holder, creator and address of each picture used."""
-    from sheetlens.report.credits import write_credits
+@click.option("--derived-dataset", is_flag=True, help="Write instead what GBIF asks for to give these records a DOI.")
+def credit(manifest: Path, output: Path, derived_dataset: bool) -> None:
+    """Write licence, rights holder, creator and address of each picture used.
 
-    write_credits(manifest, output)
+    With --derived-dataset: the keys of GBIF's data sets and how many of their records are used, without a header, to be
+    uploaded at gbif.org/derived-dataset/register. For records that were searched; a download has a DOI already.
+    """
+    from sheetlens.report.credits import write_credits, write_derived_dataset
+
+    if derived_dataset:
+        counts = write_derived_dataset(manifest, output)
+        log.info("%d records of %d data sets of GBIF in %s", sum(counts.values()), len(counts), output)
+    else:
+        write_credits(manifest, output)

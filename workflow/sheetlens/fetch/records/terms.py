@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 SAME = (
     "institutionCode", "collectionCode", "catalogNumber", "recordedBy", "recordNumber", "eventDate", "family", "genus",
     "scientificName", "countryCode", "stateProvince", "locality", "decimalLatitude", "decimalLongitude",
-    "storageLocation",
+    "storageLocation", "datasetKey",
 )  # fmt: skip
 PLACE = ("locality", "decimalLatitude", "decimalLongitude", "stateProvince")
 # What says that a place is protected: Darwin Core's term, Symbiota's of today and before, other portals'.
