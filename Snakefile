@@ -95,7 +95,7 @@ rule all:
         "Every product is there"
 
 
-# Only on request: other networks beside the paper's, see `explore` in config/README.md.
+# Only on request: other networks beside the paper's, see `explore` in docs/reference/configuration.md.
 rule explore:
     input:
         every_leaderboard,

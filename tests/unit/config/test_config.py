@@ -116,7 +116,7 @@ def test_every_key_stands_in_the_reference_once_with_its_sentence():
 def test_the_manual_names_no_key_that_is_gone():
     definitions = Settings.model_json_schema()
     known = {key for section in [definitions, *definitions["$defs"].values()] for key in section["properties"]}
-    rows = re.findall(r"^\| `([^|]*)` \|", (ROOT / "config/README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([^|]*)` \|", (ROOT / "docs/reference/configuration.md").read_text(), re.MULTILINE)
     named = {part for row in rows for words in row.split("`") for part in words.replace(", ", ".").split(".")}
     assert {part for part in named if part.isidentifier()} - {"name", "collections"} <= known
 

@@ -81,7 +81,7 @@ def test_the_dry_run_says_where_the_papers_data_sets_come_along(tmp_path):
 
 
 def test_the_example_of_the_config_manual_is_of_its_own_study(tmp_path):
-    page = (ROOT / "config/README.md").read_text()
+    page = (ROOT / "docs/reference/configuration.md").read_text()
     example = next(block for block in BLOCK.findall(page) if "ferns.csv" in block)
     (tmp_path / "mine.yaml").write_text(example)
     assert list(read_files([PAPER, tmp_path / "mine.yaml"]).chosen) == ["ferns"]

@@ -123,7 +123,7 @@ class Features(Closed):
 
 
 class Train(Closed):
-    """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
+    """How a network is trained. The paper leaves these open, see docs/reference/configuration.md for our reasons."""
 
     epochs: int = Field(default=20, ge=1, description="Most passes over the training part.")
     patience: int = Field(

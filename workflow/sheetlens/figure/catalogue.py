@@ -1,4 +1,4 @@
-"""The table of all figures of a data set: to add one, write its function and a row here (docs/adding.md).
+"""The table of all figures of a data set: to add one, write its function and a row here (docs/contributing/adding.md).
 
 The rules make and the report and the audits' page show what stands here, the command line draws it.
 """
