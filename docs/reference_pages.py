@@ -131,7 +131,7 @@ def _anchor(heading: str) -> str:
 
 def rules() -> str:
     """The page of the rules: the picture, and what each does, from the rule files."""
-    lines = [WRITTEN, "# Graph of the rules\n", "![Each rule stands below those whose products it reads](rules.svg)\n"]
+    lines = [WRITTEN, "# Graph of the rules\n", "[![Each rule stands below those whose products it reads](rules.svg)](rules.svg)\n"]
     lines += ["*The rules of the paper's study, without edges that follow from others. Drawn by `docs/rules.py`.*\n"]
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         found = re.findall(r'^rule (\w+):\n    """(.*?)"""', path.read_text("utf-8"), re.MULTILINE | re.DOTALL)

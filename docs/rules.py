@@ -15,6 +15,7 @@ import networkx
 
 ROOT = Path(__file__).parents[1]
 WIDTH, HEIGHT, ACROSS, DOWN = 128, 24, 144, 62  # pixels: of a box, and from one to the next
+MOST = 5  # boxes in a row
 SWEEPS = 12  # times that each row is put into the order of its neighbours
 INK, LINE = "#222222", "#7a8a94"
 COLOURS = {  # of the phases, by the first word of a rule's name
@@ -39,7 +40,7 @@ def edges() -> list[tuple[str, str]]:
 def draw(pairs: list[tuple[str, str]]) -> str:
     """The graph as SVG; the same edges give the same bytes."""
     graph = networkx.DiGraph(sorted(networkx.transitive_reduction(networkx.DiGraph(pairs)).edges))
-    depth = {rule: row for row, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
+    depth = {rule: number for number, rules in enumerate(_rows(graph)) for rule in rules}
     # A long edge gets a place in each row that it crosses, so that it runs beside the boxes.
     paths = {
         (one, two): [one, *((one, two, row) for row in range(depth[one] + 1, depth[two])), two]
@@ -69,6 +70,15 @@ def draw(pairs: list[tuple[str, str]]) -> str:
             f'<text x="{x:g}" y="{y + 4:g}" fill="{INK}" text-anchor="middle">{escape(rule)}</text>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _rows(graph: networkx.DiGraph) -> list[list[str]]:
+    """The rules in rows, each below those that it waits for; a wide row becomes several."""
+    rows = []
+    for rules in map(sorted, networkx.topological_generations(graph)):
+        parts = -(-len(rules) // MOST)
+        rows += [rules[part::parts] for part in range(parts)]
+    return rows
 
 
 def _untangle(rows: list[list], paths: list[list]) -> None:
