@@ -2,7 +2,7 @@
 
 `collect` draws sheets and lays them into photographs/ without their classes, with cabinets.csv; what they are goes
 into truth.json. `label` labels them through the page's interface, as somebody who presses x for random sheets.
-`look` looks at what came out. Nothing but the standard library and the project's own commands.
+`look` looks at what came out.
 """
 
 import csv
@@ -16,6 +16,8 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sheetlens.common.files import read_table
+
 SHEETS, CABINETS = 120, 6
 ADDRESS = "http://127.0.0.1:8601"
 
@@ -23,12 +25,12 @@ ADDRESS = "http://127.0.0.1:8601"
 def collect() -> None:
     """Stained sheets lie in the first cabinets, the others in the last."""
     settings = json.dumps({"task": "stain", "sheets": SHEETS, "seed": 9})
-    command = ["sheetlens", "fetch", "demo", "--settings", settings, "--originals", "drawn", "--listing", "drawn.csv"]
+    command = ["sheetlens", "fetch", "demo", "--settings", settings, "--originals", "drawn", "--listing", "drawn.parquet"]
     subprocess.run(command, check=True)
     Path("photographs").mkdir()
     truth, places = {}, []
-    with Path("drawn.csv").open(newline="", encoding="utf-8") as table:
-        rows = [row for row in csv.DictReader(table) if row["path"].endswith((".jpg", ".png"))]
+    listing = read_table(Path("drawn.parquet")).to_dict("records")
+    rows = [row for row in listing if row["path"].endswith((".jpg", ".png"))]
     rows.sort(key=lambda row: (row["label"] != "stained", row["image_id"]))
     for number, row in enumerate(rows):
         name = f"{number:04}-{Path(row['path']).name}"
@@ -41,7 +43,7 @@ def collect() -> None:
 
 
 def label() -> None:
-    """Label random sheets until there are no more."""
+    """Label every sheet, at random."""
     truth = json.loads(Path("truth.json").read_text(encoding="utf-8"))
     for _ in range(120):
         try:
@@ -51,19 +53,15 @@ def label() -> None:
             time.sleep(1)
     else:
         sys.exit("the page for labels does not open")
-    quiet = 0
-    while quiet < 20:  # photographs are still being read when the page opens
+    labelled: set[str] = set()
+    while len(labelled) < len(truth):  # later ones come again, to see how sure the labels are
         sheets = _ask("next.json?reviewer=Ada&mode=random&count=20")
-        quiet = 0 if sheets else quiet + 1
-        if not sheets:
-            time.sleep(1)
-            continue
+        labelled.update(sheet["image_id"] for sheet in sheets)
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         made = {"run": run, "reviewer": "Ada", "decision": "class", "undoes": "", "time": now, "blind": True}
         entries = [
             made | {"id": uuid.uuid4().hex, "key": sheet["key"], "label": truth[sheet["image_id"]]}
             for sheet in sheets
-            if sheet["image_id"] in truth
         ]
         _ask("decisions", entries)
 

@@ -71,6 +71,7 @@ rule report_write:
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
         verdicts=expand("results/{dataset}/verdict.json", dataset=DATASETS),
+        findings=every_finding(),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         curves=expand(
