@@ -45,7 +45,7 @@ API = {  # what a notebook needs: heading -> names by module
         "statistics/hierarchical_prevalence.py": ["fit_shares", "Shares.mean", "Shares.interval"],
     },
 }
-EXAMPLE = '''```python
+EXAMPLE = """```python
 from pathlib import Path
 
 from sheetlens.common.files import read_table
@@ -61,7 +61,7 @@ size = effective_size(right, table["group"].astype("category").cat.codes.to_nump
 low, high = clustered_interval(right.mean(), size, 0.95)
 print(f"accuracy {right.mean():.3f}, 95 % interval {low:.3f} to {high:.3f}")
 ```
-'''
+"""
 
 
 def commands() -> str:
@@ -96,7 +96,11 @@ def _command(command: click.Command, name: str, level: int) -> list[str]:
 def _option(option: click.Option) -> str:
     kind = "" if option.is_flag else f" {option.make_metavar(click.Context(cli))}"
     default = option.default if isinstance(option.show_default, bool) else option.show_default
-    given = [] if default in (None, (), "", "{}") or default is False or not isinstance(default, (str, int, float)) else [default]
+    given = (
+        []
+        if default in (None, (), "", "{}") or default is False or not isinstance(default, (str, int, float))
+        else [default]
+    )
     shown = "required" if option.required else f"`{given[0]}`" if given and option.show_default else ""
     name = option.opts[-1] + kind
     return f"| `{name.replace('|', chr(92) + '|')}` | {(option.help or '').replace('|', chr(92) + '|')} | {shown} |"
@@ -105,7 +109,11 @@ def _option(option: click.Option) -> str:
 def products() -> str:
     """The page of inputs, wildcards and products, from INTERFACE.yaml."""
     known = yaml.safe_load((ROOT / "INTERFACE.yaml").read_text("utf-8"))
-    lines = [WRITTEN, "# Inputs, products, wildcards\n", "From `INTERFACE.yaml`. A test compares it with the products of a run.\n"]
+    lines = [
+        WRITTEN,
+        "# Inputs, products, wildcards\n",
+        "From `INTERFACE.yaml`. A test compares it with the products of a run.\n",
+    ]
     lines += ["## Inputs\n", "| input | what it is |", "|---|---|"]
     lines += [f"| `{one['path']}` | {one['about']} |" for one in known["inputs"]]
     lines += ["\n## Wildcards\n", "| wildcard | what it is |", "|---|---|"]
@@ -119,7 +127,12 @@ def products() -> str:
     lines += ["\n## Columns\n"]
     for one in known["products"]:
         if "columns" in one:
-            lines += [f"### {one['title']}\n", f"`{one['path']}`: {one['about']}.\n", "| column | what it is |", "|---|---|"]
+            lines += [
+                f"### {one['title']}\n",
+                f"`{one['path']}`: {one['about']}.\n",
+                "| column | what it is |",
+                "|---|---|",
+            ]
             lines += [f"| `{name}` | {about} |" for name, about in one["columns"].items()]
             lines += [f"\nAlso {one['extra']}.\n" if "extra" in one else ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -131,7 +144,11 @@ def _anchor(heading: str) -> str:
 
 def rules() -> str:
     """The page of the rules: the picture, and what each does, from the rule files."""
-    lines = [WRITTEN, "# Graph of the rules\n", "[![Each rule stands below those whose products it reads](rules.svg)](rules.svg)\n"]
+    lines = [
+        WRITTEN,
+        "# Graph of the rules\n",
+        "[![Each rule stands below those whose products it reads](rules.svg)](rules.svg)\n",
+    ]
     lines += ["*The rules of the paper's study, without edges that follow from others. Drawn by `docs/rules.py`.*\n"]
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         found = re.findall(r'^rule (\w+):\n    """(.*?)"""', path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -143,7 +160,11 @@ def rules() -> str:
 
 def api() -> str:
     """The page of the functions that a notebook needs, from their signatures and docstrings."""
-    lines = [WRITTEN, "# Python API\n", "What a notebook needs. Everything else is internal and may change in any version.\n"]
+    lines = [
+        WRITTEN,
+        "# Python API\n",
+        "What a notebook needs. Everything else is internal and may change in any version.\n",
+    ]
     lines += ["Run the notebook with the Python of `.venv`, in the project's folder. For example:\n", EXAMPLE]
     for heading, modules in API.items():
         lines += [f"## {heading}\n"]

@@ -1,4 +1,4 @@
-"""Draw docs/contributing/rooms.svg from the code: the rooms in their order, what each is for, and which others it imports from.
+"""Draw docs/contributing/rooms.svg from the code: the rooms in their order, what each is for, which others it uses.
 
 Part of `make schema`. The order is that of the import contract in pyproject.toml, the sentences are the docstrings
 of the rooms, the dots are the imports.

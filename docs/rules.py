@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 import networkx
@@ -28,7 +29,15 @@ COLOURS = {  # of the phases, by the first word of a rule's name
 def edges() -> list[tuple[str, str]]:
     """The pairs of rules of which the second reads what the first makes, as Snakemake says, but for `all`."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--rulegraph", "mermaid-js", "--directory", folder]
+        words = [
+            "snakemake",
+            "--snakefile",
+            str(ROOT / "Snakefile"),
+            "--rulegraph",
+            "mermaid-js",
+            "--directory",
+            folder,
+        ]
         command = [sys.executable, "-m", *words]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     lines = [line.strip() for line in told[told.index("flowchart") :].splitlines()]
@@ -56,7 +65,8 @@ def draw(pairs: list[tuple[str, str]]) -> str:
     at = _places(rows)
     width, height = max(x for x, _ in at.values()) + WIDTH / 2 + 12, DOWN * len(rows) - DOWN + HEIGHT + 24
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}"'
+        ' font-family="sans-serif" font-size="12">',
         "<title>The rules of the paper's study: each waits for those above it that it is joined to</title>",
         f'<rect width="{width:g}" height="{height}" fill="white"/>',
     ]
@@ -85,7 +95,7 @@ def _untangle(rows: list[list], paths: list[list]) -> None:
     """Put each row into the order of its neighbours, downwards and upwards in turn (the barycentre method)."""
     beside: dict = {}
     for path in paths:
-        for one, two in zip(path, path[1:], strict=False):
+        for one, two in pairwise(path):
             beside.setdefault((two, True), []).append(one)
             beside.setdefault((one, False), []).append(two)
     for sweep in range(SWEEPS):

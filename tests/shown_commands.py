@@ -53,12 +53,12 @@ ELSEWHERE = {  # command, as a regular expression -> file, text in it
     r".* -m benchmarks\.gpu .*": ("tests/unit/project/test_gpu_run.py", "command.arguments()"),
 }
 NOT_RUN = {  # command, as a regular expression -> why no test runs it
-    r"make paper .*|snakemake --cores all( --use-conda)?|snakemake --cores 1 --until .*": "34,000 images of real servers;"
-    " the rules are run on stand-ins, and with conda on the demo (tests/workflow/test_environments.py)",
+    r"make paper .*|snakemake --cores all( --use-conda)?|snakemake --cores 1 --until .*": "34,000"
+    " images of real servers; the rules run on stand-ins, with conda on the demo (test_environments.py)",
     r"kubectl .*": "there is no cluster; a stand-in of the interface is (tests/cluster/test_kubernetes.py)",
     r"(docker|apptainer) build .*": "neither can be had where tests run; the recipes are checked (test_container.py)",
-    r"dvc exp run .*": "trains the demo; DVC's own tests do it, ours change a line by hand (tests/workflow/test_versions.py)",
-    r"pre-commit install": "writes into .git; its hooks are commands of make check (tests/unit/project/test_project_files.py)",
+    r"dvc exp run .*": "trains the demo; a line is changed by hand in tests/workflow/test_versions.py",
+    r"pre-commit install": "writes into .git; its hooks are commands of make check (test_project_files.py)",
     r"python3 -m pip install .* --target .gpu-kit/site .*": "for the machine with the GPU",
 }
 

@@ -25,7 +25,17 @@ ADDRESS = "http://127.0.0.1:8601"
 def collect() -> None:
     """Stained sheets lie in the first cabinets, the others in the last."""
     settings = json.dumps({"task": "stain", "sheets": SHEETS, "seed": 9})
-    command = ["sheetlens", "fetch", "demo", "--settings", settings, "--originals", "drawn", "--listing", "drawn.parquet"]
+    command = [
+        "sheetlens",
+        "fetch",
+        "demo",
+        "--settings",
+        settings,
+        "--originals",
+        "drawn",
+        "--listing",
+        "drawn.parquet",
+    ]
     subprocess.run(command, check=True)
     Path("photographs").mkdir()
     truth, places = {}, []
@@ -60,8 +70,7 @@ def label() -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         made = {"run": run, "reviewer": "Ada", "decision": "class", "undoes": "", "time": now, "blind": True}
         entries = [
-            made | {"id": uuid.uuid4().hex, "key": sheet["key"], "label": truth[sheet["image_id"]]}
-            for sheet in sheets
+            made | {"id": uuid.uuid4().hex, "key": sheet["key"], "label": truth[sheet["image_id"]]} for sheet in sheets
         ]
         _ask("decisions", entries)
 

@@ -47,7 +47,9 @@ def reader(tmp_path_factory) -> Path:
             (place / f"{row.specimen_id}{source.suffix}").write_bytes(source.read_bytes())
     first = next((folder / "path/to/new/folder").rglob("*.jpg"))
     (folder / "path/to/sheet.jpg").write_bytes(first.read_bytes())
-    table = pd.DataFrame({"barcode": drawn["specimen_id"], "Barcode": drawn["specimen_id"], "Treatment": drawn["label"]})
+    table = pd.DataFrame(
+        {"barcode": drawn["specimen_id"], "Barcode": drawn["specimen_id"], "Treatment": drawn["label"]}
+    )
     table["cabinet"] = table["Cabinet"] = [f"C{number % 5}" for number in range(len(table))]
     table["Collector"] = drawn["recordedBy"].to_numpy()
     table.to_csv(folder / "cabinets.csv", index=False)
@@ -104,7 +106,9 @@ def test_the_pages_are_walked(reader):
             run(reader, words)
     answers = read_table(reader / "answers/predictions.parquet")
     assert len(answers) > 100 and answers["probability_stained"].notna().any()
-    for name in ("exported/model.onnx", "features.parquet", "alike/similar.jpg", "maps/explanations.csv", "page/index.html",
-                 "config/own-corrections.csv", "hotspots/hotspots.html", "flags.zip", "results/stain/audits.html",
-                 "earlier-results/own/explore/leaderboard.csv"):  # fmt: skip
+    for name in (
+        "exported/model.onnx", "features.parquet", "alike/similar.jpg", "maps/explanations.csv", "page/index.html",
+        "config/own-corrections.csv", "hotspots/hotspots.html", "flags.zip", "results/stain/audits.html",
+        "earlier-results/own/explore/leaderboard.csv",
+    ):  # fmt: skip
         assert (reader / name).is_file(), name

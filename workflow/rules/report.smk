@@ -33,7 +33,12 @@ rule report_quality:
         modules=modules("report.quality"),
         templates=package_files("pages/templates/*.html"),
     output:
-        page=report("results/{dataset}/quality.html", caption="../report/quality.rst", category="Report"),
+        page=report(
+            "results/{dataset}/quality.html",
+            caption="../report/quality.rst",
+            category="Documents",
+            subcategory="{dataset}",
+        ),
     log:
         "logs/report_quality/{dataset}.log",
     benchmark:
@@ -83,7 +88,7 @@ rule report_write:
         modules=modules("report.report"),
         templates=package_files("pages/templates/*.html"),
     output:
-        page=report("results/report.html", caption="../report/report.rst", category="Report"),
+        page=report("results/report.html", caption="../report/report.rst", category="Results"),
     log:
         "logs/report_write.log",
     benchmark:

@@ -91,7 +91,9 @@ def test_a_fault_is_one_sentence_with_a_hint(changes, sentence):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("file", "write"), [("config/schema.json", json_schema), ("docs/reference/keys.md", reference)])
+@pytest.mark.parametrize(
+    ("file", "write"), [("config/schema.json", json_schema), ("docs/reference/keys.md", reference)]
+)
 def test_a_committed_page_is_the_generated_one(file, write):
     committed, generated = (ROOT / file).read_text().splitlines(), write(Settings).splitlines()
     drift = "\n".join(difflib.unified_diff(committed, generated, "committed", "from the models", lineterm=""))

@@ -100,7 +100,9 @@ def test_a_recipes_dry_run_says_who_would_be_asked(page, tmp_path):
     (config,) = [block for language, block in BLOCK.findall(page.read_text()) if language == "yaml"]
     (tmp_path / "mine.yaml").write_text(config)
     for name in ("ferns.csv", "services.csv"):
-        (tmp_path / name).write_text("accessURI,genus,service,family\nhttps://a.example/1,Dryopteris,https://a.example/1,x\n")
+        (tmp_path / name).write_text(
+            "accessURI,genus,service,family\nhttps://a.example/1,Dryopteris,https://a.example/1,x\n"
+        )
     command = ["sheetlens", "fetch", "--dry-run", "--config", str(PAPER), "--config", "mine.yaml"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

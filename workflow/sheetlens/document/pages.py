@@ -37,9 +37,7 @@ def write_documents(study: Study, folder: Path) -> None:
     }
     documents = {"audits": _audits, "model-card": _model_card, "datasheet": _datasheet, "reforms": _reforms}
     for name, gather in documents.items():
-        write_page(
-            f"{name}.html", folder / f"{name}.html", navigation=of_dataset(name), **common, **gather(study)
-        )
+        write_page(f"{name}.html", folder / f"{name}.html", navigation=of_dataset(name), **common, **gather(study))
 
 
 def _audits(study: Study) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")
     With several data sets a row for each kind of plot and a column for each data set, as in the paper; with
     one data set its three plots in a row. The table has the columns panel, dataset, series, x, y: for a
     confusion matrix true class, answer, count; for a distribution class, lower edge of the bin, share of
-    the class, and with more than two classes value and level of its quantiles; for a rejection plot seed or mean or paper, fraction set aside, accuracy of the others.
+    the class, and with more than two classes value and level of its quantiles; for a rejection plot seed or mean or
+    paper, fraction set aside, accuracy of the others.
     """
     outcomes = [read_outcome(path, results) for path in evaluations]
     plots = (_draw_confusion, _draw_distribution, _draw_rejection)

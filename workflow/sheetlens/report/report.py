@@ -30,8 +30,8 @@ THUMBNAIL = 96  # pixels on the longer side of a refused picture
 NETWORKS = {
     "table1": "the network of the paper's Table 1: four convolutional layers, two linear ones",
     "table2": "the network of the paper's Table 2: two convolutional layers, two linear ones",
-    "features": "a backbone pretrained on photographs of things (EfficientNet-Lite0, ImageNet), of which only the last layer"
-    " was trained on these sheets: the choice for a few hundred sheets",
+    "features": "a backbone pretrained on photographs of things (EfficientNet-Lite0, ImageNet), of which only the last"
+    " layer was trained on these sheets: the choice for a few hundred sheets",
 }
 
 

@@ -15,6 +15,8 @@ NEW = {  # protocol -> what its test sheets are
     "grouped": "Yes: specimens, duplicates and gatherings of the test set are not in the training set.",
     "held_out_source": "Yes, and from a source that is not in the training set.",
 }
+
+
 def describe_result(outcomes: list[Outcome], study: str, manifest: pd.DataFrame) -> dict[str, Any]:
     """The answer of one data set: accuracy, its interval, and what tells whether to trust it.
 
@@ -29,16 +31,24 @@ def describe_result(outcomes: list[Outcome], study: str, manifest: pd.DataFrame)
     trust = [("How many sheets were tested?", f"{tested:,} with each seed{alike}.", "#out")]
     if kept and kept["mean"] is not None:
         aside = f"{100 * evaluation['set_aside_fraction']:g}{SPACE}%"
-        trust.append((f"And with the {aside} least confident set aside?", f"Accuracy {percent(kept['mean'])}.", "#figure-2"))
+        trust.append(
+            (f"And with the {aside} least confident set aside?", f"Accuracy {percent(kept['mean'])}.", "#figure-2")
+        )
     trust.append(("Can an error rate be guaranteed?", promise(evaluation), "#trust"))
-    trust.append(("Were the test sheets new?", " ".join([NEW[evaluation["protocol"]], *beside_random(outcomes)]), "#trust"))
+    trust.append(
+        ("Were the test sheets new?", " ".join([NEW[evaluation["protocol"]], *beside_random(outcomes)]), "#trust")
+    )
     if found := read_findings(outcome):
         trust.append(("Do the audits raise an alarm?", sum_up(found), f"{name}/audits.html"))
     if evaluation.get("paper") and study != "demo":
         trust.append(("Is the paper reproduced?", read_json(outcome.folder / "verdict.json")["sentence"], ""))
     used = int((manifest["status"] == "ok").sum())
     trust.append(
-        ("Which photographs were used?", f"{used:,} of {len(manifest):,}; the others were refused.", f"{name}/quality.html")
+        (
+            "Which photographs were used?",
+            f"{used:,} of {len(manifest):,}; the others were refused.",
+            f"{name}/quality.html",
+        )
     )
     return {
         "accuracy": percent(accuracy["mean"]),
@@ -71,4 +81,6 @@ def sum_up(findings: list[Finding]) -> str:
     noted = f"{notes} note{'s' if notes != 1 else ''} in {len(findings)} audits."
     if not alarms:
         return f"No. {noted}"
-    return f"Yes, {len(alarms)}. {alarms[0]}{' …' if len(alarms) > 1 else ''} {noted}"
+    if len(alarms) == 1:
+        return f"One alarm: {alarms[0]} {noted}"
+    return f"{len(alarms)} alarms. The first: {alarms[0]} {noted}"

@@ -36,10 +36,11 @@ def promise(evaluation: dict[str, Any]) -> str:
             " Every sheet needs a person's look."
         )
     best = min(given, key=lambda row: (abs(row["risk"] - USUAL), row["risk"]))
+    coverage = f"{100 * best['guaranteed']['coverage']['mean']:.0f} %"
     return (
-        f"Yes, an error rate of at most {100 * best['risk']:g} % ({100 * selective['guarantee']:g} % certainty, for sheets"
-        f" like these): the model then classifies {100 * best['guaranteed']['coverage']['mean']:.0f} % of the sheets"
-        " (coverage), and the others go to review."
+        f"Yes, an error rate of at most {100 * best['risk']:g} % ({100 * selective['guarantee']:g} % certainty, for"
+        f" sheets like these): the model then classifies {coverage} of the sheets (coverage), and"
+        " the others go to review."
     )
 
 
