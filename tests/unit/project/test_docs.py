@@ -1,5 +1,6 @@
 """Every command that the documentation shows is one that its program takes."""
 
+import json
 import re
 import runpy
 import shlex
@@ -183,3 +184,11 @@ def test_the_numbers_of_sheets_needed_are_those_of_the_formula():
     for rate, *counts in rows:
         for errors, count in enumerate(map(int, counts)):
             assert upper_limit(errors, count, 0.95) <= int(rate) / 100 < upper_limit(errors, count - 1, 0.95)
+
+
+def test_the_pictures_of_the_gallery_are_of_the_pages_as_they_are():
+    gallery = runpy.run_path(str(ROOT / "docs/gallery.py"))
+    taken = json.loads((ROOT / "docs/gallery/sources.json").read_text())
+    stale = [name for name, digest in gallery["sources"]().items() if taken.get(name) != digest]
+    assert not stale, f"{', '.join(stale)} look otherwise now; run: make demo, then python docs/gallery.py results"
+    assert {path.stem for path in (ROOT / "docs/gallery").glob("*.jpg")} == set(taken)

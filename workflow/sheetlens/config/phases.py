@@ -190,7 +190,9 @@ class Paper(Closed):
 class Evaluate(Closed):
     """How the test part is read."""
 
-    set_aside: float = Field(default=0.1, gt=0, lt=1, description="Share of least sure sheets to set aside (0 to 1).")
+    set_aside: float = Field(
+        default=0.1, gt=0, lt=1, description="Share of least confident sheets to set aside (0 to 1)."
+    )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals (0 to 1).")
     risks: tuple[Share, ...] = Field(
         default=(0.01, 0.02, 0.05, 0.1),
