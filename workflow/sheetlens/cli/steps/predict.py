@@ -185,7 +185,7 @@ def _merge(
     found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json", limits)
     answered = ", ".join(f"{name} {count}" for name, count in found["answered"].items())
     told = (found["rows"], answered, found["unsure"], found["unlike"], found["refused"])
-    log.info("%d files: %s; for review %d of low confidence and %d out of distribution; %d refused", *told)
+    log.info("%d files: %s; for review %d below the threshold and %d out of distribution; %d refused", *told)
     if found["comparison"] is None:
         log.warning("no independent validation sheets: whether this collection is like them cannot be told")
     elif found["comparison"]["differs"]:
