@@ -24,7 +24,7 @@ SOURCES = {  # picture -> what the page's look comes from
     "evidence": ("explain/sheets.py",),
 }
 WINDOW, SIZE = (1100, 1240), (440, 496)  # pixels of the page that are seen, and of the picture
-SHEETS, SHOWN = 160, 4  # photographs that are read for the ranking; maps in the picture
+SHEETS, SHOWN = 160, 2  # photographs that are read for the ranking; maps in the picture
 
 
 def sources() -> dict[str, str]:
@@ -87,15 +87,13 @@ def main(results: Path) -> None:
 
 
 def mosaic(paths: list[Path]) -> Image.Image:
-    """Pictures of sheets in two columns."""
-    width, height = SIZE[0] // 2, SIZE[1] // 2
+    """Pictures of sheets with their maps, below one another."""
+    height = SIZE[1] // len(paths)
     whole = Image.new("RGB", SIZE, "white")
     for number, path in enumerate(paths):
         picture = Image.open(path).convert("RGB")
-        picture.thumbnail((width - 8, height - 8))
-        row, column = divmod(number, 2)
-        place = (column * width + (width - picture.width) // 2, row * height + (height - picture.height) // 2)
-        whole.paste(picture, place)
+        picture.thumbnail((SIZE[0] - 8, height - 8))
+        whole.paste(picture, ((SIZE[0] - picture.width) // 2, number * height + (height - picture.height) // 2))
     return whole
 
 
