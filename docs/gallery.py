@@ -1,4 +1,4 @@
-"""Take the pictures of README's gallery: python docs/gallery.py RESULTS, the results of a finished demo.
+"""Take the pictures of README: python docs/gallery.py RESULTS, the results of a finished demo.
 
 Needs Chromium. docs/gallery/sources.json says what the pictures were taken of: a test compares it with the code, so
 that a page that looks otherwise does not keep its old picture.
@@ -22,7 +22,10 @@ SOURCES = {  # picture -> what the page's look comes from
     "review": ("review/review.html", "review/review.css", "review/review.js"),
     "hotspots": ("pages/templates/base.html", "pages/templates/hotspots.html", "figure/hotspots.py"),
     "evidence": ("explain/sheets.py",),
+    "figure-1": ("figure/figure_1.py", "figure/style.py"),
+    "figure-2": ("figure/figure_2.py", "figure/style.py"),
 }
+FIGURES = {"figure-1": ("figure-1-demo.jpg", 1200), "figure-2": ("figure-2-demo.png", 1100)}  # file, pixels across
 WINDOW, SIZE = (1100, 1240), (440, 496)  # pixels of the page that are seen, and of the picture
 SHEETS, SHOWN = 160, 2  # photographs that are read for the ranking; maps in the picture
 
@@ -83,7 +86,16 @@ def main(results: Path) -> None:
         take("review", folder / "review/index.html")
         take("hotspots", folder / "hotspots/hotspots.html")
         save("evidence", mosaic(sorted((folder / "maps/pictures").rglob("*.*"))[:SHOWN]))
+    figures(results)
     (GALLERY / "sources.json").write_text(json.dumps(sources(), indent=2) + "\n", encoding="utf-8")
+
+
+def figures(results: Path) -> None:
+    """Write the paper's figures as README shows them."""
+    for name, (file, width) in FIGURES.items():
+        picture = Image.open(results / "figures" / f"{name}.png").convert("RGB")
+        height = round(picture.height * width / picture.width)
+        picture.resize((width, height), Image.Resampling.LANCZOS).save(ROOT / "docs" / file, quality=85, optimize=True)
 
 
 def mosaic(paths: list[Path]) -> Image.Image:

@@ -191,4 +191,6 @@ def test_the_pictures_of_the_gallery_are_of_the_pages_as_they_are():
     taken = json.loads((ROOT / "docs/gallery/sources.json").read_text())
     stale = [name for name, digest in gallery["sources"]().items() if taken.get(name) != digest]
     assert not stale, f"{', '.join(stale)} look otherwise now; run: make demo, then python docs/gallery.py results"
-    assert {path.stem for path in (ROOT / "docs/gallery").glob("*.jpg")} == set(taken)
+    pictures = {path.stem for path in (ROOT / "docs/gallery").glob("*.jpg")}
+    assert pictures | set(gallery["FIGURES"]) == set(taken)
+    assert all((ROOT / "docs" / file).is_file() for file, _ in gallery["FIGURES"].values())
