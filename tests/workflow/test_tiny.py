@@ -156,7 +156,7 @@ def test_every_table_has_the_columns_of_the_interface(finished, product):
         if re.fullmatch(pattern, f"results/{path.relative_to(finished / 'results')}")
     ]
     if "when" in product:
-        pytest.skip("not made by the demo: tests/unit/predict has its columns")
+        pytest.skip("not made by the demo: see tests/unit/predict/test_collection_predictions.py")
     for path in paths:
         found = [re.sub("^probability_.+", "probability_{class}", name) for name in read_table(path).columns]
         assert list(dict.fromkeys(found)) == list(product["columns"]), path
