@@ -194,3 +194,28 @@ def test_the_pictures_of_the_gallery_are_of_the_pages_as_they_are():
     pictures = {path.stem for path in (ROOT / "docs/gallery").glob("*.jpg")}
     assert pictures | set(gallery["FIGURES"]) == set(taken)
     assert all((ROOT / "docs" / file).is_file() for file, _ in gallery["FIGURES"].values())
+
+
+ASKED = (  # by a newcomer: each is answered on one page, a click from README, with a link to more
+    "How do I use my CSV?",
+    "What does coverage mean?",
+    "How many sheets do I need?",
+    "Can I trust 94 %?",
+    "How do I add a class?",
+    "Where are the probabilities?",
+    "How do I run on Slurm?",
+    "How do I cite?",
+    "What leaves my machine?",
+    "How do I add an audit?",
+)
+
+
+def test_ten_questions_are_answered_within_two_clicks():
+    assert "(docs/questions.md)" in (ROOT / "README.md").read_text()
+    page = ROOT / "docs/questions.md"
+    heads = re.split(r"^## (.*)$", page.read_text(), flags=re.MULTILINE)
+    answers = dict(zip(heads[1::2], heads[2::2], strict=True))
+    assert tuple(answers) == ASKED
+    for question, answer in answers.items():
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", answer)
+        assert links and all((page.parent / link).is_file() for link in links), question
