@@ -26,7 +26,7 @@ done
 
 # From unlabelled photographs to ranked cabinets, in a clone of its own that shares what is installed.
 git clone --quiet "$project" ../unlabelled
-cp -r .venv ../unlabelled/
+ln -s "$PWD/.venv" ../unlabelled/.venv
 cd ../unlabelled
 touch .venv/installed
 python tests/unlabelled.py collect
