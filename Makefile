@@ -20,7 +20,7 @@ help:
 	@echo "make own SHEETS=folder  the same for your photographs, one sub-folder per class, or with LABELS=labels.csv"
 	@echo "make paper CONTACT=you@example.org   the paper's study"
 	@echo "make pull, push, stale  the stored products of STUDY=paper (or demo), through DVC"
-	@echo "make test-long, check, format, schema, lock, vulnerabilities, gpu-kit   for developers"
+	@echo "make test-long, check, format, schema, docs, lock, vulnerabilities, gpu-kit   for developers"
 
 demo: .venv/installed
 	$(SNAKEMAKE) --configfile config/demo.yaml
@@ -62,6 +62,14 @@ lock: .venv/installed
 schema: .venv/installed
 	python -m sheetlens.config
 	python docs/rooms.py
+	python docs/rules.py
+	python docs/reference_pages.py
+
+# Without the notice that the theme prints of its successor.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: .venv/installed
+	mkdocs build --quiet
+	@echo "The site is site/index.html."
 
 vulnerabilities: .audit/installed
 	@.audit/bin/python envs/audit.py
@@ -79,4 +87,4 @@ gpu-kit: .venv/installed
 	@"$$SHEETLENS_PYTHON" envs/install.py
 	@touch $@
 
-.PHONY: help demo own paper pull push stale test test-long check format schema lock vulnerabilities gpu-kit
+.PHONY: help demo own paper pull push stale test test-long check format schema docs lock vulnerabilities gpu-kit

@@ -2,6 +2,10 @@
 #   snakemake --cores all --use-conda                      the paper
 #   snakemake --cores all --configfile config/demo.yaml    the demo (make demo)
 
+from snakemake.utils import min_version
+
+min_version("9.27")  # what the tests run with
+
 
 configfile: f"{workflow.current_basedir}/config/config.yaml"
 
@@ -95,7 +99,7 @@ rule all:
         "Every product is there"
 
 
-# Only on request: other networks beside the paper's, see `explore` in config/README.md.
+# Only on request: other networks beside the paper's, see `explore` in docs/reference/configuration.md.
 rule explore:
     input:
         every_leaderboard,

@@ -1,4 +1,4 @@
-"""Draw docs/rooms.svg from the code: the rooms in their order, what each is for, and which others it imports from.
+"""Draw docs/contributing/rooms.svg from the code: the rooms in their order, what each is for, which others it uses.
 
 Part of `make schema`. The order is that of the import contract in pyproject.toml, the sentences are the docstrings
 of the rooms, the dots are the imports.
@@ -71,4 +71,4 @@ def _text(x: float, y: float, text: str, weight: str = "normal") -> str:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs/rooms.svg").write_text(draw(), encoding="utf-8")
+    (ROOT / "docs/contributing/rooms.svg").write_text(draw(), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Everything about trainings that only a GPU can show, in one command: `python -m benchmarks.gpu` (docs/gpu.md)."""
+"""Everything about trainings that only a GPU can show, in one command: `python -m benchmarks.gpu`."""

@@ -4,7 +4,7 @@
 crash without harm to the others. Each result is a JSON line on standard output and in `--lines`, written at once; in
 the end follow the section that RESULTS.md takes and, as the last line, a JSON object. With names of parts only those
 and the first are run. `--rehearse` does all of it on little, on the CPU. `--show FILE ...` prints section and object
-of earlier lines; a part that is in several files is taken from the last. docs/gpu.md tells how to use it.
+of earlier lines; a part that is in several files is taken from the last. docs/contributing/gpu.md tells how to use it.
 """
 
 import argparse

@@ -41,7 +41,9 @@ def measure(scale: Scale) -> Iterator[Facts]:
     }
     missing = [name for name, number in found.items() if not number]
     if missing:
-        raise SystemExit(f"not installed here: {', '.join(missing)}: bring them with 'make gpu-kit' (docs/gpu.md)")
+        raise SystemExit(
+            f"not installed here: {', '.join(missing)}: bring them with 'make gpu-kit' (docs/contributing/gpu.md)"
+        )
 
 
 def installed(name: str) -> str | None:

@@ -358,10 +358,10 @@ def named_inputs(wildcards, input):
     return [word for name, paths in named.items() for path in paths for word in ("--input", name, path)]
 
 
-def figures_of(group):
+def figures_of(group, endings=ENDINGS):
     """The files of a data set's figures that one job draws."""
     stems = [f"results/{{dataset}}/figures/figure-{name}" for name in catalogue.names(group)]
-    return expand("{stem}.{ending}", stem=stems, ending=ENDINGS, allow_missing=True)
+    return expand("{stem}.{ending}", stem=stems, ending=endings, allow_missing=True)
 
 
 def figure_options(names):

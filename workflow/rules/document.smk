@@ -46,7 +46,12 @@ rule document_pages:
         modules=modules("document.pages"),
         templates=package_files("pages/templates/*.html"),
     output:
-        expand("results/{{dataset}}/{document}.html", document=DOCUMENTS),
+        report(
+            expand("results/{{dataset}}/{document}.html", document=DOCUMENTS),
+            caption="../report/documents.rst",
+            category="Documents",
+            subcategory="{dataset}",
+        ),
     log:
         "logs/document_pages/{dataset}.log",
     benchmark:

@@ -15,7 +15,13 @@ rule figure_dataset:
         index="results/{dataset}/images/index.parquet",
         modules=modules(*catalogue.modules("paper")),
     output:
-        figures_of("paper"),
+        report(
+            figures_of("paper", ["svg"]),
+            caption="../report/figures_paper.rst",
+            category="Figures",
+            subcategory="{dataset}",
+        ),
+        figures_of("paper", ENDINGS[1:]),
     log:
         "logs/figure_dataset/{dataset}.log",
     benchmark:
@@ -43,7 +49,13 @@ rule figure_uncertainty:
         evaluations=lambda wildcards: every_evaluation([wildcards.dataset]),
         modules=modules(*catalogue.modules("uncertainty")),
     output:
-        figures_of("uncertainty"),
+        report(
+            figures_of("uncertainty", ["svg"]),
+            caption="../report/figures_uncertainty.rst",
+            category="Figures",
+            subcategory="{dataset}",
+        ),
+        figures_of("uncertainty", ENDINGS[1:]),
     log:
         "logs/figure_uncertainty/{dataset}.log",
     benchmark:
@@ -80,7 +92,13 @@ rule figure_audits:
         index="results/{dataset}/images/index.parquet",
         modules=modules(*catalogue.modules("audits")),
     output:
-        figures_of("audits"),
+        report(
+            figures_of("audits", ["svg"]),
+            caption="../report/figures_audits.rst",
+            category="Figures",
+            subcategory="{dataset}",
+        ),
+        figures_of("audits", ENDINGS[1:]),
     log:
         "logs/figure_audits/{dataset}.log",
     benchmark:
@@ -116,6 +134,7 @@ rule figure_study:
             expand("results/figures/figure-{figure}.svg", figure=STUDY_FIGURES),
             caption="../report/figure.rst",
             category="Figures",
+            subcategory="all data sets",
         ),
         expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS[1:]),
     log:

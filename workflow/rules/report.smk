@@ -33,7 +33,12 @@ rule report_quality:
         modules=modules("report.quality"),
         templates=package_files("pages/templates/*.html"),
     output:
-        page=report("results/{dataset}/quality.html", caption="../report/quality.rst", category="Report"),
+        page=report(
+            "results/{dataset}/quality.html",
+            caption="../report/quality.rst",
+            category="Documents",
+            subcategory="{dataset}",
+        ),
     log:
         "logs/report_quality/{dataset}.log",
     benchmark:
@@ -71,6 +76,7 @@ rule report_write:
         indexes=expand("results/{dataset}/images/index.parquet", dataset=DATASETS),
         credits=expand("results/{dataset}/credits.csv", dataset=DATASETS),
         verdicts=expand("results/{dataset}/verdict.json", dataset=DATASETS),
+        findings=every_finding(),
         table="results/results.csv",
         figures=expand("results/figures/figure-{figure}.{ending}", figure=STUDY_FIGURES, ending=ENDINGS),
         curves=expand(
@@ -82,7 +88,7 @@ rule report_write:
         modules=modules("report.report"),
         templates=package_files("pages/templates/*.html"),
     output:
-        page=report("results/report.html", caption="../report/report.rst", category="Report"),
+        page=report("results/report.html", caption="../report/report.rst", category="Results"),
     log:
         "logs/report_write.log",
     benchmark:

@@ -166,7 +166,7 @@ KNOWN = {
     "5f": ["majority, border strip. Cheap ones are worse."],
     "6a": ["Channel statistics and training use the training part"],
     "6b": ["No two pictures are one sheet. No sheet leaks."],
-    "7a": ["least sure 10 % set aside", "about equally large"],
+    "7a": ["least confident 10 % set aside", "about equally large"],
     "7b": ["at 95 %", "over 3 seeds"],
     "7c": ["one for each specimen", "twice the median p"],
     "8b": ["Any real sheet"],
@@ -206,7 +206,7 @@ TUNED = {"backbone": "resnet18", "weights": {"torchvision": "IMAGENET1K_V1"}, "t
         ("5c", {"evaluation": {"protocol": "grouped"}}, "sheets that belong together (specimen, duplicate, event)"),
         ("5c", {"evaluation": {"protocol": "held_out_source"}}, "the test part is one source (institutionCode)"),
         ("4a", {"evaluation": {"protocol": "held_out_source"}}, "belong together with one held out are in no part"),
-        ("7a", {"evaluation": {"set_aside_fraction": 0.2}}, "least sure 20 % set aside"),
+        ("7a", {"evaluation": {"set_aside_fraction": 0.2}}, "least confident 20 % set aside"),
         ("7b", {"evaluation": {"confidence": 0.9, "seeds": [4]}}, "at 90 % for one test part, standard deviation"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ def evaluation(accuracy: float, kept: float, n: int = 1555, **changes: object) -
             "accuracy is below the paper's by more than the margin",
         ),
         (evaluation(0.895, 0.98), "figshare", "not reproduced", "set aside is above the paper's"),
-        (evaluation(0.85, 0.90), "figshare", "not reproduced", "and accuracy with the least sure set aside is below"),
+        (evaluation(0.85, 0.90), "figshare", "not reproduced", "least confident set aside is below"),
         (evaluation(0.88, 0.945), "figshare", "too few sheets to tell", "accuracy reaches beyond 2 points"),
         (evaluation(0.9, 0.94, n=9), "figshare", "too few sheets to tell", "worth 8 independent sheets"),
         (evaluation(0.9, 0.94, n=150), "figshare", "too few sheets to tell", "reaches beyond"),

@@ -1,4 +1,4 @@
-"""Each recipe of docs/recipes.md, from its config to the listing, with files such as people have."""
+"""Each recipe of the how-to pages, from its config to the listing, with files such as people have."""
 
 import json
 import re
@@ -21,9 +21,11 @@ from tests.services.archives import gbif, media, occurrences, write_archive
 ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "config/config.yaml"
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = ("table-of-addresses", "iiif", "symbiota", "gbif", "spreadsheet")
 RECIPES = {
     next(iter(yaml.safe_load(block)["datasets"])): block
-    for block in BLOCK.findall((ROOT / "docs/recipes.md").read_text())
+    for page in PAGES
+    for block in BLOCK.findall((ROOT / f"docs/how-to/{page}.md").read_text())
 }
 BY = "http://creativecommons.org/licenses/by/4.0/"
 NUMBERS = range(1, 9)
@@ -61,12 +63,13 @@ def here(tmp_path, monkeypatch):
 
 
 def test_there_is_a_recipe_for_each_of_them():
-    assert list(RECIPES) == ["ferns", "mosses", "lycophytes_gbif", "stain"]
+    assert list(RECIPES) == ["ferns", "herbarium_iiif", "mosses", "lycophytes_gbif", "stain"]
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_a_recipe_fetches_nothing_of_the_paper(tmp_path, name):
     (tmp_path / "ferns.csv").write_text("accessURI,genus\nhttps://a.example/1.jpg,Dryopteris\n")
+    (tmp_path / "services.csv").write_text("service,family\nhttps://a.example/iiif/1,Dryopteridaceae\n")
     lines = list(explain_study([PAPER, written(tmp_path, name)]))
     assert lines[0].startswith(f"{name}: ")
     assert not any("mercury" in line or "would be fetched, too" in line for line in lines)
@@ -81,7 +84,7 @@ def test_the_dry_run_says_where_the_papers_data_sets_come_along(tmp_path):
 
 
 def test_the_example_of_the_config_manual_is_of_its_own_study(tmp_path):
-    page = (ROOT / "config/README.md").read_text()
+    page = (ROOT / "docs/reference/configuration.md").read_text()
     example = next(block for block in BLOCK.findall(page) if "ferns.csv" in block)
     (tmp_path / "mine.yaml").write_text(example)
     assert list(read_files([PAPER, tmp_path / "mine.yaml"]).chosen) == ["ferns"]
@@ -167,3 +170,11 @@ def test_photographs_and_a_colleagues_spreadsheet(tmp_path):
     }  # fmt: skip
     assert found.loc["K00000001", "recordedBy"] == "Núñez"
     assert found.loc["K00000009", "status"] == "refused"
+
+
+def test_a_table_of_iiif_services(tmp_path, services):
+    rows = [f"{services.url(f'/iiif.example.org/box3/{n}')},{family(n)}" for n in NUMBERS]
+    (tmp_path / "services.csv").write_text("service,family\n" + "\n".join(rows))
+    found = fetched(tmp_path, "herbarium_iiif", services)
+    assert found["label"].value_counts().to_dict() == {"Lycopodiaceae": 4, "Selaginellaceae": 4}
+    assert set(found["status"]) == {"ok"} and set(found["route"]) == {"iiif !1024,1024"}

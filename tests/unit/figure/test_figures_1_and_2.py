@@ -54,7 +54,7 @@ def test_figure_2_holds_the_numbers_of_the_evaluation(root, evaluations):
         assert here["y"].tolist() == [evaluation["accuracy"]["mean"], evaluation["kept_accuracy"]["mean"]]
         paper = rejection[rejection["series"] == "paper low"]
         assert paper["y"].tolist() == [PAPER["accuracy_low"], PAPER["kept_low"]]
-        assert f"here {100 * evaluation['accuracy']['mean']:.1f} % right, paper 90 %" in texts(figure)
+        assert f"accuracy here {100 * evaluation['accuracy']['mean']:.1f} %, paper 90 %" in texts(figure)
 
 
 def test_distribution_is_of_the_first_class(root, evaluations):

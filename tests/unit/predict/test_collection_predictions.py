@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -29,7 +31,7 @@ from sheetlens.predict.input_list import write_list
 from sheetlens.predict.model_package import PARTS
 from sheetlens.predict.packaging import write_package
 from sheetlens.statistics.calibration import log_odds
-from tests.conftest import sheetlens
+from tests.conftest import ROOT, sheetlens
 from tests.unit.garden import CLASSES, RISK, jpeg, make_model, photograph
 from tests.unit.prepare.test_resize import encode, sheet
 
@@ -91,6 +93,15 @@ def test_the_thresholds_of_a_check_replace_the_models(model, tmp_path):
     files.write_json(tmp_path / "check.json", facts | {"thresholds": [row], "model": {"package_sha256": "0"}})
     with pytest.raises(UserError, match="about another model"):
         Classifier(model, checked=tmp_path / "check.json")
+
+
+def test_the_interface_lists_the_columns_of_the_table(whole):
+    products = yaml.safe_load((ROOT / "INTERFACE.yaml").read_text())["products"]
+    (known,) = [one["columns"] for one in products if one["title"] == "Predictions of a collection"]
+    found = [
+        re.sub("^probability_.+", "probability_{class}", name) for name in files.read_table(whole[0] / PRODUCTS[0])
+    ]
+    assert list(dict.fromkeys(found)) == list(known)
 
 
 def test_every_file_has_a_row_with_what_became_of_it(model, photographs, whole):

@@ -1,4 +1,4 @@
-"""The examples of docs/adding.md are done in a copy of the project, and work there."""
+"""The examples of docs/contributing/adding.md are done in a copy of the project, and work there."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/contributing/adding.md").read_text(encoding="utf-8")
 FILES = {"A figure": 2, "An audit": 3, "A source": 4, "A config key": 1}  # that each takes
 
 
@@ -81,7 +81,7 @@ def test_the_rules_make_what_was_added(project):
     assert "results/mercury/audits/balance.json" in told
     assert '"columns"' in (project / "config/schema.json").read_text()
     assert "| `columns` | Sheets in a row of Figure 1. | integer, at least 1, at most 12 | `4` |" in (
-        project / "config/reference.md"
+        project / "docs/reference/keys.md"
     ).read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/contributing/architecture.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "workflow/sheetlens"
 ROWS = re.findall(r"^\| (\d+) ([^|]+) \| ([^|]+) \| `([^|`]+)` \|$", PAGE, re.MULTILINE)
 LARGEST, MOST = 300, 12  # lines of a module; modules of a folder, beside its __init__
@@ -22,7 +22,7 @@ def places(text: str) -> list:
 
 def test_the_picture_is_drawn_from_these_imports():
     draw = runpy.run_path(str(ROOT / "docs/rooms.py"))["draw"]
-    assert (ROOT / "docs/rooms.svg").read_text(encoding="utf-8") == draw(), "run: make schema"
+    assert (ROOT / "docs/contributing/rooms.svg").read_text(encoding="utf-8") == draw(), "run: make schema"
 
 
 def test_every_rule_file_has_its_room():

@@ -1,10 +1,11 @@
 """Every command that the documentation shows is one that its program takes."""
 
+import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
-from pathlib import Path
 
 import click
 import pytest
@@ -13,30 +14,11 @@ from dvc.cli.parser import get_main_parser
 from snakemake.cli import get_argument_parser
 
 from sheetlens.cli import cli
+from sheetlens.statistics.intervals import upper_limit
+from tests.shown_commands import BLOCK, ELSEWHERE, NOT_RUN, PAGES, ROOT, WALKED, commands_of, runner
 
-ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", ROOT / "config/README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAPER = ROOT / "config/config.yaml"
 YOURS = {"config/mine.yaml"}  # the reader writes it
-
-
-def commands_of(text):
-    """The commands of a page's shell blocks, as lists of words; of a container, the command that it runs."""
-    for language, block in BLOCK.findall(text):
-        for line in block.replace("\\\n", " ").splitlines() if language in {"", "shell", "sh"} else []:
-            lexer = shlex.shlex(line, posix=True, punctuation_chars=";")
-            lexer.whitespace_split = True
-            words = list(lexer)
-            while words:
-                end = words.index(";") if ";" in words else len(words)
-                yield inside(words[:end])
-                words = words[end + 1 :]
-
-
-def inside(words):
-    images = [at for at, word in enumerate(words) if word in {"sheetlens", "sheetlens.sif"}]
-    runs = words[:2] in (["docker", "run"], ["apptainer", "exec"])
-    return words[images[0] + 1 :] if runs else words
 
 
 def check_sheetlens(words):
@@ -118,6 +100,129 @@ def test_the_fetch_dry_run_needs_no_network():
     assert ran.returncode == 0, ran.stderr
 
 
+RECIPES = [page for page in PAGES if "--config config/mine.yaml" in page.read_text() and page.name != "index.md"]
+
+
+@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
+def test_a_recipes_dry_run_says_who_would_be_asked(page, tmp_path):
+    (config,) = [block for language, block in BLOCK.findall(page.read_text()) if language == "yaml"]
+    (tmp_path / "mine.yaml").write_text(config)
+    for name in ("ferns.csv", "services.csv"):
+        (tmp_path / name).write_text(
+            "accessURI,genus,service,family\nhttps://a.example/1,Dryopteris,https://a.example/1,x\n"
+        )
+    command = ["sheetlens", "fetch", "--dry-run", "--config", str(PAPER), "--config", "mine.yaml"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "mercury" not in ran.stdout
+
+
+def test_every_command_shown_is_run_by_a_test_or_it_is_said_why_not():
+    unknown = [
+        f"{page.relative_to(ROOT)}: {' '.join(words)}"
+        for page in PAGES
+        for words in commands_of(page.read_text())
+        if not runner(page.relative_to(ROOT).as_posix(), words)
+    ]
+    assert not unknown, "no test runs them: walk the page, name the test or the reason (tests/shown_commands.py)"
+
+
+def test_what_is_said_to_run_a_command_does_and_nothing_is_said_of_none():
+    shown = [" ".join(words) for page in PAGES for words in commands_of(page.read_text())]
+    for pattern, (file, text) in ELSEWHERE.items():
+        assert text in (ROOT / file).read_text(), f"{file} does not run {pattern}"
+    for pattern in [*ELSEWHERE, *NOT_RUN]:
+        assert any(re.fullmatch(pattern, command) for command in shown), f"no page shows {pattern}"
+    assert all((ROOT / page).is_file() for page in WALKED)
+
+
 def test_the_graph_of_the_rules_is_drawn_as_they_are():
     drawn = runpy.run_path(str(ROOT / "docs/rules.py"))
-    assert drawn["GRAPH"].search((ROOT / "docs/dvc.md").read_text())[0] == drawn["graph"](), "run: python docs/rules.py"
+    assert (ROOT / "docs/reference/rules.svg").read_text() == drawn["draw"](drawn["edges"]()), "run: make schema"
+
+
+@pytest.mark.parametrize("name", ["commands.md", "products.md", "rules.md", "api.md"])
+def test_a_reference_page_says_what_the_code_says(name):
+    write = runpy.run_path(str(ROOT / "docs/reference_pages.py"))["PAGES"][name]
+    assert (ROOT / "docs/reference" / name).read_text(encoding="utf-8") == write(), "run: make schema"
+
+
+def test_every_command_of_the_command_line_is_for_people_or_called_by_a_rule():
+    people = runpy.run_path(str(ROOT / "docs/reference_pages.py"))["FOR_PEOPLE"]
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for name in cli.commands:
+        assert name in people or re.search(rf"-m sheetlens {name}\b", rules), name
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    built = subprocess.run(
+        ["mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 25
+    for page in pages:  # nothing comes from elsewhere when it is read
+        text = page.read_text()
+        assert not re.search(r"<(?:script|img|link)[^>]+(?:src|href)=\"https?:", text), page.name
+        assert 'class="arithmatex"' not in text, f"{page.name}: a formula was left as it is"
+
+
+def test_a_link_that_leads_nowhere_stops_the_build(tmp_path):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs/index.md").open("a") as page:
+        page.write("[one](tutorials/demo.md#nowhere)\n")
+    built = subprocess.run(["mkdocs", "build"], cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode != 0 and "nowhere" in built.stderr
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    for name in ("README.md", "CONTRIBUTING.md", "config/README.md", "SECURITY.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text()):
+            assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
+
+
+def test_the_numbers_of_sheets_needed_are_those_of_the_formula():
+    page = (ROOT / "docs/explanation/guarantees.md").read_text()
+    rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    for rate, *counts in rows:
+        for errors, count in enumerate(map(int, counts)):
+            assert upper_limit(errors, count, 0.95) <= int(rate) / 100 < upper_limit(errors, count - 1, 0.95)
+
+
+def test_the_pictures_of_the_gallery_are_of_the_pages_as_they_are():
+    gallery = runpy.run_path(str(ROOT / "docs/gallery.py"))
+    taken = json.loads((ROOT / "docs/gallery/sources.json").read_text())
+    stale = [name for name, digest in gallery["sources"]().items() if taken.get(name) != digest]
+    assert not stale, f"{', '.join(stale)} look otherwise now; run: make demo, then python docs/gallery.py results"
+    pictures = {path.stem for path in (ROOT / "docs/gallery").glob("*.jpg")}
+    assert pictures | set(gallery["FIGURES"]) == set(taken)
+    assert all((ROOT / "docs" / file).is_file() for file, _ in gallery["FIGURES"].values())
+
+
+ASKED = (  # by a newcomer: each is answered on one page, a click from README, with a link to more
+    "How do I use my CSV?",
+    "What does coverage mean?",
+    "How many sheets do I need?",
+    "Can I trust 94 %?",
+    "How do I add a class?",
+    "Where are the probabilities?",
+    "How do I run on Slurm?",
+    "How do I cite?",
+    "What leaves my machine?",
+    "How do I add an audit?",
+)
+
+
+def test_ten_questions_are_answered_within_two_clicks():
+    assert "(docs/questions.md)" in (ROOT / "README.md").read_text()
+    page = ROOT / "docs/questions.md"
+    heads = re.split(r"^## (.*)$", page.read_text(), flags=re.MULTILINE)
+    answers = dict(zip(heads[1::2], heads[2::2], strict=True))
+    assert tuple(answers) == ASKED
+    for question, answer in answers.items():
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", answer)
+        assert links and all((page.parent / link).is_file() for link in links), question

@@ -134,7 +134,7 @@ def test_parts_run_again_take_the_place_of_the_first(tmp_path):
 
 
 def test_the_page_shows_the_parts_and_commands_that_are(monkeypatch):
-    page = (ROOT / "docs/gpu.md").read_text()
+    page = (ROOT / "docs/contributing/gpu.md").read_text()
     named = re.findall(r"`([\w-]+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)))
     assert sorted(named) == sorted(part.name for part in PARTS)
     shown = re.findall(r"-m benchmarks\.gpu (.*)$", page, re.MULTILINE)

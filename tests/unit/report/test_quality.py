@@ -6,6 +6,7 @@ import pytest
 
 from sheetlens.common import files
 from sheetlens.fetch.listing import listing
+from sheetlens.pages.render import PAGES
 from sheetlens.pages.thumbnails import embed_refused
 from sheetlens.report.quality import SAMPLE, write_quality
 from tests.unit.prepare.test_image_set import make_listing, packed
@@ -58,7 +59,9 @@ def test_a_sample_of_each_class_is_shown(page):
 
 
 def test_the_page_needs_nothing_from_outside(page):
-    assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert not re.search(r"src=[\"'](?!data:)", page)
+    pages = {f"{name}.html" for name in PAGES} | {"../report.html"}
+    assert set(re.findall(r'href="([^"#]+)', page)) == pages - {"quality.html"}
     assert "<script" not in page
 
 

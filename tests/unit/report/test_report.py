@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sheetlens.audit.finding import Finding
 from sheetlens.figure.figure_1 import draw_sheets
-from sheetlens.pages.render import interval, percent, probability
+from sheetlens.pages.render import PAGES, interval, percent, probability
 from sheetlens.report.report import REFUSED, write_report
 from tests.unit.finished_study import MadeUp, make_study
 
@@ -103,8 +104,9 @@ def test_numbers_are_those_of_the_evaluation(study):
     for path in study[1]:
         evaluation = json.loads(path.read_text())
         accuracy, kept = evaluation["accuracy"], evaluation["kept_accuracy"]
-        assert f"Of 100 new sheets like these, about {100 * accuracy['mean']:.0f} are sorted rightly" in page
-        assert f"about {100 * kept['mean']:.0f} of every 100 others are sorted rightly" in page
+        low, high = (f"{100 * accuracy[end]:.1f}" for end in ("low", "high"))
+        assert f"{100 * accuracy['mean']:.1f} % accuracy on test sheets, 95 % interval {low}{DASH}{high} %" in page
+        assert f"And with the 10 % least confident set aside?Accuracy {100 * kept['mean']:.1f} %." in page
         for value in (accuracy, kept):
             assert f"{100 * value['mean']:.1f} %" in page
             assert f"{100 * value['low']:.1f}{DASH}{100 * value['high']:.1f} %" in page
@@ -216,12 +218,36 @@ def test_each_study_is_told_for_what_it_is(study, hostile):
     assert "never “safe”" not in own
 
 
+def test_the_answer_stands_first_with_what_the_audits_found(study):
+    folder = study[0] / "results/mercury/audits"
+    folder.mkdir(exist_ok=True)
+    for name, severity in (("setup", "alarm"), ("labels", "note"), ("regions", "ok")):
+        Finding(name, severity, f"What {name} found.", "Do it.", {}).write(folder / f"{name}.json", [])
+    page = words(make_report(*study, "paper"))
+    head = page[: page.index("Figure 2")]
+    assert "Do the audits raise an alarm?One alarm: What setup found. 1 note in 3 audits." in head
+    assert "Were the test sheets new?Split at random" in head
+    assert "Can an error rate be guaranteed?" in head and "Is the paper reproduced?" in head
+    assert head.index("Result") < head.index("accuracy on test sheets")
+    assert len(head.split()) < 400, "the answer is read in a minute"
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def test_every_page_of_a_study_is_reached_from_the_report(study):
+    page = make_report(*study, "paper")
+    bar = page[page.index('class="pages"') : page.index("</nav>")]
+    for dataset, file in itertools.product(("mercury", "lycophytes"), PAGES):
+        assert f'href="{dataset}/{file}.html"' in bar
+    assert 'aria-current="page"' in bar
+
+
 def test_a_run_that_did_not_learn_is_named(tmp_path):
     evaluation = make_study(tmp_path, MadeUp(sureness=0))
     put_figures(tmp_path, [evaluation])
     page = words(make_report(tmp_path, [evaluation], "own"))
-    assert "The run with seed 1 cannot be told from a program that always names the commonest class" in page
-    assert "none failed to learn" not in page
+    assert "The model with seed 1 is not shown to be better than always predicting the commonest class" in page
+    assert "no training failed" not in page
 
 
 def test_undefined_values_and_a_single_seed(tmp_path):
@@ -235,7 +261,7 @@ def test_undefined_values_and_a_single_seed(tmp_path):
     page = words(make_report(tmp_path, [evaluation], "own"))
     assert "None" not in page
     assert "nan" not in page.replace("unsure", "")
-    assert "of every 100 others" not in page
+    assert "set aside?" not in page
 
 
 def test_surest_mistake_stands_first(study):
@@ -248,7 +274,7 @@ def test_surest_mistake_stands_first(study):
     wrong = tested["probability_stained"].where(tested["label"] == "unstained", tested["probability_unstained"])
     worst = tested.loc[wrong.idxmax(), "image_id"]
     page = words(make_report(*study, "paper"))
-    gallery = page[page.index("Surest mistakes") : page.index("Least sure")]
+    gallery = page[page.index("Most confident mistakes") : page.index("Least confident")]
     assert gallery.index(worst) == min(gallery.index(name) for name in re.findall(r"sheet \d{4}\.jpg", gallery))
 
 

@@ -1,6 +1,6 @@
 """What may be wrong with a data set or a model; each audit writes one finding.
 
-To add an audit: its module, a row here, its rule (docs/adding.md).
+To add an audit: its module, a row here, its rule (docs/contributing/adding.md).
 """
 
 from typing import Literal

@@ -98,7 +98,7 @@ def audit_saliency(table: pd.DataFrame, confidence: float) -> Finding:
             "saliency",
             "alarm",
             f"The evidence keeps to the {name}: {regions[name]['ratio']:.1f} times its share of the area ({shares}).",
-            "Look at the sheets and cover or cut off that part, then train again: an answer read there is not about"
+            "Look at the sheets and cover or cut off that part, then train again: evidence there is not about"
             " the plant.",
             numbers,
         )

@@ -34,7 +34,7 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
             "imaging set-up",
             "alarm",
             f"The class can be told from how the sheets were photographed: the {best} alone names {share} rightly.",
-            "Photograph both classes with the same camera, light and settings, or choose sheets so that each"
+            "Photograph all classes with the same camera, light and settings, or choose sheets so that each"
             " set-up has as many of each class. Until then no accuracy here says that the network reads the plant."
             " Look at the border first: if it shows paper and not the table, browned paper may speak there.",
             numbers,
@@ -44,7 +44,7 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
             "imaging set-up",
             "note",
             f"The {best} says a little about the class: it names {share} rightly.",
-            "Too little to explain the network's answers. Keep the set-up the same for both classes all the same.",
+            "Too little to explain the network's predictions. Keep the set-up the same for all classes nevertheless.",
             numbers,
         )
     if (unseen := min(chance[best]["sheets"])) < FEWEST:

@@ -70,7 +70,7 @@ def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, A
         return Finding(
             "shortcut baselines",
             "note",
-            f"Part of the answer is there without the plant: {told}. The gain is {gain}.{control}",
+            f"A part of the accuracy is reached without the plant: {told}. The gain is {gain}.{control}",
             "Report the gain beside the accuracy. Colours of paper and label may belong to the question (browning)"
             " or not: decide which.",
             numbers,

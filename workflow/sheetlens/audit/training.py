@@ -64,7 +64,7 @@ def audit_training(
             f"The run with seed {those('collapsed')} cannot be told from always naming the commonest class"
             f" ({100 * max(fact['majority'] for fact in facts.values() if fact['collapsed']):.1f} % right).",
             "Do not use that model. Train with more sheets, more epochs or another learning rate; if every seed"
-            " fails, the pictures may not hold the answer. A small test part alone can cause this, too.",
+            " fails, the pictures may not show the class. A small test part alone can cause this, too.",
             numbers,
         )
     if those("restarts"):

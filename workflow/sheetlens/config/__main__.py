@@ -1,4 +1,4 @@
-"""Write config/schema.json and config/reference.md from the typed config: `make schema`."""
+"""Write config/schema.json and docs/reference/keys.md from the typed config: `make schema`."""
 
 from pathlib import Path
 
@@ -6,4 +6,4 @@ from sheetlens.config import Settings
 from sheetlens.config.reference import json_schema, reference
 
 Path("config/schema.json").write_text(json_schema(Settings), encoding="utf-8")
-Path("config/reference.md").write_text(reference(Settings), encoding="utf-8")
+Path("docs/reference/keys.md").write_text(reference(Settings), encoding="utf-8")

@@ -123,7 +123,7 @@ class Features(Closed):
 
 
 class Train(Closed):
-    """How a network is trained. The paper leaves these open, see config/README.md for our reasons."""
+    """How a network is trained. The paper leaves these open, see docs/reference/configuration.md for our reasons."""
 
     epochs: int = Field(default=20, ge=1, description="Most passes over the training part.")
     patience: int = Field(
@@ -190,7 +190,9 @@ class Paper(Closed):
 class Evaluate(Closed):
     """How the test part is read."""
 
-    set_aside: float = Field(default=0.1, gt=0, lt=1, description="Share of least sure sheets to set aside (0 to 1).")
+    set_aside: float = Field(
+        default=0.1, gt=0, lt=1, description="Share of least confident sheets to set aside (0 to 1)."
+    )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Level of the intervals (0 to 1).")
     risks: tuple[Share, ...] = Field(
         default=(0.01, 0.02, 0.05, 0.1),

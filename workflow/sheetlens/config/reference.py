@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-HEAD = """# Every key of the config
+HEAD = """# Config keys
 
 Written by `make schema` from the typed config (`workflow/sheetlens/config/`): change it there.
-[README.md](README.md) says how the keys work together, and why we chose these values.
+[Configuration](configuration.md) says how the keys work together, and why we chose these values.
 """
 BOUNDS = {  # JSON schema's keyword -> in words; `{}` is the value
     "minimum": "at least {}",
@@ -32,7 +32,7 @@ def json_schema(settings: type[BaseModel]) -> str:
 
 
 def reference(settings: type[BaseModel]) -> str:
-    """The reference page, as committed in config/reference.md: a table for each section, in the order of the config.
+    """The reference page, as committed in docs/reference/keys.md: a table for each section, in the order of the config.
 
     A section that stands in several places has its table at the first.
     """

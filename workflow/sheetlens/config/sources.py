@@ -84,7 +84,7 @@ class IiifSource(UrlsSource):
 
 
 # What the rules must know of a source. To add one: its settings, a row here and a field of `Dataset`, and the module of
-# the same name in sheetlens/fetch/sources (docs/adding.md).
+# the same name in sheetlens/fetch/sources (docs/contributing/adding.md).
 Kind = Literal[
     "drawn",  # the package makes the files
     "here",  # they are here already

@@ -11,7 +11,7 @@ from sheetlens.common.tables import plain_cell
 from sheetlens.document.reforms import answer_items
 from sheetlens.document.study import Study
 from sheetlens.figure.catalogue import FIGURES, names
-from sheetlens.pages.render import embed_figure, interval, write_page
+from sheetlens.pages.render import embed_figure, interval, of_dataset, write_page
 from sheetlens.report.uncertainty import PROTOCOLS, promise
 
 PLACED = ("shortcuts", "saliency", "mistakes", "unsure")  # figures that have their place on the audits' page
@@ -37,7 +37,7 @@ def write_documents(study: Study, folder: Path) -> None:
     }
     documents = {"audits": _audits, "model-card": _model_card, "datasheet": _datasheet, "reforms": _reforms}
     for name, gather in documents.items():
-        write_page(f"{name}.html", folder / f"{name}.html", **common, **gather(study))
+        write_page(f"{name}.html", folder / f"{name}.html", navigation=of_dataset(name), **common, **gather(study))
 
 
 def _audits(study: Study) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def _model_card(study: Study) -> dict[str, Any]:
     measures = [
         (name, value["mean"], interval(value["low"], value["high"]), value["sd"])
         for name, value in (
-            ("sorted rightly", evaluation["accuracy"]),
-            ("sorted rightly, with the least sure set aside", evaluation["kept_accuracy"]),
+            ("accuracy", evaluation["accuracy"]),
+            ("accuracy with the least confident set aside", evaluation["kept_accuracy"]),
         )
         if value
     ]

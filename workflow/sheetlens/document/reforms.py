@@ -17,7 +17,7 @@ LEFT_OUT = {"held_out_source": "Sheets of other sources that belong together wit
 DEALT = {  # by protocol: how the sheets are dealt into the parts
     "random": "at random over the sheets of each class",
     "grouped": "in groups of sheets that belong together ({groups})",
-    "held_out_source": "the test part is one source ({held_out}), the others are dealt in groups ({groups})",
+    "held_out_source": "the test part is one source ({held_out}), the others are split in groups ({groups})",
 }
 ALIKE = 1.5  # times the smallest class: up to there we call classes about equally large
 DRAWN = {  # answers for sheets that a program drew
@@ -169,7 +169,7 @@ def _metrics(study: Study) -> dict[str, str]:
     counts = study.used["label"].value_counts()
     equally = "about equally" if counts.max() <= ALIKE * counts.min() else "unequally"
     return {
-        "7a": "Accuracy, also with the least sure"
+        "7a": "Accuracy, also with the least confident"
         f" {100 * evaluation['set_aside_fraction']:g} % set aside, confusion matrix, error among those set aside"
         f" ({folder}/evaluation/). The classes are {equally} large.",
         "7b": f"Wilson intervals at {100 * evaluation['confidence']:g} % for one test part, standard deviation over"

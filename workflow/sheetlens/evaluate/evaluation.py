@@ -231,7 +231,7 @@ def write_evaluation(
     values = evaluate_dataset(dataset, title, network, protocol, by_seed, paper, settings)
     files.write_json(output, values)
     shares = [100 * values[measure]["mean"] for measure in ("accuracy", "kept_accuracy")]
-    log.info("%s: accuracy %.1f %%, %.1f %% with the least sure set aside", dataset, *shares)
+    log.info("%s: accuracy %.1f %%, %.1f %% with the least confident set aside", dataset, *shares)
 
 
 def write_results(output: Path, metrics: Path, evaluations: Sequence[Path]) -> None:

@@ -17,7 +17,7 @@ UNKNOWN = ("here", "files")  # kinds of source that do not say which sheets they
 DOUBT = 0.05  # chance to call different results the same: two one-sided tests (Schuirmann 1987)
 MEASURES = (
     ("accuracy", "accuracy", "accuracy"),
-    ("accuracy with the least sure set aside", "kept_accuracy", "kept"),
+    ("accuracy with the least confident set aside", "kept_accuracy", "kept"),
 )
 
 

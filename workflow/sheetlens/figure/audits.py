@@ -54,7 +54,7 @@ def draw_shortcuts(evaluations: Sequence[Path], results: Path = Path("results"))
             axes.text(1.03, place, f"{100 * row['accuracy']:.1f} %", va="center", fontsize=8)
         axes.set_yticks(places, table["baseline"].tolist())
         axes.tick_params(axis="y", length=0)
-        axes.set(xlim=(0, 1), ylim=(-0.6, len(table) + 0.1), xlabel="share of the test sheets named rightly")
+        axes.set(xlim=(0, 1), ylim=(-0.6, len(table) + 0.1), xlabel="accuracy on the test set")
         axes.xaxis.set_major_formatter(percent_axis())
         sns.despine(ax=axes, left=True)
     return figure, table
@@ -140,5 +140,5 @@ def _draw_gallery(outcome: Outcome, sheets: pd.DataFrame) -> tuple[Figure, pd.Da
             text = f"label {wrap(sheet['label'], 18)}\nanswer {wrap(sheet['answer'], 16)}, {sheet['certainty']:.2f}"
             axes.set_title(text, fontsize=6.5, color=COLOURS[5] if wrong else INK, loc="left")
         if table.empty:
-            panels[0].text(0, 0.5, "No test sheet was named wrongly.", fontsize=9)
+            panels[0].text(0, 0.5, "No prediction on the test set is wrong.", fontsize=9)
     return figure, table

@@ -1,4 +1,4 @@
-"""The table of all figures of a data set: to add one, write its function and a row here (docs/adding.md).
+"""The table of all figures of a data set: to add one, write its function and a row here (docs/contributing/adding.md).
 
 The rules make and the report and the audits' page show what stands here, the command line draws it.
 """
@@ -46,13 +46,13 @@ FIGURES = {  # name, as in figure-{name}.svg
     "1": Drawing("figure_1", "draw_sheets", "paper", "A typical sheet of each class.", True, of_photographs=True),
     "2": Drawing("figure_2", "draw_evaluation", "paper", "Confusion, probabilities, rejection.", True),
     "history": Drawing("history", "draw_history", "paper", "Loss and validation accuracy over the epochs."),
-    "risk": Drawing("uncertainty", "draw_risk", "uncertainty", "Wrong answers against the share answered."),
+    "risk": Drawing("uncertainty", "draw_risk", "uncertainty", "Error rate against coverage."),
     "reliability": Drawing("uncertainty", "draw_reliability", "uncertainty", "Accuracy against confidence."),
     "seeds": Drawing("uncertainty", "draw_seeds", "uncertainty", "Accuracy of every seed and protocol."),
     "shortcuts": Drawing("audits", "draw_shortcuts", "audits", "Cheap models beside the network."),
     "saliency": Drawing("audits", "draw_saliency", "audits", "Where the network looks, by class and region."),
-    "mistakes": Drawing("audits", "draw_mistakes", "audits", "The surest mistakes."),
-    "unsure": Drawing("audits", "draw_unsure", "audits", "The least sure answers."),
+    "mistakes": Drawing("audits", "draw_mistakes", "audits", "The most confident mistakes."),
+    "unsure": Drawing("audits", "draw_unsure", "audits", "The least confident predictions."),
 }
 
 

@@ -55,7 +55,7 @@ def draw_costs(board: dict[str, Any]) -> tuple[Figure, pd.DataFrame]:
             axes.margins(x=0.15)
             write_letter(axes, number, (-14, 6))
             sns.despine(ax=axes)
-        panels[0].set_ylabel("sorted rightly")
+        panels[0].set_ylabel("accuracy")
         panels[0].yaxis.set_major_formatter(percent_axis())
         handles, labels = panels[costs.index("flops")].get_legend_handles_labels()  # known of every network
         legend = {"title": "filled: test, hollow: validation", "title_fontsize": 8, "fontsize": 8, "labelcolor": INK}

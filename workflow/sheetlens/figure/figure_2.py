@@ -15,7 +15,6 @@ from sheetlens.evaluate.results import Outcome, read_outcome, read_tested
 from sheetlens.figure.style import (
     COLOURS,
     INK,
-    LINES,
     house_style,
     new_figure,
     panel_letter,
@@ -25,6 +24,10 @@ from sheetlens.figure.style import (
 )
 
 BINS = np.linspace(0, 1, 21)  # of the probability: 0.05 wide
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of a class: ends of the thin and of the thick line, median
+DOTS = 60  # sheets of a class that are drawn one by one
+MANY = 12  # classes whose numbers can be read in a matrix of the usual size
+LONGEST = 22  # letters of a class's name where there are many
 
 
 def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")) -> tuple[Figure, pd.DataFrame]:
@@ -33,21 +36,28 @@ def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")
     With several data sets a row for each kind of plot and a column for each data set, as in the paper; with
     one data set its three plots in a row. The table has the columns panel, dataset, series, x, y: for a
     confusion matrix true class, answer, count; for a distribution class, lower edge of the bin, share of
-    the class; for a rejection plot seed or mean or paper, fraction set aside, accuracy of the others.
+    the class, and with more than two classes value and level of its quantiles; for a rejection plot seed or mean or
+    paper, fraction set aside, accuracy of the others.
     """
     outcomes = [read_outcome(path, results) for path in evaluations]
     plots = (_draw_confusion, _draw_distribution, _draw_rejection)
     many = max(len(outcome.classes) for outcome in outcomes)
-    matrix_height = max(1.75, 0.5 + 0.3 * many) + any(_steep(outcome.classes) for outcome in outcomes)
+    steep = any(_steep(outcome.classes) for outcome in outcomes)
+    matrix_height = max(1.75, 0.5 + (0.3 if many <= MANY else 0.14) * many) + steep
     alone = len(outcomes) == 1
     tables = []
     with house_style():
-        if alone:
+        if alone and many > MANY:  # the matrix needs the height of the two others together
+            figure = new_figure(11, max(6.5, matrix_height))
+            places = figure.subplot_mosaic([["a", "b"], ["a", "c"]], width_ratios=[1.5, 1], height_ratios=[2.2, 1])
+            grid = np.array([[places[letter]] for letter in "abc"])
+        elif alone:
             figure = new_figure(10.2, max(2.9, matrix_height + 0.9))
             grid = figure.subplots(1, 3, squeeze=False).T
         else:
-            figure = new_figure(3.7 * len(outcomes), matrix_height + 5.2)
-            grid = figure.subplots(3, len(outcomes), squeeze=False, height_ratios=[matrix_height, 1.75, 2.1])
+            rows = [matrix_height, 1.75 if many <= 2 else max(1.75, 0.14 * many), 2.1]
+            figure = new_figure((3.7 if many <= MANY else 6.5) * len(outcomes), sum(rows) + 1.35)
+            grid = figure.subplots(3, len(outcomes), squeeze=False, height_ratios=rows)
         for row, draw in enumerate(plots):
             for column, outcome in enumerate(outcomes):
                 number = row * len(outcomes) + column
@@ -63,7 +73,7 @@ def draw_evaluation(evaluations: Sequence[Path], results: Path = Path("results")
 def _write_heading(figure: Figure, axes: Axes, outcome: Outcome, alone: bool) -> None:
     """Write the data set's title with the accuracy here and in the paper."""
     accuracy = outcome.evaluation["accuracy"]["mean"]
-    line = "here not measured" if accuracy is None else f"here {100 * accuracy:.1f} % right"
+    line = "accuracy not measured" if accuracy is None else f"accuracy here {100 * accuracy:.1f} %"
     if paper := outcome.evaluation.get("paper"):
         line += f", paper {100 * paper['accuracy']:.3g} %"
     if alone:
@@ -99,25 +109,38 @@ def _draw_confusion(axes: Axes, outcome: Outcome) -> pd.DataFrame:
         vmin=0,
         vmax=1.7,  # leaves out the darkest colours, so that dark text can be read in every cell
         cmap="Blues",
-        annot=np.array(texts).reshape(counts.shape) if len(names) <= 12 else False,
+        annot=np.array(texts).reshape(counts.shape) if len(names) <= MANY else False,
         annot_kws={"color": INK, "fontsize": 9 if few else 7},
         fmt="",
         cbar=False,
-        linewidths=1.5,
-        xticklabels=[wrap(name, 14) for name in names],
-        yticklabels=[wrap(name, 14) for name in names],
+        linewidths=1.5 if len(names) <= MANY else 0.5,
+        xticklabels=_tick_names(names),
+        yticklabels=_tick_names(names),
         ax=axes,
     )
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=_size(names))
     axes.tick_params(axis="y", rotation=0)
     axes.tick_params(axis="x", rotation=90 * _steep(names))
-    axes.set(xlabel="answer of the network", ylabel="true class")
+    axes.set(xlabel="predicted class", ylabel="true class")
     return pd.DataFrame(cells, columns=["series", "x", "y"])
+
+
+def _tick_names(names: list[str]) -> list[str]:
+    """Names of classes beside their rows or columns: in lines while there is room, then cut."""
+    if len(names) <= MANY:
+        return [wrap(name, 14) for name in names]
+    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+
+
+def _size(names: list[str]) -> float:
+    """Points of the names of classes."""
+    return 8 if len(names) <= 4 else 7 if len(names) <= MANY else 5.5
 
 
 def _steep(names: list[str]) -> bool:
     """Whether the names under a confusion matrix must stand upright to fit."""
-    return len(names) > 4 or (len(names) > 2 and max(map(len, names)) > 11)
+    longest = max(len(line) for name in _tick_names(names) for line in name.split("\n"))
+    return len(names) > 4 or (len(names) > 2 and longest > 11)
 
 
 def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
@@ -125,31 +148,47 @@ def _draw_distribution(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     names = outcome.classes
     two = len(names) == 2
     tested = read_tested(outcome)
-    tables = []
-    for number, name in enumerate(names):
-        values = tested.loc[tested["label"] == name, probability_column(names[0]) if two else "own"]
-        shares = np.histogram(values, BINS)[0] / max(len(values), 1)
-        turn, place = divmod(number, len(COLOURS))
-        if two:
-            axes.stairs(shares, BINS, fill=True, color=COLOURS[place], alpha=0.4, lw=0)
-            axes.stairs(shares, BINS, color=COLOURS[place], lw=1.3)
-        else:
-            middles, line = (BINS[:-1] + BINS[1:]) / 2, LINES[turn % len(LINES)]
-            axes.plot(middles, shares, color=COLOURS[place], ls=line, lw=1.5, label=wrap(name, 18))
-        tables.append(pd.DataFrame({"series": name, "x": BINS[:-1].round(2), "y": shares}))
+    column = probability_column(names[0]) if two else "own"
+    values = {name: tested.loc[tested["label"] == name, column] for name in names}
+    shares = {name: np.histogram(of_class, BINS)[0] / max(len(of_class), 1) for name, of_class in values.items()}
+    tables = [pd.DataFrame({"series": name, "x": BINS[:-1].round(2), "y": share}) for name, share in shares.items()]
     if two:
+        for place, share in enumerate(shares.values()):
+            axes.stairs(share, BINS, fill=True, color=COLOURS[place], alpha=0.4, lw=0)
+            axes.stairs(share, BINS, color=COLOURS[place], lw=1.3)
         axes.axvline(0.5, color=INK, lw=0.7, ls=":")
         for number, x, side in ((0, 1, "right"), (1, 0, "left")):
             text = axes.text(x, 1.03, wrap(names[number], 22), transform=axes.transAxes, ha=side)
             text.set(color=COLOURS[number], fontweight="bold", fontsize=9)
-        axes.set_xlabel(f"probability of “{wrap(names[0], 30)}”")
+        axes.set(xlabel=f"probability of “{wrap(names[0], 30)}”", ylabel="share of the class", ylim=(0, None))
+        axes.yaxis.set_major_formatter(percent_axis())
     else:
-        axes.legend(loc="upper left", frameon=False, fontsize=7, ncols=1 + len(names) // 9)
+        tables += _draw_rows(axes, values)
         axes.set_xlabel("probability of the true class")
-    axes.set(xlim=(0, 1), ylim=(0, None), ylabel="share of the class")
-    axes.yaxis.set_major_formatter(percent_axis())
+    axes.set_xlim(-0.02 * (not two), 1 + 0.02 * (not two))
     sns.despine(ax=axes)
     return pd.concat(tables)
+
+
+def _draw_rows(axes: Axes, values: dict[str, pd.Series]) -> list[pd.DataFrame]:
+    """A row for each class: its sheets as dots, if they are few, and their quantiles as lines; the quantiles."""
+    tables, names = [], list(values)
+    for row, (name, of_class) in enumerate(values.items()):
+        if not len(of_class):
+            continue
+        quantiles = np.quantile(of_class, LEVELS)
+        if len(of_class) <= DOTS:
+            # Up and down in turn, in their order: so that equal ones lie beside each other, and always the same.
+            heights = row + 0.12 * (np.arange(len(of_class)) % 5 - 2)
+            axes.plot(np.sort(of_class), heights, ".", color=COLOURS[4], ms=4.5, mew=0, alpha=0.9, zorder=1)
+        axes.plot(quantiles[[0, -1]], [row, row], color=COLOURS[1], lw=0.8, zorder=2)
+        axes.plot(quantiles[[1, -2]], [row, row], color=COLOURS[1], lw=2.6, solid_capstyle="butt", zorder=2)
+        axes.plot(quantiles[2], row, "|", color=INK, ms=7 if len(names) <= MANY else 4, mew=1.4, zorder=3)
+        tables.append(pd.DataFrame({"series": f"{name}, quantile", "x": quantiles, "y": LEVELS}))
+    axes.set_yticks(range(len(names)), _tick_names(names))
+    axes.tick_params(axis="y", length=0, labelsize=_size(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    return tables
 
 
 def _draw_rejection(axes: Axes, outcome: Outcome) -> pd.DataFrame:
@@ -191,7 +230,7 @@ def _draw_rejection(axes: Axes, outcome: Outcome) -> pd.DataFrame:
     lowest = np.nanmin([*mean, *seeds[:, fractions <= 0.5].flatten(), *marks["low"]])
     axes.set(xlim=(-0.02, fractions.max()), ylim=(max(0, lowest - max(0.03, 0.25 * (1 - lowest))), 1.005))
     axes.legend(loc="lower right", frameon=False, fontsize=7.5, ncols=2)
-    axes.set(xlabel="share set aside, least sure first", ylabel="right among the others")
+    axes.set(xlabel="share set aside, least confident first", ylabel="accuracy of the others")
     axes.xaxis.set_major_formatter(percent_axis())
     axes.yaxis.set_major_formatter(percent_axis())
     sns.despine(ax=axes)

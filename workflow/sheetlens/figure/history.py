@@ -42,7 +42,7 @@ def draw_history(evaluations: Sequence[Path], results: Path = Path("results")) -
         losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
         losses.set_title("validation (lines) and training (dots)", fontsize=8)
         accuracies.set_title("dot: the epoch that was kept", fontsize=8)
-        accuracies.set(xlabel="epoch", ylabel="right in validation")
+        accuracies.set(xlabel="epoch", ylabel="validation accuracy")
         accuracies.yaxis.set_major_formatter(percent_axis())
         accuracies.legend(loc="best", frameon=False, fontsize=7.5)
         for axes in (losses, accuracies):

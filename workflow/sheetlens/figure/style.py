@@ -23,7 +23,6 @@ from sheetlens.common.files import whole, write_table
 # Okabe & Ito 2008, told apart by colour-blind readers; the first two also differ in print without colour.
 COLOURS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#555555")
 INK = "#222222"
-LINES = ("-", "--", ":", "-.")  # when the colours are used up
 DOTS_PER_INCH = 300  # of the PNG: usual for print
 STYLE: dict[str, Any] = {
     **sns.axes_style("ticks"),

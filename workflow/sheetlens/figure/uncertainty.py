@@ -39,7 +39,7 @@ def draw_risk(evaluations: Sequence[Path], results: Path = Path("results")) -> t
             if len(outcomes) > 1:
                 write_letter(axis, number, (-30, 6))
         top = max(_most(outcome) for outcome in outcomes)
-        axes[0].set(ylabel="wrong among the answered", ylim=(0, top))
+        axes[0].set(ylabel="error rate (selective risk)", ylim=(0, top))
         axes[0].yaxis.set_major_formatter(percent_axis())
         handles, labels = axes[0].get_legend_handles_labels()
         axes[0].legend(handles, labels, loc="upper left", frameon=False, fontsize=7.5)
@@ -78,7 +78,7 @@ def _draw_risk(axes: Axes, outcome: Outcome) -> pd.DataFrame:
         tables.append(points.assign(series=label + points["risk"].map(" {:g}".format)).drop(columns="risk"))
     for row in section["at_risk"]:
         axes.axhline(row["risk"], color=INK, lw=0.5, ls=":", zorder=0)
-    axes.set(xlim=(0, 1.01), xlabel="share of the sheets that is answered, surest first")
+    axes.set(xlim=(0, 1.01), xlabel="coverage: share of the sheets that are classified")
     axes.set_title(NAMES.get(evaluation["protocol"], evaluation["protocol"]), loc="center")
     axes.xaxis.set_major_formatter(percent_axis())
     sns.despine(ax=axes)
@@ -129,7 +129,7 @@ def draw_reliability(evaluations: Sequence[Path], results: Path = Path("results"
             )
             axis.set_title(f"{title}\nmean distance {100 * scores[score]['mean']:.1f} points")
             axis.set(
-                xlabel="how sure the network is",
+                xlabel="confidence",
                 xlim=(least - 0.02, 1.02),
                 ylim=(min(least, bins["low"].min()) - 0.02, 1.02),
             )
@@ -139,7 +139,7 @@ def draw_reliability(evaluations: Sequence[Path], results: Path = Path("results"
             sns.despine(ax=axis)
             columns = {"confidence": "x", "accuracy": "y"}
             tables.append(bins.rename(columns=columns).assign(panel=chr(97 + number), series=kind))
-        axes[0].set_ylabel("how often it is right")
+        axes[0].set_ylabel("accuracy")
     table = pd.concat(tables, ignore_index=True)
     return figure, table[["panel", "series", "x", "y", "low", "high", "n"]]
 
@@ -158,7 +158,7 @@ def draw_seeds(evaluations: Sequence[Path], results: Path = Path("results")) -> 
         axes = figure.subplots(1, 2 if gaps else 1, squeeze=False, width_ratios=[3, 2] if gaps else None)[0]
         labels = _draw_seeds(axes[0], outcomes, rows)
         axes[0].set_yticks(range(len(labels)), labels)
-        axes[0].set(ylim=(len(labels) - 0.5, -0.5), xlabel="sorted rightly")
+        axes[0].set(ylim=(len(labels) - 0.5, -0.5), xlabel="accuracy")
         if gaps:
             _draw_gaps(axes[1], gaps, rows, len(labels))
             for number, axis in enumerate(axes):
@@ -200,7 +200,7 @@ def _draw_gaps(axes: Axes, gaps: list[dict[str, Any]], rows: list[dict[str, Any]
         axes.annotate(text, (gap["difference"], place), (0, 7), textcoords="offset points", ha="center", fontsize=8)
         rows.append({"panel": "b", "series": "gap", "protocol": gap["second"], "x": gap["difference"]} | _limits(gap))
     first = NAMES.get(gaps[0]["first"], gaps[0]["first"])
-    axes.set(ylim=(places - 0.5, -0.5), yticks=[], xlabel=f"{first}: better by")
+    axes.set(ylim=(places - 0.5, -0.5), yticks=[], xlabel=f"gain of {first}")
 
 
 def _draw_mean(axes: Axes, place: float, mean: float, low: float, high: float, colour: str, marker: str) -> None:

@@ -1,6 +1,7 @@
 """What all pages share: their look, how numbers are written, pictures inside the page."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,29 @@ NOTHING = "\N{EN DASH}"
 SAFETY_WARNING = (
     "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
 )
+
+PAGES = {  # of a data set, beside the report: file -> name in the navigation
+    "quality": "Photographs",
+    "audits": "Audits",
+    "model-card": "Model card",
+    "datasheet": "Datasheet",
+    "reforms": "REFORMS checklist",
+}
+Navigation = list[tuple[str, list[tuple[str, str]]]]  # rows of title and links; the page itself has no address
+
+
+def of_report(titles: Mapping[str, str]) -> Navigation:
+    """The navigation of the report; `titles` are those of the data sets by name."""
+    rows: Navigation = [("", [("Report", "")])]
+    for dataset, title in titles.items():
+        rows.append((title, [(name, f"{dataset}/{file}.html") for file, name in PAGES.items()]))
+    return rows
+
+
+def of_dataset(here: str) -> Navigation:
+    """The navigation of one of PAGES, which leads to the report and to the others of the same data set."""
+    links = [(name, "" if file == here else f"{file}.html") for file, name in PAGES.items()]
+    return [("", [("Report", "../report.html"), *links])]
 
 
 def write_page(template: str, output: Path, **values: Any) -> None:

@@ -93,8 +93,8 @@ def predict_sheets(
     probabilities = logits.double().softmax(1).float().numpy()
     if not (np.isfinite(probabilities).all() and np.isfinite(seen).all()):
         raise UserError(
-            f"the network in {model} answers with no numbers, its training failed: lower train.learning_rate, or let"
-            " such trainings begin again from another seed (train.restarts)"
+            f"the network in {model} gives no finite probabilities, its training failed: lower train.learning_rate,"
+            " or restart such trainings with a new seed (train.restarts)"
         )
     table = files.read_table(index)[["image_id", "specimen_id", "label"]].merge(
         files.read_table(split)[["image_id", "part"]], on="image_id", how="left", validate="one_to_one"

@@ -13,7 +13,7 @@ from scipy.stats import chi2_contingency
 from sheetlens.common.files import read_table
 from sheetlens.common.refusals import heading
 from sheetlens.config import LIMITS, Limits
-from sheetlens.pages.render import write_page
+from sheetlens.pages.render import of_dataset, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.prepare.image_set import open_image_set
 
@@ -40,6 +40,7 @@ def write_quality(
     write_page(
         "quality.html",
         output,
+        navigation=of_dataset("quality"),
         title=title,
         found=len(found),
         used=len(used),

@@ -15,10 +15,11 @@ from sheetlens.config import LIMITS, Limits
 from sheetlens.evaluate.results import Outcome, SheetPictures, average_sheets, read_manifest, read_outcome, read_tested
 from sheetlens.fetch.summary import left_out
 from sheetlens.figure.catalogue import FIGURES, names
-from sheetlens.pages.render import SPACE, embed_figure, interval, write_page
+from sheetlens.pages.render import SPACE, embed_figure, interval, of_report, write_page
 from sheetlens.pages.thumbnails import embed_picture, embed_refused
 from sheetlens.report.credits import compare_routes, count_licences
-from sheetlens.report.uncertainty import PROTOCOLS, describe_evidence, promise
+from sheetlens.report.result import describe_result
+from sheetlens.report.uncertainty import PROTOCOLS, describe_evidence
 
 REFUSED = 20  # refused files shown for each data set
 GALLERY = 6  # pictures in a gallery
@@ -26,23 +27,11 @@ CURVES = ("seeds", "risk", "reliability")  # figures of when to trust an answer
 PLACED = {"1", "2", "history", *CURVES, *names("audits")}  # figures that have their place on a page
 FURTHER = [name for name in FIGURES if name not in PLACED]
 THUMBNAIL = 96  # pixels on the longer side of a refused picture
-DOCUMENTS = (  # pages beside this one, for each data set
-    ("what may be wrong: audits and verdict", "audits.html"),
-    ("model card", "model-card.html"),
-    ("datasheet", "datasheet.html"),
-    ("REFORMS checklist", "reforms.html"),
-)
-NEW = {  # protocol -> what its test sheets are
-    "random": "new sheets like these",
-    "grouped": "new sheets like these, of gatherings it has not seen",
-    "held_out_source": "sheets of a source it has not seen",
-}
 NETWORKS = {
-    "table1": "the network of the paper's Table 1: four layers that look for patterns, two that decide",
-    "table2": "the network of the paper's Table 2: two layers that look for patterns, two that decide",
-    "features": "a network that had learnt to tell photographs of things apart (EfficientNet-Lite0, ImageNet), of which"
-    " only the last layer learnt from these sheets: from a few hundred sheets, that gives more right answers than a"
-    " network that has to learn to see from them alone",
+    "table1": "the network of the paper's Table 1: four convolutional layers, two linear ones",
+    "table2": "the network of the paper's Table 2: two convolutional layers, two linear ones",
+    "features": "a backbone pretrained on photographs of things (EfficientNet-Lite0, ImageNet), of which only the last"
+    " layer was trained on these sheets: the choice for a few hundred sheets",
 }
 
 
@@ -67,7 +56,8 @@ def write_report(
         "report.html",
         output,
         study=study,
-        datasets=[describe_dataset(of_dataset, limits) for of_dataset in outcomes.values()],
+        navigation=of_report({folder.name: of_one[0].title for folder, of_one in outcomes.items()}),
+        datasets=[describe_dataset(of_dataset, study, limits) for of_dataset in outcomes.values()],
         stains=any(about_stains(of_dataset[0]) for of_dataset in outcomes.values()),
         figure_1=embed_figure(results / "figures" / "figure-1"),
         figure_2=embed_figure(results / "figures" / "figure-2"),
@@ -75,7 +65,7 @@ def write_report(
     )
 
 
-def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
+def describe_dataset(outcomes: list[Outcome], study: str, limits: Limits) -> dict[str, Any]:
     """Gather what the page says of one data set; the keys are the names in the template.
 
     Of several protocols the first is the headline's, the others are set beside it.
@@ -95,8 +85,8 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "title": outcome.title,
-        "headline": headline([one.evaluation for one in outcomes]),
-        "stains": about_stains(outcome),
+        "two": len(outcome.classes) == 2,
+        "result": describe_result(outcomes, study, manifest),
         "missed": missed_stains(evaluation),
         "intake": count_files(manifest, outcome.classes),
         "tally": count_reasons(manifest),
@@ -124,38 +114,7 @@ def describe_dataset(outcomes: list[Outcome], limits: Limits) -> dict[str, Any]:
             for name in FURTHER
         },
         "files": list_files(outcome),
-        "documents": [(what, f"{evaluation['dataset']}/{file}") for what, file in DOCUMENTS],
     }
-
-
-def headline(evaluations: list[dict[str, Any]]) -> list[str]:
-    """Say in plain words how well the sheets are sorted, first under the headline's protocol, and what is promised."""
-    evaluation = evaluations[0]
-    accuracy, kept = evaluation["accuracy"], evaluation["kept_accuracy"]
-    if accuracy["mean"] is None:
-        return ["No sheet was tested, so nothing can be said."]
-    tested = min(model["n"] for model in evaluation["models"])
-    worth = round(accuracy["effective"])
-    alike = f", worth {worth:,} independent ones as some belong together," if worth < tested else ""
-    sentences = [
-        f"Of 100 {NEW[evaluation['protocol']]}, about {100 * accuracy['mean']:.0f} are sorted rightly."
-        f" A test of {tested:,} sheets{alike} leaves room for anything from"
-        f" {100 * accuracy['low']:.0f} to {100 * accuracy['high']:.0f}."
-    ]
-    for other in evaluations[1:]:
-        if other["protocol"] == "random" and other["accuracy"]["mean"] is not None:
-            gap = 100 * (other["accuracy"]["mean"] - accuracy["mean"])
-            sentences.append(
-                f"Dealt at random, as in the paper, {100 * other['accuracy']['mean']:.0f} are:"
-                f" {abs(gap):.1f} points {'more' if gap >= 0 else 'fewer'}, on sheets whose relatives it may have seen."
-            )
-    if kept and kept["mean"] is not None:
-        aside = evaluation["set_aside_fraction"]
-        sentences.append(
-            f"If the {100 * aside:g} it is least sure of are set aside for a person,"
-            f" about {100 * kept['mean']:.0f} of every 100 others are sorted rightly."
-        )
-    return [*sentences, promise(evaluation)]
 
 
 def about_stains(outcome: Outcome) -> bool:
@@ -227,9 +186,9 @@ def list_measures(evaluations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     paper = evaluation.get("paper") or {}
     rows = []
     for name, key, bounds in (
-        ("sorted rightly", "accuracy", "accuracy"),
-        (f"sorted rightly, with the least sure {aside} set aside", "kept_accuracy", "kept"),
-        (f"wrong among the {aside} set aside", "aside_error", "aside"),
+        ("accuracy", "accuracy", "accuracy"),
+        (f"accuracy with the {aside} least confident set aside", "kept_accuracy", "kept"),
+        (f"error rate among the {aside} set aside", "aside_error", "aside"),
     ):
         values = [one[key] or {} for one in evaluations]
         rows.append(

@@ -10,36 +10,37 @@ from sheetlens.statistics.comparisons import protocol_gaps
 
 PROTOCOLS = {
     "random": "at random, as in the paper",
-    "grouped": "what belongs together in one part",
+    "grouped": "related sheets in one set",
     "held_out_source": "one source held out",
 }
 USUAL = 0.05  # error rate that is shown first, where it can be guaranteed
 SCORES = {  # in shares of 1, so that they can be written as per cent
-    "balanced_accuracy": "sorted rightly, every class counting alike",
-    "roc_auc": "of a sheet of the class and another one, the first gets the higher probability (ROC area)",
-    "pr_auc": "area under precision and recall, mean of the classes",
-    "calibration_error": "distance between how sure and how often right, as predicted",
-    "calibration_error_scaled": "the same after scaling",
-    "augrc": "mean risk of an error nobody notices (AUGRC)",
-    "excess_aurc": "error that a better order of sureness would spare (excess AURC)",
+    "balanced_accuracy": "balanced accuracy: every class counts alike",
+    "roc_auc": "area under the ROC curve (0.5 is chance)",
+    "pr_auc": "area under the precision-recall curve, mean of the classes",
+    "calibration_error": "expected calibration error",
+    "calibration_error_scaled": "the same after temperature scaling",
+    "augrc": "area under the generalised risk-coverage curve (AUGRC)",
+    "excess_aurc": "excess area under the risk-coverage curve (excess AURC)",
 }
 
 
 def promise(evaluation: dict[str, Any]) -> str:
-    """What error rate is guaranteed, and for how many sheets; or that none is."""
+    """Answer to "Can an error rate be guaranteed?": which one, and for what share of the sheets; or that none can."""
     selective = evaluation["selective"]
     given = [row for row in selective["at_risk"] if row["guaranteed"]["coverage"]["mean"] > 0]
     sheets = min(selective["independent"])
     if not given:
         return (
-            f"No error rate can be guaranteed: {sheets:,} validation sheets are new and independent, which is too few"
-            " or too many of them are wrong. Every sheet needs a person's look."
+            f"No: {sheets:,} independent validation sheets are too few, or too many of their predictions are wrong."
+            " Every sheet needs a person's look."
         )
     best = min(given, key=lambda row: (abs(row["risk"] - USUAL), row["risk"]))
+    coverage = f"{100 * best['guaranteed']['coverage']['mean']:.0f} %"
     return (
-        f"With a guarantee of at most {100 * best['risk']:g} wrong of 100 answers"
-        f" ({100 * selective['guarantee']:g} % sure, for sheets like these), it answers"
-        f" {100 * best['guaranteed']['coverage']['mean']:.0f} of 100 sheets by itself; the others go to a person."
+        f"Yes, an error rate of at most {100 * best['risk']:g} % ({100 * selective['guarantee']:g} % certainty, for"
+        f" sheets like these): the model then classifies {coverage} of the sheets (coverage), and"
+        " the others go to review."
     )
 
 

@@ -71,7 +71,7 @@ def predict(
     unguaranteed: bool,
     checked: Path | None,
 ) -> None:
-    """Let MODEL, a model's folder, read the photographs of INPUT, a folder or a table of them.
+    """Classify the photographs of INPUT, a folder or a table of them, with MODEL, a model's folder.
 
     Writes predictions.parquet, .csv and summary.json. After a kill, the same command continues.
     """
@@ -201,7 +201,7 @@ def _merge(
     found = merge(classifier, listing, stems, risk, output / "predictions.parquet", output / "summary.json", limits)
     answered = ", ".join(f"{name} {count}" for name, count in found["answered"].items())
     told = (found["rows"], answered, found["unsure"], found["unlike"], found["refused"])
-    log.info("%d files: %s; for review %d unsure and %d unlike the training's; %d refused", *told)
+    log.info("%d files: %s; for review %d below the threshold and %d out of distribution; %d refused", *told)
     if found["comparison"] is None:
         log.warning("no independent validation sheets: whether this collection is like them cannot be told")
     elif found["comparison"]["differs"]:

@@ -50,7 +50,7 @@ def prepare_pack(
 @click.option("--index", type=FILE, required=True, help="Its table.")
 @click.option("--output", type=PATH, required=True, help="Table of pairs to write.")
 def find_duplicates(pixels: Path, index: Path, output: Path) -> None:
-    """Find sheets that are there twice, exactly or nearly."""
+    """Find duplicates: the same file, the same pixels, or another photograph of the same sheet."""
     from sheetlens.duplicates.search import write_duplicates
 
     write_duplicates(pixels, index, output)

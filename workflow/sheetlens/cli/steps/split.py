@@ -37,7 +37,7 @@ def split(settings: Split, index: Path, manifest: Path, seed: int, output: Path)
 def split_groups(
     settings: Split, index: Path, manifest: Path, duplicates: Path, protocol: str, seed: int, output: Path
 ) -> None:
-    """Divide the sheets so that what belongs together stays in one part."""
+    """Divide the sheets so that related ones stay in one part."""
     from sheetlens.split.grouped import write_grouped_split
 
     write_grouped_split(settings, index, manifest, duplicates, protocol, seed, output)
@@ -50,7 +50,7 @@ def split_groups(
 @DUPLICATES
 @click.option("--output", type=PATH, required=True, help="Table to write (.tsv).")
 def relate_sheets(settings: Split, index: Path, manifest: Path, duplicates: Path, output: Path) -> None:
-    """Say which sheets belong together, and so are no independent cases."""
+    """Say which sheets are related, and so no independent cases."""
     from sheetlens.split.groups import write_groups
 
     write_groups(settings, index, manifest, duplicates, output)
