@@ -33,7 +33,7 @@ def curve(pixels: np.ndarray, values: np.ndarray, labels: np.ndarray) -> pd.Data
         place = Path(folder)
         np.save(place / "pixels.npy", pixels)
         names = [f"{number:04}" for number in range(len(labels))]
-        index = pd.DataFrame({"image_id": names, "label": np.where(labels, "piper", "other")})
+        index = pd.DataFrame({"image_id": names, "specimen_id": names, "label": np.where(labels, "piper", "other")})
         files.write_table(place / "index.parquet", index.assign(row=range(len(labels)), fit="squash", policy=POLICY))
         for size in SIZES:
             for seed in SEEDS:

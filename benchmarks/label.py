@@ -74,7 +74,7 @@ def head(features: NDArray[np.float32], labels: Rows) -> Callable[[NDArray[np.fl
 
 
 def label(features: NDArray[np.float32], truth: Rows, mode: str, most: int, seed: int) -> Rows:
-    """The rows that are labelled, in their order: "random", "suggested" or "rare", every RANDOM_EVERY-th of these at random.
+    """The rows that are labelled, in their order: "random", "suggested" or "rare", with a session's random share.
 
     As in a session the queue is made anew after each label.
     """

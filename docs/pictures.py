@@ -20,9 +20,8 @@ WIDTH, HEIGHT, QUALITY = 1180, 760, 70
 LARGEST = 150_000  # bytes of a picture
 PATIENCE = 300  # seconds
 SHOWN = "document.getElementById('picture').complete && document.getElementById('picture').naturalWidth > 0"
-ALL_READ = (
-    "numbers !== null && numbers.read === numbers.sheets"  # the page's own, without files that are no photographs
-)
+# The page's own, without files that are no photographs.
+ALL_READ = "numbers !== null && numbers.read === numbers.sheets"
 NAME = "document.getElementById('name').textContent"
 
 

@@ -55,7 +55,7 @@ def unsure(
     candidates: NDArray[np.int64],
     count: int,
 ) -> NDArray[np.int64]:
-    """Those of `candidates` that a head is least sure of, far from the `known` rows (labelled ones) and from each other.
+    """Those of `candidates` that a head is least sure of, far from the `known` (labelled) rows and from each other.
 
     `probabilities`, shape (n, classes), of all rows. Unsure is a small margin between the two likeliest classes.
     """
