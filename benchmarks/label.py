@@ -124,7 +124,7 @@ def needed(curves: NDArray[np.float64]) -> int:
 def claims(features: NDArray[np.float32], truth: Rows) -> tuple[float, float]:
     """Mean bias of an accuracy claimed on suggested sheets, and the share of intervals on random ones that cover."""
     biases, covered = [], []
-    for seed in range(30 * SEEDS):
+    for seed in range(10 * SEEDS):
         random = np.random.default_rng(2000 + seed)
         pool = random.choice(len(truth), len(truth) // 2, replace=False)
         rest = np.setdiff1d(np.arange(len(truth)), pool)
