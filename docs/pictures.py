@@ -21,7 +21,7 @@ LARGEST = 150_000  # bytes of a picture
 PATIENCE = 300  # seconds
 SHOWN = "document.getElementById('picture').complete && document.getElementById('picture').naturalWidth > 0"
 ALL_READ = (
-    "numbers !== null && numbers.read === numbers.sheets"  # the page's own, without files that are no photographs
+    "numbers !== null && numbers.read === numbers.sheets"  # the page's own numbers
 )
 NAME = "document.getElementById('name').textContent"
 
