@@ -20,9 +20,7 @@ WIDTH, HEIGHT, QUALITY = 1180, 760, 70
 LARGEST = 150_000  # bytes of a picture
 PATIENCE = 300  # seconds
 SHOWN = "document.getElementById('picture').complete && document.getElementById('picture').naturalWidth > 0"
-ALL_READ = (
-    "numbers !== null && numbers.read === numbers.sheets"  # the page's own numbers
-)
+ALL_READ = "numbers !== null && numbers.read === numbers.sheets"  # the page's own numbers
 NAME = "document.getElementById('name').textContent"
 
 
