@@ -14,14 +14,13 @@ from sheetlens.config import DemoSource
 from sheetlens.fetch.sources import demo
 
 FOLDER = Path(__file__).parent
-SHEETS, AT_RANDOM, SUGGESTED = 100, 22, 10  # an accuracy takes 20 random sheets, a wall of 24 a model
+SHEETS, AT_RANDOM, SUGGESTED = 130, 30, 10  # an accuracy takes 20 random sheets, and some are shown again
 CLASSES = ("stained", "unstained")
 WIDTH, HEIGHT, QUALITY = 1180, 760, 70
 LARGEST = 150_000  # bytes of a picture
 PATIENCE = 300  # seconds
 SHOWN = "document.getElementById('picture').complete && document.getElementById('picture').naturalWidth > 0"
-# The page's own, without files that are no photographs.
-ALL_READ = "numbers !== null && numbers.read === numbers.sheets"
+ALL_READ = "numbers !== null && numbers.read === numbers.sheets"  # the page's own numbers
 NAME = "document.getElementById('name').textContent"
 
 
