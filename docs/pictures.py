@@ -1,4 +1,4 @@
-"""Take the pictures of docs/labelling.md: the labelling page in Chromium, with sheets that the package draws.
+"""Take the pictures of docs/how-to/label.md: the labelling page in Chromium, with sheets that the package draws.
 
 `python -m docs.pictures`, in the project's folder. A script labels them by keys as a person would, knowing the truth.
 """
@@ -13,7 +13,7 @@ from tests.browser.conftest import Server, until
 from sheetlens.config import DemoSource
 from sheetlens.fetch.sources import demo
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "gallery"
 SHEETS, AT_RANDOM, SUGGESTED = 130, 30, 10  # an accuracy takes 20 random sheets, and some are shown again
 CLASSES = ("stained", "unstained")
 WIDTH, HEIGHT, QUALITY = 1180, 760, 70

@@ -230,7 +230,9 @@ class Hotspots(Closed):
         default=None, min_length=1, description="What a check of the collection says (check.json, `sheetlens assess`)."
     )
     measurements: str | None = Field(
-        default=None, min_length=1, description="Table of what instruments found (.csv): see docs/checking.md."
+        default=None,
+        min_length=1,
+        description="Table of what instruments found (.csv): see docs/how-to/check-a-collection.md.",
     )
     methods: dict[str, Method] = Field(
         default={}, description="How often methods of testing err, beside XRF, vapour, spot test and UV."
