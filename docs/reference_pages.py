@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workflow/sheetlens"
 WRITTEN = "<!-- Written by `make schema` (docs/reference_pages.py): do not edit. -->\n"
 FOR_PEOPLE = (  # the commands that a person types, in the order in which they are met; the rules call the others
-    "label", "fetch", "predict", "review", "sample", "assess", "explain", "hotspots", "annotate", "export", "embed", "similar",
-    "extract-records", "check", "pull", "push", "stale",
+    "label", "fetch", "predict", "review", "sample", "assess", "explain", "hotspots", "annotate", "export", "embed",
+    "similar", "extract-records", "check", "pull", "push", "stale",
 )  # fmt: skip
 API = {  # what a notebook needs: heading -> names by module
     "Read products": {
