@@ -55,6 +55,7 @@ def walk(page: Page, address: str, truth: dict[str, str]) -> None:
     label(page, truth, AT_RANDOM)
     page.keyboard.press("x")
     label(page, truth, SUGGESTED)
+    until(page, f"numbers.decided > {AT_RANDOM}", PATIENCE)  # the page asks for them now and then
     until(page, "document.getElementById('numbers').textContent.includes('Accuracy you can claim')", PATIENCE)
     take(page, "label-numbers")
     page.keyboard.press("w")

@@ -211,7 +211,7 @@ function showNumbers(found) {
 }
 
 function showProgress() {
-  at("progress").textContent = `${numbers ? `${numbers.decided} of ${numbers.sheets} decided, ` : ""}${mine.length} by you now`;
+  at("progress").textContent = `${mine.length} decided by you now${numbers ? `, ${numbers.sheets} sheets` : ""}`;
 }
 
 async function look() { // at the numbers
