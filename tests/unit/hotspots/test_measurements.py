@@ -121,7 +121,7 @@ def measured(tmp_path_factory):
     records.to_csv(folder / "records.csv", index=False)
     lines = ",shelf 00,vapour,,,,no,2026-11-24,L\n,shelf 05,vapour,0.4,ug/m3,0.1,,2026-11-24,L\n"
     lines += "".join(f"{30 * 6 + n:08},,XRF,1,ppm,10,,2026-11-25,B\n" for n in range(9))
-    lines += "00000150,,XRF,77,ppm,10,,2026-11-25,B\n99,,XRF,77,ppm,10,,2026-11-25,B\n"
+    lines += "00000150,,XRF,77,ppm,10,,2026-11-25,B\n987654,,XRF,77,ppm,10,,2026-11-25,B\n"
     (folder / "tests.csv").write_text(HEAD + lines)
     here = Records(path=str(folder / "records.csv"), columns=RECORDS.columns)
     asked = (folder / "answers.csv", folder, [here], "stained", 8)
@@ -141,7 +141,7 @@ def test_shares_and_the_next_plan_follow_from_what_was_measured(measured):
     assert not tested & {row["group"] for row in after["plan"]}
     assert after["measured"]["tested"] == 3 and after["measured"]["rows"] == 13 and after["measured"]["used"] == 12
     page = (folder / "after/hotspots.html").read_text()
-    assert "Go on testing" in page and UNKNOWN_SHEET in page and "99 (row 14)" in page
+    assert "Go on testing" in page and UNKNOWN_SHEET in page and "987654 (row 14)" in page
     assert "No sheet of this collection was checked" in page
 
 
@@ -168,7 +168,7 @@ def test_results_of_sheets_go_back_as_darwin_core_with_method_unit_and_date(meas
     ]  # fmt: skip
     assert own[1]["measurementUnit"] == "ppm" and own[1]["measurementDeterminedDate"] == "2026-11-25"
     assert own[1]["measurementMethod"] == "XRF, B" and own[1]["parentMeasurementID"] == own[0]["measurementID"]
-    assert {row["id"] for row in short} >= {"99", "00000180"}  # also those without a photograph
+    assert {row["id"] for row in short} >= {"987654", "00000180"}  # also those without a photograph
     with (tmp_path / "flags.csv").open(newline="") as file:
         table = {row["catalogNumber"]: json.loads(row["dynamicProperties"]) for row in csv.DictReader(file)}
     assert len(table) == 11 and table["00000150"]["mercuryStain"] == "stained"
