@@ -109,7 +109,9 @@ def fit_shares(
     chance, so that its answers say nothing.
     """
     if sensitivity[0] / sensitivity[1] + specificity[0] / specificity[1] <= 1:
-        raise UserError("the network is no better than chance, by its test part or the check: its answers say nothing of shares")
+        raise UserError(
+            "the network is no better than chance, by its test part or the check: its answers say nothing of shares"
+        )
     own = np.zeros(len(n), int)  # groups with sheets that were looked at are like no other
     if looks:
         own[looks.group] = looks.group + 1
