@@ -35,7 +35,7 @@ pull push stale: .venv/installed
 	@sheetlens $@ "$$SHEETLENS_STUDY"
 
 test: .venv/installed
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-long: .venv/installed
 	pytest -m long
