@@ -33,7 +33,7 @@ from sheetlens.label.store import Kept, Store
 from sheetlens.predict.input_list import write_list
 
 ROWS, PICTURES, ROUNDS, KEYS = 50_000, 24, 5, 40
-SIZE, SMALL, FEATURES, SHIFT = (300, 420), (256, 256), 1280, 0.1
+SIZE, SMALL, FEATURES, SHIFT = (300, 420), (256, 256), 2944, 0.1
 PACE = 0.4  # seconds from a picture to a key
 LIMITS = {"first picture": 1.0, "key to the next picture": 0.15, f"wall of {WALL}": 1.0}
 CLASSES = ("stained", "unstained")
