@@ -1,8 +1,10 @@
 """Take the pictures of docs/how-to/label.md: the labelling page in Chromium, with sheets that the package draws.
 
 `python -m docs.pictures`, in the project's folder. A script labels them by keys as a person would, knowing the truth.
+docs/how-to/label.sha256 says what page they show: a test compares it with the code.
 """
 
+import hashlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,7 +15,8 @@ from tests.browser.conftest import Server, until
 from sheetlens.config import DemoSource
 from sheetlens.fetch.sources import demo
 
-FOLDER = Path(__file__).parent / "gallery"
+FOLDER = Path(__file__).parent / "how-to"
+PAGE = [Path(__file__).parents[1] / f"workflow/sheetlens/label/label.{ending}" for ending in ("html", "css", "js")]
 SHEETS, AT_RANDOM, SUGGESTED = 130, 30, 10  # an accuracy takes 20 random sheets, and some are shown again
 CLASSES = ("stained", "unstained")
 WIDTH, HEIGHT, QUALITY = 1180, 760, 70
@@ -22,6 +25,11 @@ PATIENCE = 300  # seconds
 SHOWN = "document.getElementById('picture').complete && document.getElementById('picture').naturalWidth > 0"
 ALL_READ = "numbers !== null && numbers.read === numbers.sheets"  # the page's own numbers
 NAME = "document.getElementById('name').textContent"
+
+
+def page_hash() -> str:
+    """Hash of what the page is made of."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in PAGE)).hexdigest()
 
 
 def take(page: Page, name: str) -> None:
@@ -94,3 +102,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         photographs = Path(name) / "photographs"
         take_all(photographs, draw(photographs), Path(name) / "labels")
+    (FOLDER / "label.sha256").write_text(f"{page_hash()}\n")

@@ -203,6 +203,11 @@ def test_the_pictures_of_the_gallery_are_of_the_pages_as_they_are():
     assert all((ROOT / "docs" / file).is_file() for file, _ in gallery["FIGURES"].values())
 
 
+def test_the_pictures_of_the_labelling_are_of_the_page_as_it_is():
+    taken = (ROOT / "docs/how-to/label.sha256").read_text().strip()
+    assert runpy.run_path(str(ROOT / "docs/pictures.py"))["page_hash"]() == taken, "run: python -m docs.pictures"
+
+
 ASKED = (  # by a newcomer: each is answered on one page, a click from README, with a link to more
     "How do I use my CSV?",
     "What does coverage mean?",
