@@ -29,6 +29,7 @@ from sheetlens.statistics import active_learning
 from sheetlens.statistics.labelling import cross_validate, estimate
 
 SEEDS, WANTED, FIRST, STEP, MOST = 10, 0.9, 10, 2, 100
+STEADY = 5  # labels between two fits, where only the accuracy that is claimed matters
 HELD_OUT, RARE_LABELS, DRAWN, RARE = 1 / 3, 100, 1600, 1 / 20
 FIGURE = Path(__file__).parents[1] / "docs/figure-label.svg"
 Rows = NDArray[np.int64]
@@ -73,10 +74,10 @@ def head(features: NDArray[np.float32], labels: Rows) -> Callable[[NDArray[np.fl
     return fit_head(features, labels, 2, balanced=True, strength=STRENGTH).probabilities
 
 
-def label(features: NDArray[np.float32], truth: Rows, mode: str, most: int, seed: int) -> Rows:
+def label(features: NDArray[np.float32], truth: Rows, mode: str, most: int, seed: int, every: int = 1) -> Rows:
     """The rows that are labelled, in their order: "random", "suggested" or "rare", with a session's random share.
 
-    As in a session the queue is made anew after each label.
+    As in a session the queue is made anew after each label, or after `every` so many.
     """
     order = np.random.default_rng(seed).permutation(len(truth))
     if mode == "random":
@@ -86,7 +87,7 @@ def label(features: NDArray[np.float32], truth: Rows, mode: str, most: int, seed
     while len(done) < most:
         at_random = (len(done) + 1) % RANDOM_EVERY == 0
         done.append(next(int(row) for row in ([] if at_random else queue) + order.tolist() if row not in done))
-        if min(np.bincount(truth[done], minlength=2)) < 2:
+        if min(np.bincount(truth[done], minlength=2)) < 2 or len(done) % every:
             continue
         probabilities = head(features[done], truth[done])(features)
         left = np.setdiff1d(np.arange(len(truth)), done)
@@ -129,7 +130,7 @@ def claims(features: NDArray[np.float32], truth: Rows) -> tuple[float, float]:
         pool = random.choice(len(truth), len(truth) // 2, replace=False)
         rest = np.setdiff1d(np.arange(len(truth)), pool)
         some, classes = features[pool], truth[pool]
-        rows = label(some, classes, "suggested", 120, seed)
+        rows = label(some, classes, "suggested", 120, seed, STEADY)
         order = np.random.default_rng(seed).permutation(len(classes))
         prefix = next((place for place, row in enumerate(order) if row not in rows), len(order))
         numbers = classes[rows]
