@@ -41,6 +41,6 @@ def test_a_folder_of_photographs_becomes_a_report_without_a_network(tmp_path):
     evaluation = read_json(tmp_path / "results/own/evaluation/features-random.json")
     assert evaluation["network"] == "features" and evaluation["accuracy"]["mean"] > 0.9
     page = (tmp_path / "results/report.html").read_text()
-    assert "had learnt to tell photographs of things apart" in page
+    assert "pretrained on photographs of things" in page
     assert read_json(tmp_path / "results/own/audits/regions.json")["numbers"]["tests"] > 0
     assert "seeds" in read_json(tmp_path / "results/own/audits/training-random.json")["numbers"]
