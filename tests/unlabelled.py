@@ -64,8 +64,10 @@ def label() -> None:
     else:
         sys.exit("the page for labels does not open")
     labelled: set[str] = set()
-    while len(labelled) < len(truth):  # later ones come again, to see how sure the labels are
+    while True:  # files that are no photographs are not handed out; what was decided may come again
         sheets = _ask("next.json?reviewer=Ada&mode=random&count=20")
+        if {sheet["image_id"] for sheet in sheets} <= labelled:
+            break
         labelled.update(sheet["image_id"] for sheet in sheets)
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         made = {"run": run, "reviewer": "Ada", "decision": "class", "undoes": "", "time": now, "blind": True}
