@@ -47,11 +47,9 @@ def reader(tmp_path_factory) -> Path:
             (place / f"{row.specimen_id}{source.suffix}").write_bytes(source.read_bytes())
     first = next((folder / "path/to/new/folder").rglob("*.jpg"))
     (folder / "path/to/sheet.jpg").write_bytes(first.read_bytes())
-    table = pd.DataFrame(
-        {"barcode": drawn["specimen_id"], "Barcode": drawn["specimen_id"], "Treatment": drawn["label"]}
-    )
-    table["cabinet"] = table["Cabinet"] = [f"C{number % 5}" for number in range(len(table))]
-    table["Collector"] = drawn["recordedBy"].to_numpy()
+    table = pd.DataFrame({"barcode": drawn["specimen_id"], "treatment": drawn["label"]})
+    table["cabinet"] = [f"C{number % 5}" for number in range(len(table))]
+    table["collector"] = drawn["recordedBy"].to_numpy()
     table.to_csv(folder / "cabinets.csv", index=False)
     return folder
 
@@ -64,6 +62,10 @@ def written(folder: Path, page: str) -> None:
             mine.write_text(block)
             if (folder / "results").exists():
                 (folder / "results").rename(folder / "earlier-results")  # as how-to/own-photographs.md says
+    if page.endswith("spreadsheet.md"):  # a colleague's, with names of her own
+        pd.read_csv(folder / "cabinets.csv", dtype=str).rename(columns=str.capitalize).to_csv(
+            folder / "cabinets.csv", index=False
+        )
     if page.endswith("own-photographs.md"):
         values = yaml.safe_load((folder / "config/own.yaml").read_text())
         values["datasets"]["own"]["folder"]["path"] = "path/to/folder"
