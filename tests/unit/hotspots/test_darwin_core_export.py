@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sheetlens.common.errors import UserError
@@ -111,6 +111,7 @@ def test_boxes_become_regions(tmp_path):
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60).map(str.strip)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.fixed_dictionaries({"id": TEXT.filter(bool), f"{DWC}family": TEXT, f"{DWC}genus": TEXT}), min_size=1)
 )
