@@ -58,7 +58,7 @@ def test_the_grid_agrees_with_plain_monte_carlo():
     n, named = np.array([4, 9, 12, 6, 15]), np.array([0, 7, 1, 2, 3])
     random = np.random.default_rng(0)
     draws = 400_000
-    tau = random.choice(module.TAUS, draws)
+    tau = random.choice(list(module.TAUS), draws, p=list(module.TAUS.values()))
     means = random.beta(18.5, 2.5, draws), 1 - random.beta(19.5, 1.5, draws)
     m, f = (np.concatenate([module._centres(mean[tau == t], t) for t in module.TAUS]) for mean in means)
     tau = np.concatenate([tau[tau == t] for t in module.TAUS])

@@ -9,9 +9,9 @@ import pandas as pd
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.common.tables import probability_columns
+from sheetlens.pages.render import STAINED
 from sheetlens.statistics.calibration import log_odds
-
-STAINED = "stained"  # the class of treated sheets, as the paper calls it
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def open_answers(run: Path) -> Answers:
     summary, table = files.read_json(run / "summary.json"), files.read_table(path)
     try:
         classes = list(summary["model"]["classes"])
-        scores = table[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
+        scores = table[probability_columns(classes)].to_numpy(np.float64)
         refused, unlike = table["status"] != "ok", table["unlike"].fillna(False).astype(bool)
         sheets = table[["image_id", "specimen_id", "barcode"]]
     except (KeyError, TypeError) as error:

@@ -13,7 +13,7 @@ from sheetlens.assess.looks import Looked, check_belongs, read_looks, read_sampl
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import safe_cell
-from sheetlens.pages.render import SAFETY_WARNING, write_page
+from sheetlens.pages.render import safety_warning, write_page
 from sheetlens.predict.model_package import read_facts
 from sheetlens.statistics import survey
 
@@ -77,7 +77,7 @@ def write_assessment(
         undecided=undecided,
         many_open=undecided > MANY_OPEN * len(drawn_table),
         unfit=UNFIT,
-        warning=SAFETY_WARNING,
+        warning=safety_warning(answers.classes),
         seed=facts.get("seed"),
         cabinets=facts.get("cabinets", 0),
     )

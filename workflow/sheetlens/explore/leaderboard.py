@@ -10,7 +10,7 @@ import pandas as pd
 
 from sheetlens import __version__
 from sheetlens.common import files
-from sheetlens.common.tables import probability_columns
+from sheetlens.common.tables import probability_column, probability_columns
 from sheetlens.evaluate.evaluation import over_seeds
 from sheetlens.statistics.clusters import effective_size, smallest
 from sheetlens.statistics.comparisons import mcnemar
@@ -67,7 +67,7 @@ def _answers(models: list[tuple[dict[str, Any], pd.DataFrame]], part: str) -> An
         sheets = table[table["part"] == part].set_index("image_id").sort_index()
         names = probability_columns(facts["classes"])
         guess = np.array(names)[sheets[names].to_numpy().argmax(axis=1)]
-        right = ("probability_" + sheets["label"] == guess).rename("right")
+        right = (sheets["label"].map(probability_column) == guess).rename("right")
         groups = sheets["group"] if "group" in sheets else pd.Series(sheets.index, sheets.index)
         found.setdefault(facts["network"], {})[facts["seed"]] = right.to_frame().assign(group=groups)
     return found

@@ -18,7 +18,7 @@ from sheetlens import __version__
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_json, write_table
-from sheetlens.common.tables import plain_cell, read_rows
+from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.hotspots.darwin_core_archive import BOX, Row, Table, check, write_archive
 from sheetlens.hotspots.measurements import REPEATED
 from sheetlens.hotspots.terms import (
@@ -31,9 +31,8 @@ from sheetlens.hotspots.terms import (
     OCCURRENCE,
     REGION,
 )
-from sheetlens.pages.render import SAFETY_WARNING
+from sheetlens.pages.render import SAFETY_WARNING, STAINED
 
-STAINED = "stained"  # the class of treated sheets, as the paper calls it
 TEST = "mercury test"  # measurementType of what an instrument says; the value, if any, is one of its own
 MEASURED = (
     "row", "key", "barcode", "method", "value", "unit", "limit", "positive", "date", "instrument", "reason"
@@ -87,9 +86,9 @@ def write_annotations(
 
 
 def _answers(predictions: Path, classes: list[str]) -> Iterator[Row]:
-    columns = ["image_id", "specimen_id", "decision", *(f"probability_{name}" for name in classes)]
+    columns = ["image_id", "specimen_id", "decision", *probability_columns(classes)]
     for row in read_rows(predictions, {name: name for name in columns}):
-        chances = {name: row[f"probability_{name}"] for name in classes}
+        chances = {name: row[probability_column(name)] for name in classes}
         if row["specimen_id"] and all(chances.values()):
             best = max(classes, key=lambda name: float(chances[name]))
             yield row | {"best": best, "chance": chances[best]}
@@ -123,8 +122,8 @@ def _flags(answer: Row, by: str, day: str) -> Iterator[Row]:
     number = f"{answer['image_id']}#flag"
     value = {f"{DWC}measurementType": "mercury stain", f"{DWC}measurementValue": answer["decision"]}
     yield common | value | {f"{DWC}measurementID": number}
-    chances = {name.removeprefix("probability_"): value for name, value in answer.items() if name.startswith("prob")}
-    for name, chance in chances.items():
+    for name in class_names(answer):
+        chance = answer[probability_column(name)]
         value = {f"{DWC}measurementType": f"probability of {name}", f"{DWC}measurementValue": chance}
         yield common | value | {f"{DWC}measurementID": f"{number}-{name}", f"{DWC}parentMeasurementID": number}
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sheetlens.common.tables import probability_columns
 from sheetlens.statistics.calibration import log_odds_of
 from sheetlens.statistics.prevalence import adjust_prior
 
@@ -46,7 +47,7 @@ def list_hazards(
     share = cabinet.fillna(elsewhere).clip(1e-6, 1 - 1e-6).to_numpy(dtype=float)[:, None]
     others = np.where(np.arange(len(classes)) == own, 0, learnt)
     expected = np.where(np.arange(len(classes)) == own, share, (1 - share) * others / others.sum())
-    probabilities = sheets[[f"probability_{name}" for name in classes]].to_numpy()
+    probabilities = sheets[probability_columns(classes)].to_numpy()
     here = adjust_prior(probabilities, learnt, expected)[:, own]
     looks = known.reindex(sheets.index).fillna(1.0)
     here = here * looks["if_so"] / (here * looks["if_so"] + (1 - here) * looks["if_not"]).clip(lower=1e-300)

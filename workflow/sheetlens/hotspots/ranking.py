@@ -15,7 +15,7 @@ import pandas as pd
 from sheetlens.common.barcodes import specimen
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import write_table
-from sheetlens.common.tables import read_rows, safe_cell
+from sheetlens.common.tables import probability_column, probability_columns, read_rows, safe_cell
 from sheetlens.config import Method, Records
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.specimen_records import join
@@ -212,7 +212,7 @@ def read_sheets(
     rows: Iterable[dict[str, Any]] = _predicted(predictions, classes, left_out)
     for settings in records:
         rows = join(rows, settings)
-    names = [f"probability_{name}" for name in classes]
+    names = probability_columns(classes)
     table = pd.DataFrame(map(_described, rows))
     if not len(table):
         raise UserError(f"no row of {predictions} has a probability: there is nothing to say of this collection")
@@ -226,7 +226,7 @@ def read_sheets(
 
 def _predicted(predictions: Path, classes: Sequence[str], left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     """Rows as of a listing, with the probabilities."""
-    names = [f"probability_{name}" for name in classes]
+    names = probability_columns(classes)
     columns = {name: name for name in ("image_id", "specimen_id", "barcode", "status", *names)}
     for row in read_rows(predictions, columns, needed=("image_id", *names)):
         if row.get("status", "ok") not in ("", "ok"):
@@ -243,7 +243,7 @@ def _described(row: dict[str, Any]) -> dict[str, Any]:
     year = row["eventDate"][:4]
     return (
         {name: row[name] for name in KEPT}
-        | {name: value for name, value in row.items() if name.startswith("probability_")}
+        | {name: value for name, value in row.items() if name.startswith(probability_column(""))}
         | {
             "key": specimen(row["catalogNumber"] or row["specimen_id"], row["institutionCode"]) or row["image_id"],
             "cabinet": row["storageLocation"],

@@ -1,7 +1,7 @@
 """What all pages share: their look, how numbers are written, pictures inside the page."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sheetlens.pages.thumbnails import data_uri
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"
+STAINED = "stained"  # the class of treated sheets, as the paper calls it
 SAFETY_WARNING = (
     "Unstained is not safe: mercury vapour reaches untreated sheets in the same cabinet, and the network misses some."
 )
@@ -24,6 +25,11 @@ PAGES = {  # of a data set, beside the report: file -> name in the navigation
     "reforms": "REFORMS checklist",
 }
 Navigation = list[tuple[str, list[tuple[str, str]]]]  # rows of title and links; the page itself has no address
+
+
+def safety_warning(classes: Collection[str]) -> str:
+    """What a page about treated sheets says at its foot; nothing where the classes are others, such as taxa."""
+    return SAFETY_WARNING if STAINED in classes else ""
 
 
 def of_report(titles: Mapping[str, str]) -> Navigation:

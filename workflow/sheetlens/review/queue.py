@@ -12,7 +12,7 @@ from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.formats.file_kinds import listed
-from sheetlens.common.tables import class_names, plain_cell, read_rows
+from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
 from sheetlens.review.decisions import identify
@@ -83,7 +83,7 @@ class Queue:
     def detail(self, place: int) -> dict[str, Any]:
         """All that is shown of a sheet."""
         row = self.sheets.iloc[place]
-        scores = [row[f"probability_{name}"] for name in self.classes]
+        scores = [row[probability_column(name)] for name in self.classes]
         return {
             "image_id": row["image_id"],
             "barcode": row["barcode"],
@@ -156,7 +156,7 @@ def _of_collection(folder: Path) -> Queue:
     if len(listed) != len(answers) or (listed["image_id"] != answers["image_id"]).any():
         raise UserError(f"list.parquet and predictions.parquet in {folder} are of different runs: predict again")
     sheets = answers.assign(path=listed["path"])
-    scores = sheets[[f"probability_{name}" for name in classes]].to_numpy(np.float64)
+    scores = sheets[probability_columns(classes)].to_numpy(np.float64)
     known = ~np.isnan(scores).any(axis=1)
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), 0)
     sure = np.where(known, log_odds(np.nan_to_num(scores)), 0)
@@ -177,7 +177,7 @@ def _of_study(folder: Path) -> Queue:
     found = sorted(folder.glob("models/*/*/predictions.parquet"))
     tables = [_judged(path) for path in found]
     classes = class_names(tables[0])
-    columns = [f"probability_{name}" for name in classes]
+    columns = probability_columns(classes)
     unseen = pd.concat([table[table["part"] != "train"] for table in tables], ignore_index=True)
     scores = unseen.groupby("image_id")[[*columns, "distance"]].mean()
     index = files.read_table(folder / "images/index.parquet", ["image_id", "row"])

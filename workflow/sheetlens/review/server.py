@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from sheetlens.common.errors import UserError, sentence_for
-from sheetlens.pages.render import SAFETY_WARNING
+from sheetlens.pages.render import safety_warning
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guard, is_local, to_open
@@ -96,7 +96,7 @@ def make_app(
     layers = [guard(token, host, journal.run), *([door.watch] if door else [])]
     app = web.Application(middlewares=layers)
     offers = {"evidence": evidence is not None, "likeness": likeness is not None}
-    light = json.dumps(queue.light() | {"warning": SAFETY_WARNING} | offers).encode()
+    light = json.dumps(queue.light() | {"warning": safety_warning(queue.classes)} | offers).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
     looking = ThreadPoolExecutor(1)  # one sheet after the other, and never in the way of decisions
 

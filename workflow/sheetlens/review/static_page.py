@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetlens.common.files import whole
-from sheetlens.pages.render import SAFETY_WARNING
+from sheetlens.pages.render import safety_warning
 from sheetlens.prepare.corrections import COLUMNS
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review.photographs import read_picture, to_jpeg
@@ -33,7 +33,7 @@ def write_static(
     """
     wanted = queue.sheets if queue.named else queue.sheets[queue.sheets["reasons"].str.len() > 0]
     queue = replace(queue, sheets=wanted.reset_index(drop=True))
-    values = queue.light() | {"warning": SAFETY_WARNING, "evidence": False, "likeness": False}
+    values = queue.light() | {"warning": safety_warning(queue.classes), "evidence": False, "likeness": False}
     values |= {"columns": COLUMNS, "together": TOGETHER}
     _write(output / "queue.js", f"globalThis.sheetlensFiles = {{ queue: {json.dumps(values)}, sheets: {{}} }};\n")
     for start in range(0, len(wanted), TOGETHER):

@@ -6,7 +6,7 @@ The model, for groups j with n sheets of which y are named as the class:
     y_j ~ Binomial(n_j, share_j se_j + (1 - share_j) fa_j)                         the network errs both ways
     logit se_j ~ Normal(m, tau), logit fa_j ~ Normal(f, tau)                       and otherwise in each group
     mean of se_j, 1 - mean of fa_j ~ Beta(right + 1/2, wrong + 1/2)                as far as its test part tells
-    tau in TAUS, all as likely                                                     checked groups tell more of it
+    tau in TAUS, large ones more likely than small ones                            checked groups tell more of it
     centre ~ Uniform(0, pi / 2), log spread ~ Uniform, cut                         hardly informative
 
 A fern that looks stained or a week of another camera makes the network err in a whole cabinet: with the same error
@@ -27,7 +27,9 @@ from sheetlens.common.errors import UserError
 from sheetlens.statistics.measured import NO_LOOKS, Looks, draw_seen
 from sheetlens.statistics.prevalence import Counts
 
-TAUS = (0.2, 0.5, 0.8, 1.2)  # standard deviation of error rates between groups, on the logit; 0.7 was met
+# Standard deviation of error rates between groups, on the logit, and how likely it is beforehand. 0.7 was met; where
+# most sheets are of the class, the answers hardly tell of it, so that likely small ones would promise too much.
+TAUS = {0.02: 0.03, 0.2: 0.07, 0.5: 0.2, 0.8: 0.4, 1.2: 0.3}
 SENSITIVITIES, FALSE_ALARMS = 3, 7  # quantiles of their means that are tried
 CENTRES, SPREADS = 20, 9  # of the shares' distribution that are tried
 OWN = 20  # sheets that the network's own test part is worth beside checked sheets
@@ -158,7 +160,7 @@ class _Grid:
         for row, errors in enumerate(self.errors):
             rates = self.priors @ self._rates(errors).sum(axis=1)
             found = times @ np.log(np.maximum(self.likelihood @ rates.T, 1e-300))
-            logs[row] = self.prior + found + _log_checked(errors, checked)
+            logs[row] = self.prior + found + _log_checked(errors, checked) + np.log(TAUS[errors[2]])
         weights = np.exp(logs - logs.max())
         return np.asarray(weights / weights.sum())
 

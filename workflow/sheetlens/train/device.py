@@ -41,7 +41,8 @@ def choose_device(
     keep_freed_memory()
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
-    torch.use_deterministic_algorithms(deterministic)
+    # Not `use_deterministic_algorithms`, which loads torch's compiler: two seconds at the start of each command.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic
     # Torch would then also fill each new tensor before it is written: a third of a training's time, for nothing
     # unless an operator reads what nobody wrote.

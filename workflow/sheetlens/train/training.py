@@ -154,7 +154,10 @@ def _fit(state: Progress, training: Part, validation: Part, settings: Train, dev
 def at_work(state: Progress, settings: Train) -> torch.nn.Module:
     """The network of a training as it computes."""
     network = state.team.synchronised(for_training(state.network))
-    return cast(torch.nn.Module, torch.compile(network)) if settings.compile else network
+    if not settings.compile:
+        return network
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # tells the compiler, too
+    return cast(torch.nn.Module, torch.compile(network))
 
 
 def _run_epochs(
