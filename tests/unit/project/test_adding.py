@@ -107,6 +107,7 @@ def test_the_command_line_does_what_was_added(project, tmp_path):
     assert "host museum.example.org: at most 1 requests a second" in told
 
 
+@pytest.mark.long
 def test_its_own_tests_and_those_of_all_figures_pass(project):
     names = ("fetch/test_museum.py", "figure/test_catalogue.py", "config/test_config.py")
     tests = [f"tests/unit/{name}" for name in names]

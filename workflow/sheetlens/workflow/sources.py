@@ -44,11 +44,12 @@ def _untracked(name: str) -> bool:
     return any(f"{name}.".startswith(f"{room}.") for room in UNTRACKED)
 
 
-def _imported(path: Path) -> list[str]:
+@functools.cache  # forty rules import much the same
+def _imported(path: Path) -> tuple[str, ...]:
     """What a module imports from the package, at its top or within a function; a name may be a module, too."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sheetlens."):
             inside = str(node.module).removeprefix("sheetlens").lstrip(".")
             names += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
-    return names
+    return tuple(names)
