@@ -15,8 +15,11 @@ photographs with the same correlation); n is 50, 150, 700 and 1,555. What is dra
 - reproduction (5 %): the true accuracy lies just outside the margin, and "reproduced" is said;
 - cabinets (90 %): the number of treated sheets lies in the interval, for cabinets of 3, 20, 150 and 1,000 sheets, at
   prevalence 0.1, 5 and 60 % (ICC 0.3), with error rates that are the same everywhere (tau 0) and that differ by cabinet
-  (tau 0.7 on the logit); with nothing treated, collections in which any cabinet is said to be treated with more than
-  50 %.
+  (tau 0.7 on the logit), without and with thirty other cabinets that were tested (50 sheets each); with nothing
+  treated, collections in which any cabinet is said to be treated with more than 50 %.
+
+An interval of whole numbers must hold more than it promises where one number is nearly sure, as no sheet at all is at
+0.1 %; and where nothing tells whether errors differ by cabinet, one that holds if they do holds too much if not.
 
 The last line is a JSON object: `worst_coverage_gap` (points below the level of an interval), `worst_guarantee_broken`,
 `worst_false_alarm` (by how much a test exceeds its level, a share) and
@@ -26,6 +29,9 @@ The last line is a JSON object: `worst_coverage_gap` (points below the level of 
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -50,6 +56,7 @@ from sheetlens.statistics.significance import held_out, permutation_p
 SIZES = (50, 150, 700, 1555)
 WORLDS = {"alone": ((1,), 0.0), "ICC 0.3": ((3, 4, 5), 0.3), "ICC 0.6": ((3, 4, 5), 0.6)}
 CABINETS = (3, 20, 150, 1000)
+TESTED_SHEETS = 50
 GRID = (np.arange(20_000) + 0.5) / 20_000
 LAWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # error at a confidence from 0 to 1
     "5.01 % everywhere": lambda sure: np.full_like(sure, 0.0501),
@@ -189,18 +196,32 @@ def reproduction(random: np.random.Generator, n: int, world: str) -> bool:
     )
 
 
-def collection(random: np.random.Generator, prevalence: float, tau: float) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A collection of forty cabinets: their sizes, which counts are covered, whether any is said to be treated."""
-    n = np.repeat(CABINETS, 10)
+@dataclass(frozen=True)
+class Cabinets:
+    """Forty cabinets: sizes, which counts the interval holds, whether any is said to be treated."""
+
+    sizes: np.ndarray
+    held: np.ndarray
+    hot: bool
+
+
+def collection(prevalence: float, tau: float, tested: int, seed: int) -> Cabinets:
+    """A collection of forty cabinets beside `tested` ones, whose sheets were all measured."""
+    random = np.random.default_rng((int(1000 * prevalence), seed))
+    n = np.concatenate([np.repeat(CABINETS, 10), np.full(tested, TESTED_SHEETS)])
     kappa = 1 / 0.3 - 1
     shares = random.beta(prevalence * kappa, (1 - prevalence) * kappa, len(n)) if prevalence else np.zeros(len(n))
     treated = random.binomial(n, shares)
     found, alarms = (expit(logit(rate) + tau * random.standard_normal((2, 20_000))) for rate in (0.9, 0.05))
-    named = random.binomial(treated, found[0, : len(n)]) + random.binomial(n - treated, alarms[0, : len(n)])
+    hits = random.binomial(treated, found[0, : len(n)])
+    wrong = random.binomial(n - treated, alarms[0, : len(n)])
     known = [(int(random.binomial(400, rate)), 400) for rate in (found[1].mean(), 1 - alarms[1].mean())]
-    estimate = fit_shares(n, named, *known)
+    own, others = slice(len(n) - tested), slice(len(n) - tested, None)
+    checked = np.stack([hits[others], treated[others], wrong[others], (n - treated)[others]], axis=1)
+    estimate = fit_shares(n[own], (hits + wrong)[own], *known, checked=checked if tested else None)
     fewest, most = estimate.interval(0.9)
-    return n, (fewest <= treated) & (treated <= most), bool((estimate.at_least(TREATED) > 0.5).any())
+    number, hot = treated[own], estimate.at_least(TREATED) > 0.5
+    return Cabinets(n[own], (fewest <= number) & (number <= most), bool(hot.any()))
 
 
 def check_sheets(draws: int) -> Iterator[Row]:
@@ -235,16 +256,16 @@ def check_sheets(draws: int) -> Iterator[Row]:
 
 def check_cabinets(draws: int) -> Iterator[Row]:
     """Coverage of cabinets' counts, and cabinets said to be treated where nothing is."""
-    for prevalence in (0.0, 0.001, 0.05, 0.6):
-        for tau in (0.0, 0.7):
-            random = np.random.default_rng(int(1000 * prevalence))
-            runs = [collection(random, prevalence, tau) for _ in range(draws)]
-            where = f"{100 * prevalence:g} % treated, tau {tau:g}"
-            sizes, covered = (np.concatenate([run[place] for run in runs]) for place in (0, 1))
+    with ProcessPoolExecutor() as pool:
+        for prevalence, tau, tested in product((0.0, 0.001, 0.05, 0.6), (0.0, 0.7), (0, 30)):
+            drawn = [pool.submit(collection, prevalence, tau, tested, seed) for seed in range(draws)]
+            runs = [one.result() for one in drawn]
+            where = f"{100 * prevalence:g} % treated, tau {tau:g}" + (", 30 tested" if tested else "")
+            sizes, held = (np.concatenate([getattr(run, name) for run in runs]) for name in ("sizes", "held"))
             for size in CABINETS if prevalence else ():
-                yield f"count in cabinets of {size}", where, 0.9, float(covered[sizes == size].mean()), "interval"
+                yield f"count in cabinets of {size}", where, 0.9, float(held[sizes == size].mean()), "interval"
             if not prevalence:
-                yield "a cabinet said to be treated", where, 0.05, float(np.mean([run[2] for run in runs])), "hotspots"
+                yield "a cabinet said to be treated", where, 0.05, float(np.mean([run.hot for run in runs])), "hotspots"
 
 
 def main() -> None:

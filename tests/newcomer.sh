@@ -12,7 +12,7 @@ cd "$1/sheetlens"
 make demo
 make own SHEETS="$photographs"
 . .venv/bin/activate
-sheetlens predict results/own/models/features/random-1 "$photographs" --output answers
+sheetlens predict results/own/models/features/grouped-1 "$photographs" --output answers
 sheetlens check
 
 sheetlens review answers --port "${PORT:-8600}" &
@@ -35,8 +35,8 @@ python tests/unlabelled.py label
 kill $!
 wait $! || true
 make own SHEETS=photographs LABELS=labels/labels.csv
-sheetlens predict results/own/models/features/random-1 photographs --output answers
-sheetlens hotspots --predictions answers/predictions.parquet --model results/own/models/features/random-1 \
+sheetlens predict results/own/models/features/grouped-1 photographs --output answers
+sheetlens hotspots --predictions answers/predictions.parquet --model results/own/models/features/grouped-1 \
   --records '{"path": "cabinets.csv", "barcode": "barcode", "columns": {"storageLocation": "cabinet"}}' \
   --tests 20 --output hotspots
 python tests/unlabelled.py look

@@ -28,7 +28,7 @@ ELSEWHERE = {  # command, as a regular expression -> file, text in it
     r"make own SHEETS=\S*": ("tests/newcomer.sh", 'make own SHEETS="$photographs"'),
     r"make \.venv/installed|\. \.venv/bin/activate": ("tests/newcomer.sh", ". .venv/bin/activate"),
     r"sheetlens label photographs .*": ("tests/newcomer.sh", "sheetlens label photographs"),
-    r"sheetlens predict results/own/models/features/random-1 .*": ("tests/newcomer.sh", "sheetlens predict"),
+    r"sheetlens predict results/own/models/features/grouped-1 .*": ("tests/newcomer.sh", "sheetlens predict"),
     r"sheetlens hotspots .*": ("tests/newcomer.sh", "sheetlens hotspots"),
     r"sheetlens sample .*": ("tests/unit/assess/test_assess.py", 'sheetlens("sample"'),
     r"sheetlens assess .*": ("tests/unit/assess/test_assess.py", 'sheetlens("assess"'),

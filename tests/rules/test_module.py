@@ -59,5 +59,5 @@ def test_a_study_uses_the_workflow_with_nothing_but_its_overlay(tmp_path, photog
     # All of the rest fits together as well, and none of the paper's data sets is asked for.
     result = subprocess.run([*command, "sheetlens_all", "--dry-run"], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert jobs(result.stdout + result.stderr)["sheetlens_features_head"] == 3
+    assert jobs(result.stdout + result.stderr)["sheetlens_features_head"] == 6
     assert "mercury" not in result.stdout + result.stderr

@@ -199,12 +199,12 @@ def test_collections_are_read_in_parts_by_the_first_model(tmp_path, photographs)
     result = snakemake(tmp_path / "work", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 1, "features_part": 1,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_groups": 1, "features_part": 1,
         "features_join": 1, "features_head": 1, "duplicates_find": 1, "split_relate": 1, "train_predict": 1,
         "train_package": 1, "predict_list": 2, "predict_part": 6, "predict_merge": 2,
         "predict_hotspots": 1,
     }  # fmt: skip
-    assert "--model results/own/models/features/random-1 " in result.stdout + result.stderr
+    assert "--model results/own/models/features/grouped-1 " in result.stdout + result.stderr
 
 
 def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(tmp_path, photographs):
@@ -218,7 +218,7 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     result = snakemake(tmp_path / "work", "explore", *arguments)
     assert result.returncode == 0, result.stderr
     assert jobs(result.stdout + result.stderr) == {
-        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_sheets": 3, "train_network": 6,
+        "fetch_folder": 1, "prepare_shard": 1, "prepare_pack": 1, "split_groups": 3, "train_network": 6,
         "features_part": 1, "features_join": 1, "features_head": 3, "duplicates_find": 1, "split_relate": 1,
         "train_predict": 9,
         "explore_cost": 3, "explore_rank": 1, "explore_draw": 1, "explore": 1,
@@ -230,7 +230,7 @@ def test_an_exploration_trains_every_network_with_every_seed_and_no_study_does(t
     }
     assert len(told) == 4 and """'{"groups":[[32,5],[64,5]],"pooling":"max","hidden":500}'""" in told
     study = snakemake(tmp_path / "work", *arguments)
-    assert jobs(study.stdout + study.stderr)["features_head"] == 3
+    assert jobs(study.stdout + study.stderr)["features_head"] == 6, "under both protocols"
     nothing = snakemake(tmp_path / "work", "explore", "--dry-run", "--configfile", own_config(tmp_path, explore={}))
     assert nothing.returncode != 0
     assert "there is nothing to explore" in nothing.stdout + nothing.stderr
