@@ -13,6 +13,8 @@ import yaml
 from sheetlens.common.files import read_json, read_table
 from tests.conftest import ROOT, SECRETS, digests, snakemake, tiny_demo
 
+pytestmark = pytest.mark.long  # a study of seventy jobs is made first
+
 
 def test_every_product_is_there(finished):
     made = set(digests(finished / "results"))
