@@ -9,14 +9,13 @@ from typing import Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.common.refusals import tally
 from sheetlens.config import LIMITS, Fetch, Limits
 from sheetlens.fetch.content_checks import check_image
 from sheetlens.fetch.engine import Engine
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Request, write_listing
 from sheetlens.fetch.sources import Source, find_source
-from sheetlens.fetch.summary import log_tally
+from sheetlens.fetch.summary import summarise
 from sheetlens.prepare.intake import Intake
 
 SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
@@ -83,7 +82,7 @@ async def _fetch(
         write_listing(listing, engine.journal.rows())  # also for whoever wants to see what is missing
         if (citation := state / CITATION).exists():
             files.write_json(listing.with_name(CITATION), files.read_json(citation))
-        check_missing(engine, polite.missing)
+        check_missing(engine, polite.missing, listing)
         if intake:
             intake.finish()
         engine.finish()
@@ -107,12 +106,12 @@ def _catch_up(engine: Engine, intake: Intake) -> None:
     engine.journal.forget(gone)
 
 
-def check_missing(engine: Engine, allowed: float) -> None:
+def check_missing(engine: Engine, allowed: float, listing: Path) -> None:
     """Raise UserError if a larger share of a class is missing than allowed (0 to 1), and say what became of all."""
     for label, lacking, asked, reason, may_come in engine.journal.missing():
-        sentence = f"class '{label}' lacks {lacking:,} of {asked:,} files, for instance because: {reason}"
+        sentence = f"class '{label}' lacks {lacking:,} of {asked:,} files, mostly because: {reason}"
         if lacking > allowed * asked:
-            log_tally(tally(engine.journal.rows()))
+            summarise(listing)
             raise UserError(
                 f"{sentence}. That is more than the {100 * allowed:g} % that may be missing (`fetch.missing` in the"
                 " config). "

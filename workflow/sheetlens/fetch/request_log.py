@@ -205,15 +205,24 @@ class Journal:
         self._base.execute(f"UPDATE files SET {names} WHERE image_id = ?", (*columns.values(), image_id))  # noqa: S608
 
     def missing(self) -> list[tuple[str, int, int, str, bool]]:
-        """For each label that lacks files: label, how many, of how many, a reason, whether some may come yet.
+        """For each label that lacks files: label, how many, of how many, the main reason, whether some may come yet.
 
         What the source itself left out, such as a licence that is not wanted, is not missing.
         """
-        query = (
-            "SELECT json_extract(fields, '$.label') AS label, sum(wanted AND state != 'ok') AS lacking, sum(wanted),"
-            " max(iif(wanted, reason, '')), max(wanted AND state != 'ok' AND settled = 0)"
-            " FROM files WHERE opening = ? GROUP BY label HAVING lacking > 0"
-        )
+        query = """
+            WITH asked AS (
+                SELECT json_extract(fields, '$.label') AS label, state != 'ok' AS lacks, settled, reason, reason_code
+                FROM files WHERE opening = ? AND wanted
+            ),
+            reasons AS (
+                SELECT label, min(reason) AS reason,
+                    row_number() OVER (PARTITION BY label ORDER BY count(*) DESC, reason_code) AS place
+                FROM asked WHERE lacks GROUP BY label, reason_code
+            )
+            SELECT label, sum(lacks), count(*),
+                (SELECT reason FROM reasons WHERE reasons.label = asked.label AND place = 1),
+                max(lacks AND settled = 0)
+            FROM asked GROUP BY label HAVING sum(lacks) > 0"""
         return self._base.execute(query, (self._opening,)).fetchall()
 
     def rows(self) -> Iterator[dict[str, Any]]:

@@ -6,15 +6,9 @@ from pathlib import Path
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-from sheetlens.common.refusals import Tally, tally
+from sheetlens.common.refusals import tally
 
 log = logging.getLogger(__name__)
-
-
-def log_tally(found: Tally) -> None:
-    """Say how many files were found, used and refused, and the main reasons."""
-    for line in found.lines():
-        log.info("%s", line)
 
 
 def left_out(citation: Path) -> list[str]:
@@ -46,4 +40,5 @@ def summarise(listing: Path, on_disk: tuple[int, int] | None = None) -> None:
             )
     for line in left_out(listing.with_name("citation.json")):
         log.info("%s", line)
-    log_tally(found)
+    for line in found.lines():
+        log.info("%s", line)
