@@ -38,7 +38,7 @@ test: .venv/installed
 	pytest -n 2 --dist loadfile
 
 test-long: .venv/installed
-	pytest -m long -n 2 --dist loadfile
+	pytest -m long
 
 check: .venv/installed
 	ruff check
