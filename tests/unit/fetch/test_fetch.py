@@ -51,11 +51,13 @@ def test_a_folder_full_of_traps_neither_stops_nor_stalls(photographs):
     (photographs / "moss/folder.jpg/inside.jpg").write_bytes(b"x")
     os.mkfifo(photographs / "moss/pipe.jpg")
     (photographs / "moss/to nowhere.jpg").symlink_to("nowhere")
+    (photographs / "hornwort").symlink_to("/disk/that/is/not/connected")
     (photographs / "moss/new\nline.jpg").write_bytes(b"x")
     table = folder.fetch(FolderSource(path=str(photographs))).set_index("image_id")
     assert table.loc[["moss/folder.jpg/inside.jpg", "moss/new\nline.jpg"], "status"].tolist() == ["ok", "ok"]
     assert table.loc["moss/pipe.jpg", "reason"] == "not a file but a folder, pipe or device"
     assert table.loc["moss/to nowhere.jpg", "reason"] == "cannot be read: No such file or directory"
+    assert table.loc["hornwort", "reason"].startswith("a link that leads nowhere: connect the disk")
 
 
 def test_a_changed_folder_has_another_fingerprint(photographs):

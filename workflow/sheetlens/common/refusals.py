@@ -63,6 +63,10 @@ REASONS = {
         "the folder cannot be listed, nor what is in it counted: {why}; make it readable and run again",
     ),
     "folder_again": ("a link back to its own folder", "a link to a folder that holds it: it was not followed again"),
+    "dead_link": (
+        "a link that leads nowhere",
+        "a link that leads nowhere: connect the disk that it names, or take it out, and run again",
+    ),
     "name_not_utf8": ("a file name that is not UTF-8", "the file name is not UTF-8: rename it"),
     "no_class": ("not in a class folder", "not in a class folder"),
     "not_labelled": ("without a label", "the table of labels has no label for it"),

@@ -156,7 +156,8 @@ def _record(folder: Path, one: Found, labelled: bool) -> dict[str, Any]:
     if one.refused:
         return record | refused(one.refused)
     if labelled and not label:
-        return record | refused(Reason("no_class"))
+        dead = path.is_symlink() and not path.exists()  # a class on a disk that is not connected is no stray file
+        return record | refused(Reason("dead_link" if dead else "no_class"))
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
             return record | refused(Reason("not_a_file"))
