@@ -41,7 +41,7 @@ class Server:
         self.process.wait()
 
 
-def until(page, expression: str, seconds: float = 20) -> None:
+def until(page, expression: str, seconds: float = 60) -> None:
     """Wait for an expression to be true; Playwright's own waiting needs the eval that the page's policy forbids."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
