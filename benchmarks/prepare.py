@@ -25,6 +25,7 @@ import tempfile
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def peer_python(folder: Path) -> str:
         return python
     subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)  # noqa: S603
     python = str(folder / "peer/bin/python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset", "pyvips[binary]"], check=True)  # noqa: S603
+    libvips = "pyvips" if find_library("vips") else "pyvips[binary]"  # whose libvips lacks JPEG 2000
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "img2dataset", libvips], check=True)  # noqa: S603
     return python
 
 
