@@ -25,6 +25,8 @@ TRAINED = {  # the steps that suit a few hundred sheets: chosen on the validatio
     "table1": (None, Train(epochs=20, batch_size=16, learning_rate={"table1": 3e-4})),
 }
 
+NAMES = {"features": "features", "fine-tuned": "fine-tuned", "table1": "Table 1"}
+
 
 def curve(pixels: np.ndarray, values: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """Accuracy of each way by number of labelled sheets and seed."""
@@ -79,8 +81,9 @@ def draw(table: pd.DataFrame, stem: Path) -> None:
             accuracy = one.groupby("sheets")["accuracy"]
             mean = accuracy.mean()
             errors = [mean - accuracy.min(), accuracy.max() - mean]
-            axes.errorbar(mean.index, mean, errors, color=COLOURS[number], marker="o", capsize=2, label=way)
-        axes.set(xlabel="labelled sheets", ylabel="right in test", xscale="log")
+            axes.errorbar(mean.index, mean, errors, color=COLOURS[number], marker="o", capsize=2, label=NAMES[way])
+        axes.set(xlabel="labelled sheets", ylabel="accuracy on test sheets", xscale="log")
+        axes.minorticks_off()
         axes.set_xticks(SIZES, [str(size) for size in SIZES])
         axes.yaxis.set_major_formatter(percent_axis())
         axes.legend(frameon=False, fontsize=8)
