@@ -13,8 +13,9 @@ from tests.services.stand_in import StandIn
 ROOT = Path(__file__).parents[1]
 # What tests start by name is this environment's, also where it was not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-# Two tests run at a time: a thread that waits is not to keep a core busy.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Several tests run at a time: one thread each, and none that keeps a core busy while it waits.
+for name, value in (("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("OMP_WAIT_POLICY", "passive")):
+    os.environ.setdefault(name, value)
 # A shell starts what runs in the background with interrupts ignored, and what that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

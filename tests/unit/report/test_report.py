@@ -234,6 +234,27 @@ def test_the_answer_stands_first_with_what_the_audits_found(study):
         path.unlink()
 
 
+def test_a_guarantee_is_that_of_the_model_that_reads_collections(tmp_path):
+    """Of three seeds, some give one by chance: what the first one's model cannot promise is not said of it."""
+    evaluation = make_study(tmp_path, MadeUp())
+    values = json.loads(evaluation.read_text())
+    row = next(row for row in values["selective"]["at_risk"] if row["risk"] == 0.05)
+    row["guaranteed"] = {
+        "threshold": [None, 1.0, None], "coverage": {"mean": 0.2, "seeds": [0.0, 0.6, 0.0]},
+        "error": {"mean": 0.1, "low": 0.02, "high": 0.3, "seeds": [None, 0.1, None]},
+    }  # fmt: skip
+    values["selective"]["at_risk"] = [row]
+    evaluation.write_text(json.dumps(values))
+    put_figures(tmp_path, [evaluation])
+    page = words(make_report(tmp_path, [evaluation], "own"))
+    assert "Can an error rate be guaranteed?No:" in page
+    assert "1 of 3 seeds" in page
+    row["guaranteed"] |= {"threshold": [1.0, None, None], "coverage": {"mean": 0.2, "seeds": [0.6, 0.0, 0.0]}}
+    evaluation.write_text(json.dumps(values))
+    assert "Yes, an error rate of at most 5 %" in (page := words(make_report(tmp_path, [evaluation], "own")))
+    assert "then classifies 60 % of the sheets" in page
+
+
 def test_every_page_of_a_study_is_reached_from_the_report(study):
     page = make_report(*study, "paper")
     bar = page[page.index('class="pages"') : page.index("</nav>")]

@@ -17,7 +17,7 @@ from sheetlens.statistics.calibration import fit_temperature, scale
 
 SURPRISE = 0.05  # a label that the models give less than this is a surprise
 WRONG = (0.01, 0.03, 0.1)  # shares of wrong labels that the audit is tried on
-TRIALS = 10  # data sets for each of them
+TRIALS = 100  # data sets for each of them
 ENOUGH = 0.8  # of them must be noticed
 LISTED = 0.05  # share of the sheets that a person is asked to look at
 Probabilities = NDArray[np.float64]
@@ -76,7 +76,7 @@ class _Table:
 class Surprise:
     """How many groups have a label that surprises, how many would if the probabilities were right, p, and the power.
 
-    `noticed` says for each share of wrong labels in how many of 100 such data sets they would have been noticed.
+    `noticed` says for each share of wrong labels in what share of such data sets they would have been noticed.
     """
 
     found: int

@@ -172,8 +172,9 @@ def _metrics(study: Study) -> dict[str, str]:
         "7a": "Accuracy, also with the least confident"
         f" {100 * evaluation['set_aside_fraction']:g} % set aside, confusion matrix, error among those set aside"
         f" ({folder}/evaluation/). The classes are {equally} large.",
-        "7b": f"Wilson intervals at {100 * evaluation['confidence']:g} % for one test part, standard deviation over"
-        f" {len(evaluation['seeds'])} seeds; gains over baselines by bootstrap over sheets.",
+        "7b": f"Wilson intervals at {100 * evaluation['confidence']:g} % for the independent sheets of one test part"
+        f" (related ones count for less), standard deviation over {len(evaluation['seeds'])} seeds; gains over"
+        " baselines by bootstrap over groups of sheets.",
         "7c": "Permutation of the labels of unseen sheets, one for each specimen; several seeds by twice the median p,"
         " several baselines by Holm. It assumes that specimens are independent of each other.",
     }

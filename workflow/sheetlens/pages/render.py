@@ -55,7 +55,7 @@ def write_page(template: str, output: Path, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, probability=probability)
+    environment.filters.update(percent=percent, probability=probability, settings=settings)
     page = environment.get_template(template).render(**values)
     with whole(output) as part:
         part.write_text(page, encoding="utf-8")
@@ -76,6 +76,12 @@ def interval(low: float | None, high: float | None) -> str | None:
 def probability(value: float) -> str:
     """Write a probability with three digits, and never as a certainty that no model has."""
     return f"over{SPACE}0.999" if value > 0.9995 else f"{value:.3f}"
+
+
+def settings(values: Mapping[str, Any], between: str = "; ") -> str:
+    """Settings as words: {"batch_size": 32, "recipe": {"flip": False}} becomes "batch size 32; recipe (flip False)"."""
+    parts = (f"({settings(value, ', ')})" if isinstance(value, Mapping) else value for value in values.values())
+    return between.join(f"{name.replace('_', ' ')} {part}" for name, part in zip(values, parts, strict=True))
 
 
 def embed_figure(stem: Path) -> str:

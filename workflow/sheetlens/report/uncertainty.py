@@ -26,17 +26,20 @@ SCORES = {  # in shares of 1, so that they can be written as per cent
 
 
 def promise(evaluation: dict[str, Any]) -> str:
-    """Answer to "Can an error rate be guaranteed?": which one, and for what share of the sheets; or that none can."""
+    """Answer to "Can an error rate be guaranteed?", for the model that reads collections, which is the first seed's.
+
+    Which error rate, and for what share of the sheets; or that none can. A guarantee that another seed happens to give
+    is none of this model's, and one chosen among several seeds' would be none at all.
+    """
     selective = evaluation["selective"]
-    given = [row for row in selective["at_risk"] if row["guaranteed"]["coverage"]["mean"] > 0]
-    sheets = min(selective["independent"])
+    given = [row for row in selective["at_risk"] if row["guaranteed"]["threshold"][0] is not None]
     if not given:
         return (
-            f"No: {sheets:,} independent validation sheets are too few, or too many of their predictions are wrong."
-            " Every sheet needs a person's look."
+            f"No: {selective['independent'][0]:,} independent validation sheets are too few, or too many of their"
+            " predictions are wrong. Every sheet needs a person's look."
         )
     best = min(given, key=lambda row: (abs(row["risk"] - USUAL), row["risk"]))
-    coverage = f"{100 * best['guaranteed']['coverage']['mean']:.0f} %"
+    coverage = f"{100 * best['guaranteed']['coverage']['seeds'][0]:.0f} %"
     return (
         f"Yes, an error rate of at most {100 * best['risk']:g} % ({100 * selective['guarantee']:g} % certainty, for"
         f" sheets like these): the model then classifies {coverage} of the sheets (coverage), and"
