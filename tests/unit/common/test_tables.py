@@ -55,7 +55,7 @@ def parquet(frame):
         ("commas.tsv", TEXT.encode()),
         ("unicode.txt", TEXT.replace(",", "\t").encode("utf-16")),
         ("unicode.csv", TEXT.encode("utf-16-be")),
-        ("packed.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),  # else two workers that collect it name it differently
+        ("packed.csv.gz", gzip.compress(TEXT.encode(), mtime=0)),  # the same name in every worker
         ("old.csv", TEXT.replace("\n", "\r").encode("latin-1")),
         ("table.PARQUET", parquet(pd.DataFrame(ROWS))),
         ("parquet.csv", parquet(pd.DataFrame(ROWS))),

@@ -207,7 +207,7 @@ TUNED = {"backbone": "resnet18", "weights": {"torchvision": "IMAGENET1K_V1"}, "t
         ("5c", {"evaluation": {"protocol": "held_out_source"}}, "the test part is one source (institutionCode)"),
         ("4a", {"evaluation": {"protocol": "held_out_source"}}, "belong together with one held out are in no part"),
         ("7a", {"evaluation": {"set_aside_fraction": 0.2}}, "least confident 20 % set aside"),
-        ("7b", {"evaluation": {"confidence": 0.9, "seeds": [4]}}, "at 90 % for the independent sheets of one test part"),
+        ("7b", {"evaluation": {"confidence": 0.9, "seeds": [4]}}, "at 90 % for the independent sheets"),
     ],
 )  # fmt: skip
 def test_the_checklist_states_what_this_study_used(drawn, number, changes, says):
