@@ -250,3 +250,12 @@ def test_device_is_chosen_with_a_reason():
     else:
         with pytest.raises(UserError, match="no GPU of Apple's here: use 'auto' or 'cpu'"):
             choose_device("mps")
+
+
+@pytest.mark.parametrize(
+    ("held_to", "precision"), [("AVX2", "float32"), ("AVX512_CORE_BF16", "bfloat16"), ("", "bfloat16")]
+)
+def test_bfloat16_is_not_chosen_where_it_is_emulated(monkeypatch, held_to, precision):
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", held_to)
+    assert choose_device("cpu").precision == precision

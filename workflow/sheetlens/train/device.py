@@ -12,6 +12,8 @@ from sheetlens.common.errors import UserError
 # glibc's mallopt parameters (malloc.h) and the values that keep freed memory in the process. By default
 # every large tensor is given back to the kernel and faulted in again at the next step: half the time.
 MALLOPT = ((-4, 0), (-1, -1), (-2, 64 * 2**20))  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+# Instructions that oneDNN can be held to (ONEDNN_MAX_CPU_ISA) and that emulate bfloat16, thirty times as slowly.
+EMULATING = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,17 @@ def choose_device(
     where += "" if deterministic else ", not deterministic"
     why = "asked for" if device != "auto" else "a GPU is there" if gpu else "no GPU is there"
     on_gpu = name == "cuda"
-    able = torch.cuda.is_bf16_supported(False) if on_gpu else torch.cpu._is_avx512_bf16_supported()  # not emulated
+    able = torch.cuda.is_bf16_supported(False) if on_gpu else _cpu_has_bfloat16()  # not emulated
     if precision != "auto":
         return Device(name, precision, f"{where} ({why}), {precision} (asked for)")
     if able:
         return Device(name, "bfloat16", f"{where} ({why}), bfloat16 (the hardware has it)")
     return Device(name, "float32", f"{where} ({why}), float32 (no bfloat16 in hardware)")
+
+
+def _cpu_has_bfloat16() -> bool:
+    held_to = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", ""))
+    return torch.cpu._is_avx512_bf16_supported() and held_to.upper() not in EMULATING
 
 
 def _apple(precision: str, deterministic: bool) -> Device:
