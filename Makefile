@@ -34,8 +34,9 @@ paper: .venv/installed
 pull push stale: .venv/installed
 	@sheetlens $@ "$$SHEETLENS_STUDY"
 
+# One more at a time than the cores of a small machine: some wait for a browser, a server or a cluster.
 test: .venv/installed
-	pytest -n 2 --dist loadfile
+	pytest -n 3 --dist loadfile
 
 test-long: .venv/installed
 	pytest -m long
