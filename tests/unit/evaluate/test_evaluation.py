@@ -120,6 +120,15 @@ def test_a_seed_with_a_tiny_test_part_has_nothing_to_set_aside(tmp_path):
     assert values["aside_error"]["mean"] == values["models"][0]["aside_error"]
 
 
+def test_seeds_that_agree_leave_no_less_open_than_their_sheets(tmp_path):
+    """Two trainings that are right for every one of their twenty test sheets do not make the accuracy sure."""
+    paths = {seed: write_model(tmp_path / str(seed), seed, sharp=100.0)[0] for seed in (1, 2)}
+    values = evaluate_dataset("x", "X", "table1", "random", paths, None, Evaluate())
+    accuracy, training = values["accuracy"], values["accuracy_of_training"]
+    assert accuracy["mean"] == 1 and accuracy["low"] < 0.9
+    assert training == {"low": accuracy["low"], "high": accuracy["high"]}
+
+
 def test_no_error_among_those_set_aside_is_nought():
     stated = np.linspace(0.99, 0.51, 60)
     truth = np.where(np.arange(60) < 3, 1, 0)  # only the surest are wrong

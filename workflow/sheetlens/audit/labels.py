@@ -189,7 +189,8 @@ def audit_labels(table: pd.DataFrame, surprise: Surprise, sheets: int, level: fl
     return Finding(
         "labels",
         "ok",
-        f"The models contradict {found} labels, which may be chance ({expected:.1f} by their own doubt).{rest}",
+        f"The models contradict {found} label{'' if found == 1 else 's'}, which may be chance"
+        f" ({expected:.1f} by their own doubt).{rest}",
         f"{advice}Look at the first {listed} sheets of the list, the least believable labels.",
         numbers,
     )

@@ -106,6 +106,9 @@ def evaluate_dataset(
     accuracies = [model["accuracy"] for model in models]
     trained = min(read.trained for read in reads)
     overlapping = overlapping_interval(accuracies, min(model["n"] for model in models), trained, confidence)
+    accuracy = over_seeds(accuracies, sizes["all"], confidence)
+    if overlapping:  # seeds that agree by chance must not leave less open than the sheets of one test part do
+        overlapping = min(overlapping[0], accuracy["low"]), max(overlapping[1], accuracy["high"])
     return {
         "dataset": dataset,
         "title": title,
@@ -117,7 +120,7 @@ def evaluate_dataset(
         "confidence": confidence,
         "set_aside_fraction": set_aside,
         "margin": settings.margin,
-        "accuracy": over_seeds(accuracies, sizes["all"], confidence),
+        "accuracy": accuracy,
         "accuracy_of_training": dict(zip(("low", "high"), overlapping, strict=True)) if overlapping else None,
         "groups": min(model["groups"] for model in models),
         "independent": min(len(read.independent) for read in reads),
