@@ -53,8 +53,8 @@ def audit_setup(tables: dict[str, pd.DataFrame], settings: Audit) -> Finding:
             "note",
             f"Whether the class can be told from how the sheets were photographed is unknown: {unseen} sheets outside"
             " of the training part are of a specimen or gathering of their own, which is too few to tell.",
-            "More sheets would tell. Where every split is random, so would the protocol 'grouped' (split.protocols), which"
-            " keeps whole gatherings from training.",
+            "More sheets would tell. Where every split is random, so would the protocol 'grouped' (split.protocols):"
+            " it keeps whole gatherings from training.",
             numbers,
         )
     return Finding(
