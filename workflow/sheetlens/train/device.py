@@ -12,7 +12,7 @@ from sheetlens.common.errors import UserError
 # glibc's mallopt parameters (malloc.h) and the values that keep freed memory in the process. By default
 # every large tensor is given back to the kernel and faulted in again at the next step: half the time.
 MALLOPT = ((-4, 0), (-1, -1), (-2, 64 * 2**20))  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
-# Instructions that oneDNN can be held to (ONEDNN_MAX_CPU_ISA) and that emulate bfloat16, thirty times as slowly.
+# Instructions that oneDNN can be held to (ONEDNN_MAX_CPU_ISA) and that emulate bfloat16, several times as slowly.
 EMULATING = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 
