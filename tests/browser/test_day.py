@@ -49,8 +49,9 @@ def test_a_reviewers_day(tmp_path, reviewer):
             ada, bo = reviewer(server, "Ada"), reviewer(server, "Bo")
             # The morning: both decide, the server is killed and comes back.
             press(ada, "1" * 10)
+            until(ada, EMPTY)
             press(bo, "2" * 10)
-            server.kill()
+            server.kill()  # while Bo's are on their way
             press(ada, "1" * 5)
             says(ada, "5 decisions are kept in this browser until the server takes them (the server does not answer")
             look(ada, "1-server-away")
@@ -70,6 +71,7 @@ def test_a_reviewers_day(tmp_path, reviewer):
             (disk / "filler").unlink()
             says(ada, "The server answers again and has taken", "told")
             until(ada, EMPTY)
+            until(bo, EMPTY)  # his of the morning may have waited for the disk
             made["Ada"] += 40
             # The afternoon: Bo's laptop sleeps, wakes without a network, and finds it again.
             bo.context.set_offline(True)
