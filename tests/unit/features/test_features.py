@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sheetlens.audit.regions import audit_regions
+from sheetlens.audit.regions import audit_regions, what_is_noticed
 from sheetlens.cli.steps.features import features as commands
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
@@ -245,6 +245,18 @@ def test_regions_are_covered_and_alone(study, image_set):
         right = np.array([shares["covered"], shares["alone"]]) * numbers["tests"]
         assert np.allclose(right, right.round()) and (right <= numbers["tests"]).all()
     assert "the label's corner covered" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("tests", "majority", "said"),
+    [
+        (52, 0.5, "from 65 % of these test sheets on"),  # 34 of 52: Wilson's interval begins at 51.8 %, of 33 at 49.8 %
+        (8, 0.5, "from 88 % of these test sheets on"),  # 7 of 8: 52.9 %
+        (8, 0.7, "Too few test sheets to tell"),  # 8 of 8: 67.6 %
+    ],
+)
+def test_an_audit_of_regions_says_what_it_would_have_noticed(tests, majority, said):
+    assert said in what_is_noticed(tests, majority, 0.95)
 
 
 def test_any_network_of_timm_by_name(image_set, tmp_path):

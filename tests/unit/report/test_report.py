@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from sheetlens.audit.finding import Finding
+from sheetlens.evaluate.results import read_outcome
 from sheetlens.figure.figure_1 import draw_sheets
 from sheetlens.pages.render import PAGES, interval, percent, probability
 from sheetlens.report.report import REFUSED, write_report
+from sheetlens.report.result import were_new
 from tests.unit.finished_study import MadeUp, make_study
 
 DASH = "\N{EN DASH}"
@@ -232,6 +234,22 @@ def test_the_answer_stands_first_with_what_the_audits_found(study):
     assert len(head.split()) < 400, "the answer is read in a minute"
     for path in folder.iterdir():
         path.unlink()
+
+
+@pytest.mark.parametrize("protocol", ["grouped", "held_out_source"])
+@pytest.mark.parametrize("known", [1.0, 0.4, 0.0])
+def test_relatives_that_no_record_tells_of_are_not_taken_for_none(tmp_path, protocol, known):
+    outcome = read_outcome(make_study(tmp_path, MadeUp()), tmp_path / "results")
+    splits = outcome.folder / "splits"
+    report = json.loads((splits / "random-1.leakage.json").read_text())
+    for name in ("specimen", "event"):
+        report["relations"][name]["known"] = 1.0 if name == "specimen" else known
+    (splits / f"{protocol}-1.leakage.json").write_text(json.dumps(report))
+    outcome.evaluation.update(protocol=protocol, seeds=[1])
+    said = were_new(outcome)
+    assert said.startswith("Yes") == (known == 1)
+    told = f"day, are known of {100 * known:.0f} % of the sheets: relatives among the others cannot be found."
+    assert (told in said) == (known < 1) and "Barcodes" not in said
 
 
 def test_a_guarantee_is_that_of_the_model_that_reads_collections(tmp_path):

@@ -7,7 +7,7 @@ from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
 from sheetlens.config import Audit
 
-STATED = {"specimen": "Barcodes are", "event": "Collectors, with a number or day, are"}  # what only records tell
+STATED = {"specimen": "Barcodes", "event": "Collectors, with a number or day,"}  # what only records tell
 KNOWN = 0.5  # share of sheets of which that must be known, to say that there is no relative
 
 
@@ -28,11 +28,7 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
     }
     known = {name: reports[worst]["relations"][name]["known"] for name in STATED}
     numbers["known"] = known
-    unknown = "".join(
-        f" {words} known of {100 * known[name]:.0f} % of the sheets: relatives among the others cannot be found."
-        for name, words in STATED.items()
-        if known[name] < 0.995
-    )
+    unknown = tell_unknown(known)
     if not shares[worst]:
         sentence = "No test sheet has a picture, specimen or collecting event in common with training or validation."
         if min(known.values()) < KNOWN:
@@ -48,6 +44,18 @@ def audit_leakage(reports: dict[str, dict[str, Any]], protocol: str) -> Finding:
         return Finding("leakage", "note", sentence, advice, numbers)
     advice = f"The protocol '{protocol}' promises none: the split is at fault, do not use the result."
     return Finding("leakage", "alarm", sentence, advice, numbers)
+
+
+def tell_unknown(known: dict[str, float]) -> str:
+    """Which relatives could not be found, as records do not tell of every sheet; "" where they do.
+
+    `known` is the share of sheets (0 to 1) of which each relation could be known (see `groups.comparable`).
+    """
+    return "".join(
+        f" {words} are known of {100 * known[name]:.0f} % of the sheets: relatives among the others cannot be found."
+        for name, words in STATED.items()
+        if known[name] < 0.995
+    )
 
 
 def write(inputs: Inputs, settings: Audit, output: Path) -> None:

@@ -51,7 +51,20 @@ def audit_regions(model: Path, pixels: Path, index: Path, predictions: Path, con
             f" images.mask: [{', '.join(telling)}] and compare; if the accuracy stays, keep the mask.",
             numbers,
         )
-    return Finding("regions", "ok", sentence, "Nothing to do: no region alone tells the class.", numbers)
+    return Finding("regions", "ok", sentence, what_is_noticed(len(rows), majority, confidence), numbers)
+
+
+def what_is_noticed(tests: int, majority: float, confidence: float) -> str:
+    """What silence says: from which share of the test sheets on a region alone would have been a note."""
+    right = np.arange(1, tests + 1)
+    told = [count for count in right if wilson_interval(count / tests, tests, confidence)[0] > majority]
+    if not told:
+        return "Too few test sheets to tell: not even a region that tells the class of every one would be a note."
+    return (
+        "Nothing to do: no region alone tells the class much better than chance. It would be a note from"
+        f" {100 * told[0] / tests:.0f} % of these test sheets on; always naming the commonest class is right for"
+        f" {100 * majority:.0f} %."
+    )
 
 
 @dataclass(frozen=True)

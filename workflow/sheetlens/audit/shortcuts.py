@@ -79,7 +79,9 @@ def _judge(rows: dict[str, dict[str, Any]], network: float, numbers: dict[str, A
         "shortcut baselines",
         "ok",
         f"No cheap model tells the class better than chance, the network is right for {100 * network:.1f} %.",
-        "Nothing to do.",
+        "Nothing to do."
+        if rows[best]["low"] > 0
+        else f"Nor is the network shown to be better than the best of them, {best}: test more sheets.",
         numbers,
     )
 

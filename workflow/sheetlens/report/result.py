@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from sheetlens.audit.finding import Finding, read_finding
+from sheetlens.audit.leakage import tell_unknown
 from sheetlens.common.files import read_json
 from sheetlens.evaluate.results import Outcome
 from sheetlens.pages.render import SPACE, interval, percent
@@ -14,6 +15,10 @@ NEW = {  # protocol -> what its test sheets are
     "random": "Split at random: relatives of a test sheet may be in the training set.",
     "grouped": "Yes: specimens, duplicates and gatherings of the test set are not in the training set.",
     "held_out_source": "Yes, and from a source that is not in the training set.",
+}
+AS_FAR_AS_KNOWN = {  # the same where records tell only of some sheets what they are related to
+    "grouped": "As far as is known: no sheet of the test set has a known relative in the training set.",
+    "held_out_source": "They are from a source that is not in the training set, and have no known relative there.",
 }
 
 
@@ -35,9 +40,7 @@ def describe_result(outcomes: list[Outcome], study: str, manifest: pd.DataFrame)
             (f"And with the {aside} least confident set aside?", f"Accuracy {percent(kept['mean'])}.", "#figure-2")
         )
     trust.append(("Can an error rate be guaranteed?", promise(evaluation), "#trust"))
-    trust.append(
-        ("Were the test sheets new?", " ".join([NEW[evaluation["protocol"]], *beside_random(outcomes)]), "#trust")
-    )
+    trust.append(("Were the test sheets new?", " ".join([were_new(outcome), *beside_random(outcomes)]), "#trust"))
     if found := read_findings(outcome):
         trust.append(("Do the audits raise an alarm?", sum_up(found), f"{name}/audits.html"))
     if evaluation.get("paper") and study != "demo":
@@ -55,6 +58,16 @@ def describe_result(outcomes: list[Outcome], study: str, manifest: pd.DataFrame)
         "interval": interval(accuracy["low"], accuracy["high"]),
         "trust": trust,
     }
+
+
+def were_new(outcome: Outcome) -> str:
+    """Whether the test sheets were new to the model; relatives that no record tells of are not taken for none."""
+    protocol = outcome.evaluation["protocol"]
+    if protocol not in AS_FAR_AS_KNOWN:
+        return NEW[protocol]
+    report = read_json(outcome.folder / "splits" / f"{protocol}-{outcome.evaluation['seeds'][0]}.leakage.json")
+    unknown = tell_unknown({name: relation["known"] for name, relation in report["relations"].items()})
+    return AS_FAR_AS_KNOWN[protocol] + unknown if unknown else NEW[protocol]
 
 
 def beside_random(outcomes: list[Outcome]) -> list[str]:

@@ -1,11 +1,13 @@
 """Which files of this package a rule depends on: what its module imports, and so on."""
 
-import ast
 import functools
 import os
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+# At the top or within a function; of a list in brackets all lines
+IMPORT = re.compile(r"^ *from sheetlens(?:\.([\w.]+))? import (?:\(([^)]*)\)|(.+))", re.MULTILINE)
 # Values arrive as params, and wording is no result. Changes there make nothing out of date.
 UNTRACKED = ("config", "common.errors", "common.progress", "common.refusals")
 
@@ -46,10 +48,9 @@ def _untracked(name: str) -> bool:
 
 @functools.cache  # forty rules import much the same
 def _imported(path: Path) -> tuple[str, ...]:
-    """What a module imports from the package, at its top or within a function; a name may be a module, too."""
+    """What a module imports from the package; a name may be a module, too."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("sheetlens."):
-            inside = str(node.module).removeprefix("sheetlens").lstrip(".")
-            names += [inside, *(f"{inside}.{alias.name}".lstrip(".") for alias in node.names)]
+    for inside, bracketed, line in IMPORT.findall(path.read_text(encoding="utf-8")):
+        imported = re.findall(r"\w+", re.sub(r"#.*|\bas \w+", "", bracketed or line))
+        names += [inside, *(f"{inside}.{name}".lstrip(".") for name in imported)]
     return tuple(names)
