@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sheetlens.audit.saliency import REGIONS, audit_saliency, find_regions, measure_regions
-from sheetlens.explain.attribution import GRID, evidence_map, parted
+from sheetlens.explain.attribution import GRID, evidence_maps, parted
 from sheetlens.train.networks import TABLES, build_network
 
 
@@ -22,17 +22,20 @@ def test_evidence_is_found_where_the_last_layers_look(name):
     mask = torch.zeros(channels, side, side)
     mask[:, : side // 2, : side // 2] = 1
     network.hidden.weight.mul_(mask.flatten())
-    found = evidence_map(head, features, layers(others).mean(0, keepdim=True), 0).reshape(GRID, GRID)
+    usual = layers(others).mean(0, keepdim=True)
+    (found,) = evidence_maps(head, features, usual, torch.tensor([0]))
     assert found.sum() == pytest.approx(1, abs=1e-4)
     assert found[: GRID // 2, : GRID // 2].sum() > 0.9
     assert found.min() >= 0
+    more = torch.cat([layers(others), features])
+    assert np.allclose(evidence_maps(head, more, usual, torch.tensor([1, 0, 0]))[2], found, rtol=1e-3, atol=1e-6)
 
 
 def test_no_evidence_lies_nowhere_in_particular():
     head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 13 * 13, 2))
     torch.nn.init.zeros_(head[1].weight)
     same = torch.rand(1, 4, 13, 13)
-    assert np.ptp(evidence_map(head, same, same, 1)) == 0
+    assert np.ptp(evidence_maps(head, same, same, torch.tensor([1]))) == 0
 
 
 def sheet(border: int = 24) -> np.ndarray:

@@ -69,7 +69,8 @@ def test_grad_cam_shows_the_features_that_speak_for_the_class(model):
         explainer._trained.hidden.weight.copy_(weights * mask.flatten())
         (found,) = explainer.explain(pixels, [0])
         if np.ptp(found.map):
-            np.testing.assert_allclose(found.map, to_shares(activations[:, channel : channel + 1]), atol=1e-6)
+            (wanted,) = to_shares(activations[:, channel : channel + 1])
+            np.testing.assert_allclose(found.map, wanted, atol=1e-6)
             compared += 1
     assert compared
 

@@ -23,6 +23,7 @@ from sheetlens.train.networks import fuse_batchnorm, rebuild
 
 GRID = 32  # cells on a side of a map: eight pixels each, finer than the features of Table 1 (13 on a side)
 STEPS = 8  # of the integral, which only has the last linear layers to follow
+TOGETHER = 8  # sheets that are explained together: the last linear layers are large, and read once for all
 Maps = NDArray[np.float32]
 
 
@@ -48,7 +49,7 @@ def explain_sheets(
     rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
     images = torch.from_numpy(open_image_set(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
-    targets = [facts["classes"].index(answer) for answer in table["answer"]]
+    targets = torch.tensor([facts["classes"].index(answer) for answer in table["answer"]]).to(device.name)
     pictures = [batch_images(images[row : row + 1], facts["normalisation"]).to(device.name) for row in rows]
     maps: dict[str, list[Maps]] = {}
     for name, network in (("map", net), ("random", untrained)):
@@ -57,24 +58,26 @@ def explain_sheets(
             features = torch.cat([layers(picture) for picture in pictures])
         usual = features.mean(dim=0, keepdim=True)
         maps[name] = []
-        for number, target in enumerate(targets):
-            maps[name].append(evidence_map(head, features[number : number + 1], usual, target).ravel())
-            progress(len(rows) * (len(maps) - 1) + number + 1, 2 * len(rows))
+        for some, asked in zip(features.split(TOGETHER), targets.split(TOGETHER), strict=True):
+            maps[name] += list(evidence_maps(head, some, usual, asked).reshape(len(some), -1))
+            progress(len(rows) * (len(maps) - 1) + len(maps[name]), 2 * len(rows))
     return table.assign(**{name: pd.Series(values) for name, values in maps.items()})
 
 
-def evidence_map(head: torch.nn.Module, features: torch.Tensor, usual: torch.Tensor, target: int) -> Maps:
-    """Share of the evidence for class `target` in each cell: float32, shape (GRID, GRID), adding up to 1.
+def evidence_maps(head: torch.nn.Module, features: torch.Tensor, usual: torch.Tensor, targets: torch.Tensor) -> Maps:
+    """Share of the evidence for the class `targets` of each sheet in each cell: float32, shape (n, GRID, GRID).
 
-    `head` turns the last features that still know places (float32, shape (1, channels, height, width)) into logits.
+    `head` turns the last features that still know places (float32, shape (n, channels, height, width)) into logits;
+    the shares of a sheet add up to 1.
     Integrated gradients (Sundararajan et al. 2017) of the logit against the mean of all logits, from the `usual`
-    features of many sheets to those of this one: what this sheet has and others have not. Channels are
-    summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they show the
-    edges of plant and label, and hardly change when the weights are drawn at random.
+    features of many sheets, shape (1, channels, height, width), to those of each: what it has and others have not.
+    Channels are summed, and what speaks against the class is left out. Gradients on the pixels were tried first: they
+    show the edges of plant and label, and hardly change when the weights are drawn at random.
     """
     bent = any(isinstance(layer, torch.nn.ReLU) for layer in head.modules())
     steps = STEPS if bent else 1  # the gradient of a linear head is the same everywhere
-    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=target, n_steps=steps)
+    usual = usual.expand_as(features)
+    parts = IntegratedGradients(margin(head)).attribute(features, baselines=usual, target=targets, n_steps=steps)
     return to_shares(parts.sum(dim=1, keepdim=True))
 
 
@@ -89,12 +92,12 @@ def margin(network: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def to_shares(evidence: torch.Tensor) -> Maps:
-    """Evidence at places, shape (1, 1, height, width), as each cell's share of what speaks for the class."""
+    """Evidence at places, shape (n, 1, height, width), as each cell's share of what speaks for the class."""
     evidence = evidence.detach().float().clamp(min=0)
-    cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[0, 0].cpu().numpy()
-    total = float(cells.sum())
-    flat = np.full_like(cells, 1 / cells.size)  # no evidence at all lies nowhere in particular
-    return (cells / total if total > 0 else flat).astype(np.float32)
+    cells = interpolate(evidence, size=(GRID, GRID), mode="bilinear", antialias=True)[:, 0].cpu().numpy()
+    total = cells.sum(axis=(1, 2), keepdims=True)
+    flat = np.float32(1 / GRID**2)  # no evidence at all lies nowhere in particular
+    return np.where(total > 0, cells / np.where(total > 0, total, 1), flat).astype(np.float32)
 
 
 def parted(network: torch.nn.Sequential) -> tuple[torch.nn.Sequential, torch.nn.Sequential]:

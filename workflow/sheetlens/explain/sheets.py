@@ -22,7 +22,7 @@ from sheetlens.audit.saliency import SANE
 from sheetlens.common import files
 from sheetlens.common.tables import safe_cell
 from sheetlens.config import LIMITS, Limits
-from sheetlens.explain.attribution import Maps, evidence_map, margin, parted, to_shares
+from sheetlens.explain.attribution import Maps, evidence_maps, margin, parted, to_shares
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.collection_predictions import Row, full_batch, growing_journal, read_row, unlike
 from sheetlens.predict.inference import BATCH, load_network
@@ -57,7 +57,7 @@ class Explanation:
 class Explainer:
     """A packaged model and one of METHODS, and beside it a network of the same layers that was never trained.
 
-    Integrated gradients: see `evidence_map`; the usual features are the means of the training part. Grad-CAM:
+    Integrated gradients: see `evidence_maps`; the usual features are the means of the training part. Grad-CAM:
     Selvaraju et al. 2017, ICCV (arXiv 1610.02391), at the last layer that knows places; it tells which features speak
     for the class, wherever they are. In these networks each place has weights of its own, and only the other methods
     see that. Occlusion: what the margin loses when a window of the training's mean colour covers a place (Zeiler &
@@ -100,14 +100,14 @@ class Explainer:
                 lost = Occlusion(margin(network)).attribute(
                     image, (3, WINDOW, WINDOW), (3, STRIDE, STRIDE), target=target, perturbations_per_eval=BATCH
                 )
-            return to_shares(lost.sum(dim=1, keepdim=True))
+            return to_shares(lost.sum(dim=1, keepdim=True))[0]
         if self.method == "grad-cam":
             gradients = LayerGradCam(margin(network), layers[-1])
-            return to_shares(gradients.attribute(image.requires_grad_(), target, relu_attributions=True))
+            return to_shares(gradients.attribute(image.requires_grad_(), target, relu_attributions=True))[0]
         features = layers(image)
         if usual is None:  # an untrained network has no training part: its own means over this sheet
             usual = features.mean(dim=(2, 3), keepdim=True)
-        return evidence_map(head, features, usual.expand_as(features), target)
+        return evidence_maps(head, features, usual, torch.tensor([target], device=self._device))[0]
 
 
 def _correlation(first: Maps, second: Maps) -> float | None:
