@@ -58,6 +58,7 @@ SIZES = (50, 150, 700, 1555)
 WORLDS = {"alone": ((1,), 0.0), "ICC 0.3": ((3, 4, 5), 0.3), "ICC 0.6": ((3, 4, 5), 0.6)}
 CABINETS = (3, 20, 150, 1000)
 TESTED_SHEETS = 50
+TAUS = (0.0, 0.7)  # spread of the error rates between cabinets, on the logit
 RATES = (0.9, 0.05)  # sensitivity and false alarms of the network that reads the cabinets
 GRID = (np.arange(20_000) + 0.5) / 20_000
 LAWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # error at a confidence from 0 to 1
@@ -231,13 +232,17 @@ def collection(prevalence: float, tau: float, tested: int, seed: int) -> Cabinet
     return Cabinets(n[own], (fewest <= number) & (number <= most), bool(hot.any()))
 
 
-def knowing(prevalence: float, tau: float, size: int) -> float:
-    """What the shortest 90 % intervals hold of one who knows how shares and errors are drawn, for a cabinet size."""
-    random = np.random.default_rng(size)
-    n = np.full(300_000, size)
+def read(random: np.random.Generator, n: np.ndarray, prevalence: float, tau: float) -> tuple[np.ndarray, np.ndarray]:
+    """How many of each cabinet's `n` sheets are treated, and how many are named so."""
     treated = treat(random, n, prevalence)
     found, alarms = (expit(logit(rate) + tau * random.standard_normal(len(n))) for rate in RATES)
-    named = random.binomial(treated, found) + random.binomial(n - treated, alarms)
+    return treated, random.binomial(treated, found) + random.binomial(n - treated, alarms)
+
+
+def knowing(prevalence: float, tau: float, size: int) -> float:
+    """What the shortest 90 % intervals hold of one who knows how shares and errors are drawn, for a cabinet size."""
+    n = np.full(300_000, size)
+    treated, named = read(np.random.default_rng(size), n, prevalence, tau)
     held = 0
     for alike in np.split(np.argsort(named, kind="stable"), np.bincount(named).cumsum()[:-1]):
         if len(alike):
@@ -245,6 +250,46 @@ def knowing(prevalence: float, tau: float, size: int) -> float:
             fewest, most = Shares(numbers[None], np.zeros(1, int), n[:1]).interval(0.9)
             held += int(((fewest <= numbers) & (numbers <= most)).sum())
     return held / len(n)
+
+
+def told_no_tau(prevalence: float, tau: float, draws: int = 200) -> dict[int, float]:
+    """The same for each size of one who knows every law but whether errors differ: as likely as not, and forty cabinets.
+
+    What they say of it is Bayes' theorem: an interval is then of both worlds, as far as each is believed.
+    """
+    worlds = {
+        size: [chances(*read(np.random.default_rng(size), np.full(3_000_000, size), prevalence, one), size) for one in TAUS]
+        for size in CABINETS
+    }
+    random, held = np.random.default_rng(1), dict.fromkeys(CABINETS, 0)
+    n = np.repeat(CABINETS, 10)
+    for _ in range(draws):
+        treated, named = read(random, n, prevalence, tau)
+        odds = sum(
+            float(np.diff([np.log(world[y].sum() + 1e-12) for world in worlds[size]])[0])
+            for size, y in zip(n, named, strict=True)
+        )
+        belief = np.array([1 - expit(odds), expit(odds)])
+        for size, number, y in zip(n, treated, named, strict=True):
+            mixed = belief @ [world[y] / max(world[y].sum(), 1e-12) for world in worlds[size]]
+            fewest, most = shortest(mixed, 0.9)
+            held[size] += fewest <= number <= most
+    return {size: count / (10 * draws) for size, count in held.items()}
+
+
+def chances(treated: np.ndarray, named: np.ndarray, size: int) -> np.ndarray:
+    """How often so many are named and so many treated: shares of all, shape (size + 1, size + 1)."""
+    return np.bincount(named * (size + 1) + treated, minlength=(size + 1) ** 2).reshape(size + 1, -1) / len(named)
+
+
+def shortest(chance: np.ndarray, level: float) -> tuple[int, int]:
+    """The fewest neighbouring numbers that have the `level` together, of those that have most."""
+    sums = np.concatenate([[0.0], (chance / chance.sum()).cumsum()])
+    for length in range(1, len(sums)):
+        inside = sums[length:] - sums[:-length]
+        if inside.max() >= level - 1e-9:
+            return int(inside.argmax()), int(inside.argmax()) + length - 1
+    raise AssertionError("all numbers together have every level")
 
 
 def check_sheets(draws: int) -> Iterator[Row]:
@@ -280,7 +325,7 @@ def check_sheets(draws: int) -> Iterator[Row]:
 def check_cabinets(draws: int) -> Iterator[Row]:
     """Coverage of cabinets' counts, and cabinets said to be treated where nothing is."""
     with ProcessPoolExecutor() as pool:
-        for prevalence, tau, tested in product((0.0, 0.001, 0.05, 0.6), (0.0, 0.7), (0, 30)):
+        for prevalence, tau, tested in product((0.0, 0.001, 0.05, 0.6), TAUS, (0, 30)):
             drawn = [pool.submit(collection, prevalence, tau, tested, seed) for seed in range(draws)]
             runs = [one.result() for one in drawn]
             where = f"{100 * prevalence:g} % treated, tau {tau:g}" + (", 30 tested" if tested else "")
