@@ -105,16 +105,17 @@ def contend(command: list[str]) -> dict[str, float]:
 def compare(sheets: int, batch: int, rounds: int) -> dict[str, float]:
     """All contenders in turn; ratios of medians' pairs."""
     results: dict[tuple[str, str], list[dict[str, float]]] = {}
+    ours = [name for name in PRECISIONS if name == "fp32" or choose_device("cpu").bfloat16]  # not emulated
     with tempfile.TemporaryDirectory() as name:
         folder, pack = Path(name) / "sheets", Path(name) / "pixels.npy"
         make_sheets(folder, sheets)
         np.save(pack, read_pixels(folder))
         for _ in range(rounds):
             for network in TABLES:
-                for who in ("reference", "fp32", "bf16", "keras"):
-                    ours = [sys.executable, __file__, "--ours", network, who, str(pack), "--batch", str(batch)]
+                for who in ("reference", *ours, "keras"):
+                    own = [sys.executable, __file__, "--ours", network, who, str(pack), "--batch", str(batch)]
                     theirs = [*PEERS, who, network, str(folder), str(batch), str(RATE)]
-                    rates = contend(ours if who in PRECISIONS else theirs)
+                    rates = contend(own if who in PRECISIONS else theirs)
                     results.setdefault((network, who), []).append(rates)
     print(f"{'sheets/s, medians':24}{'training':>10}{'reading':>10}")
     for (network, who), rates in results.items():
@@ -123,10 +124,10 @@ def compare(sheets: int, batch: int, rounds: int) -> dict[str, float]:
     facts = {}
     for network in TABLES:
         for peer in ("reference", "keras"):
-            for precision in PRECISIONS:
+            for precision in ours:
                 pairs = list(zip(results[network, precision], results[network, peer], strict=True))
                 for key, prefix in (("train", ""), ("inference", "inference_")):
-                    ratio = statistics.median(ours[key] / theirs[key] for ours, theirs in pairs)
+                    ratio = statistics.median(own[key] / theirs[key] for own, theirs in pairs)
                     facts[f"{prefix}ratio_{peer}_{network}_{precision}"] = ratio
     return facts
 

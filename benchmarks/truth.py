@@ -20,7 +20,8 @@ photographs with the same correlation); n is 50, 150, 700 and 1,555. What is dra
 
 An interval of whole numbers must hold more than it promises where one number is nearly sure, as no sheet at all is at
 0.1 %: beside each row of cabinets stands what the shortest intervals hold of one who knows every law that is drawn
-from. And where nothing tells whether errors differ by cabinet, an interval that holds if they do holds too much if not.
+from. And where nothing tells whether errors differ by cabinet, an interval that holds if they do holds too much if
+not: the row after says what is held of one who knows every law but that.
 
 The last line is a JSON object: `worst_coverage_gap` (points below the level of an interval), `worst_guarantee_broken`,
 `worst_false_alarm` (by how much a test exceeds its level, a share) and
@@ -253,14 +254,15 @@ def knowing(prevalence: float, tau: float, size: int) -> float:
 
 
 def told_no_tau(prevalence: float, tau: float, draws: int = 200) -> dict[int, float]:
-    """The same for each size of one who knows every law but whether errors differ: as likely as not, and forty cabinets.
+    """The same, for each size, of one who knows all but whether errors differ by cabinet, which is as likely as not.
 
-    What they say of it is Bayes' theorem: an interval is then of both worlds, as far as each is believed.
+    How far each is to be believed, the forty cabinets tell by Bayes' theorem; an interval is then of both worlds.
     """
-    worlds = {
-        size: [chances(*read(np.random.default_rng(size), np.full(3_000_000, size), prevalence, one), size) for one in TAUS]
-        for size in CABINETS
-    }
+
+    def world(size: int, one: float) -> np.ndarray:
+        return chances(*read(np.random.default_rng(size), np.full(3_000_000, size), prevalence, one), size)
+
+    worlds = {size: [world(size, one) for one in TAUS] for size in CABINETS}
     random, held = np.random.default_rng(1), dict.fromkeys(CABINETS, 0)
     n = np.repeat(CABINETS, 10)
     for _ in range(draws):
@@ -329,11 +331,13 @@ def check_cabinets(draws: int) -> Iterator[Row]:
             drawn = [pool.submit(collection, prevalence, tau, tested, seed) for seed in range(draws)]
             runs = [one.result() for one in drawn]
             where = f"{100 * prevalence:g} % treated, tau {tau:g}" + (", 30 tested" if tested else "")
+            untold = told_no_tau(prevalence, tau) if prevalence and not tested else {}
             sizes, held = (np.concatenate([getattr(run, name) for run in runs]) for name in ("sizes", "held"))
             for size in CABINETS if prevalence else ():
                 yield f"count in cabinets of {size}", where, 0.9, float(held[sizes == size].mean()), "interval"
                 if not tested:
                     yield "  by one who knows every law", where, 0.9, knowing(prevalence, tau, size), "possible"
+                    yield "  by one who knows all but tau", where, 0.9, untold[size], "possible"
             if not prevalence:
                 yield "a cabinet said to be treated", where, 0.05, float(np.mean([run.hot for run in runs])), "hotspots"
 
