@@ -30,21 +30,22 @@ RULES = dict(pair for path in INCLUDES for pair in RULE.findall((ROOT / path).re
 def study(finished, tmp_path_factory):
     """A copy of the finished study, to work in, beside it so that relative paths hold; it has read a collection."""
     folder = shutil.copytree(finished, tmp_path_factory.mktemp("study"), dirs_exist_ok=True)
-    result = snakemake(folder, "results/collections/cabinets/predictions.csv", *arguments(folder))
+    result = snakemake(folder, "explore", "results/collections/cabinets/predictions.csv", *arguments(folder))
     assert result.returncode == 0, result.stderr
     return folder
 
 
 def arguments(folder) -> list[object]:
     collections = {"cabinets": {"input": "results/mercury/listing.parquet", "dataset": "mercury"}}
-    (folder / "more.yaml").write_text(yaml.safe_dump({"predict": {"collections": collections}}))
+    more = {"predict": {"collections": collections}, "explore": {"mercury": ["features"]}}
+    (folder / "more.yaml").write_text(yaml.safe_dump(more))
     return [*tiny_demo(folder), folder / "more.yaml"]
 
 
 @pytest.fixture(scope="module")
 def commands(study) -> dict[str, str]:
     """The shell command of one job of each rule of the tiny demo, in the order of the rules."""
-    targets = ["all", "results/collections/cabinets/predictions.csv"]
+    targets = ["all", "explore", "results/collections/cabinets/predictions.csv"]
     table = snakemake(study, *targets, *arguments(study), "--detailed-summary").stdout
     jobs = {row["rule"]: row["shellcmd"] for row in csv.DictReader(io.StringIO(table), delimiter="\t")}
     # A network of two epochs may be no better than chance, and then ranks nothing: made-up answers are ranked.
