@@ -259,10 +259,10 @@ def told_no_tau(prevalence: float, tau: float, draws: int = 200) -> dict[int, fl
     How far each is to be believed, the forty cabinets tell by Bayes' theorem; an interval is then of both worlds.
     """
 
-    def world(size: int, one: float) -> np.ndarray:
+    def draw(size: int, one: float) -> np.ndarray:
         return chances(*read(np.random.default_rng(size), np.full(3_000_000, size), prevalence, one), size)
 
-    worlds = {size: [world(size, one) for one in TAUS] for size in CABINETS}
+    worlds = {size: [draw(size, one) for one in TAUS] for size in CABINETS}
     random, held = np.random.default_rng(1), dict.fromkeys(CABINETS, 0)
     n = np.repeat(CABINETS, 10)
     for _ in range(draws):

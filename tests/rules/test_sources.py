@@ -1,3 +1,5 @@
+"""A rule depends on all that its module imports."""
+
 import ast
 from pathlib import Path
 
