@@ -81,9 +81,12 @@ def reviewer(chromium):
     """Open the page at an address as a reviewer of that name, in a browser profile of their own."""
     contexts = []
 
-    def open_page(place: Server | Path, name: str, waits: bool = True):
+    def open_page(place: Server | Path, name: str, waits: bool = True, held: str = ""):
         contexts.append(chromium.new_context(viewport={"width": 1280, "height": 800}))
         page = contexts[-1].new_page()
+        page.held = []
+        if held:
+            page.route(f"**/{held}", lambda route: page.held.append(route))  # until the test lets it go on
         page.goto(place.as_uri() if isinstance(place, Path) else place.address)
         if waits:
             until(page, "document.getElementById('picture').naturalWidth > 0")

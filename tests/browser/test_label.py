@@ -157,6 +157,18 @@ def test_a_new_class_gets_a_key_and_axe_finds_nothing_serious(tmp_path, labelled
         assert not serious, serious
 
 
+def test_before_the_page_has_started_no_control_can_be_used(labelled, reviewer):
+    """A class sent early would be a form that the page's policy blocks: the name would be gone without a word."""
+    page = reviewer(labelled, "Ada", waits=False, held="start.json")
+    names = ("mode", "blind", "to-wall", "new-class")
+    assert all(page.is_disabled(f"#{name}") for name in names)
+    page.held.pop().continue_()
+    page.fill("#new-class", "torn")
+    page.press("#new-class", "Enter")
+    until(page, "document.getElementById('choices').textContent.includes('torn')")
+    assert not any(page.is_disabled(f"#{name}") for name in names)
+
+
 def reviewer_of(open_page, server):
     """The page with a name in it; there is no picture before."""
     return open_page(server, "Ada", waits=False)

@@ -38,6 +38,17 @@ def test_decisions_outlive_kills_and_are_never_doubled(tmp_path, serve, reviewer
     assert page.locator("main *").count() < 200
 
 
+def test_before_the_page_has_started_no_control_can_be_used(tmp_path, serve, reviewer):
+    """What is chosen early would be set back by the queue when it comes: a prediction shown that was to be hidden."""
+    page = reviewer(serve(write_run(tmp_path / "run", 60)), "Ada", waits=False, held="queue.json")
+    names = ("reason", "class", "decided", "blind")
+    assert all(page.is_disabled(f"#{name}") for name in names)
+    page.held.pop().continue_()
+    page.check("#blind")
+    assert page.evaluate("document.body.classList.contains('blind')")
+    assert [name for name in names if page.is_disabled(f"#{name}")] == ["class"], "it tells the prediction"
+
+
 def test_undo_gives_back_what_stood_before(tmp_path, serve, reviewer):
     run = write_run(tmp_path / "run", 60)
     page = reviewer(serve(run), "Ada")

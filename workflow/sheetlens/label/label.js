@@ -267,6 +267,7 @@ async function start() {
     at("new-class").blur();
   });
   at("reviewer").addEventListener("change", show);
+  enableControls();
   show();
   keeper.again();
 }

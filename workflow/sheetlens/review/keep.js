@@ -38,6 +38,10 @@ function button(key, text, onclick, pressed) {
   return made;
 }
 
+function enableControls() { // what a person changes before the page knows its run would be lost, or sent as a form
+  for (const control of document.querySelectorAll(":disabled")) control.disabled = false;
+}
+
 async function ask(address, options = {}) {
   const answer = await fetch(address, { ...options, signal: AbortSignal.timeout(LONGEST_WAIT) });
   if (answer.ok) return answer;

@@ -387,6 +387,7 @@ async function start() {
   if (queue.likeness) at("tools").append(button("l", "more like this one", showAlike));
   if (files) at("kept").append("Decisions are kept in this browser only. ", element("button", "Save corrections", { type: "button", onclick: saveCorrections }));
   watchPointer();
+  enableControls();
   keeper = new Keeper("sheetlens-review", queue, { look: files ? null : look, takeBack, refresh });
   setBlind();
   keeper.pending().forEach(note);

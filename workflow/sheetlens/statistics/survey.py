@@ -173,8 +173,8 @@ def _likeliest(coefficients: np.ndarray, value: np.ndarray, share: np.ndarray, n
 
     For a multiplier m each share p solves n (share - p) = m c p (1 - p), and the sum falls with m.
     """
-    unit = np.abs(coefficients) / n
-    scale = 1 / np.maximum(unit.max(axis=1), 1e-300)
+    largest = (np.abs(coefficients) / n).max(axis=1)
+    scale = np.divide(1, largest, out=np.zeros_like(largest), where=largest > 0)  # without coefficients nothing pulls
     low, high = -np.ones(len(value)), np.ones(len(value))
     for _ in range(STEPS):
         middle = (low + high) / 2
