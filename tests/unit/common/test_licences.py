@@ -149,3 +149,81 @@ def test_what_stands_in_a_table_of_ones_own_asserts():
     assert own("CC BY 4.0, not the pictures") == ("CC BY 4.0, not the pictures", False)
     assert own("") == own("  ") == ("", False)
     assert allows(["CC-BY-NC"], own("CC BY-NC")[0]) and not allows(["CC-BY"], own("CC BY-NC")[0])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "uso comercial prohibido", "Prohibida su reproducción", "excepto las imágenes", "sólo para investigación",
+        "uso académico", "utilisation commerciale interdite", "hors photographies", "réservé à la recherche",
+        "avec accord du MNHN", "kommerzielle Nutzung untersagt", "Bilder urheberrechtlich geschützt",
+        "nichtkommerziell", "mit Genehmigung", "exceto imagens", "uso comercial proibido", "só para pesquisa",
+        "tutti i diritti riservati",
+        "niet voor commercieel gebruik", "alla rättigheter förbehållna", "wszelkie prawa zastrzeżone", "禁止商用",
+        "images on request", "contact the curator before use", "apart from images", "for non-profit use",
+        "confidential", "for educational purposes", "Usage Conditions Apply", "until 2019", "from 2030",
+        "In Copyright", "Copyrighted",
+        "ALL RIGHTS RESERVED", "USO COMERCIAL PROHIBIDO", "Nur Für Forschung", "BY-NC", "NC", "non-com",
+        "http://rightsstatements.org/vocab/InC/1.0/",
+    ],
+)  # fmt: skip
+def test_words_beside_a_free_licence_that_are_not_known_to_be_harmless_take_something_back(words):
+    by = "https://creativecommons.org/licenses/by/4.0/"
+    for statement in (f"CC BY 4.0, {words}", f"{words}; CC BY 4.0", f"{by} {words}"):
+        assert not allows(["CC0", "CC-BY"], resolve(statement)[0]), statement
+        assert not own(statement)[1], statement
+    assert not allows(["CC0", "CC-BY"], resolve(by, words)[0])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "© President and Fellows of Harvard College", "Copyright 2019 Universidad Nacional de Colombia",
+        "Muséum national d'histoire naturelle, Paris", "Botanischer Garten und Botanisches Museum Berlin",
+        "(c) Naturalis Biodiversity Center", "Herbarium Pas-de-Calais", "Attribution 4.0 International (CC BY 4.0)",
+        "Image: J. Smith, courtesy of the Smithsonian Institution", "some rights reserved",
+        "This work is licensed under a Creative Commons Attribution 4.0 International License. To view a copy of this "
+        "license, visit http://creativecommons.org/licenses/by/4.0/ or send a letter to Creative Commons, PO Box 1866, "
+        "Mountain View, CA 94042, USA.",
+    ],
+)  # fmt: skip
+def test_who_is_credited_and_how_a_licence_is_introduced_takes_nothing_back(words):
+    assert resolve("https://creativecommons.org/licenses/by/4.0/", words) == ("CC-BY-4.0", True)
+    assert resolve(f"{words} https://creativecommons.org/licenses/by/4.0/deed.es?ref=chooser") == ("CC-BY-4.0", True)
+
+
+@pytest.mark.parametrize("statement", ["CC0 for data", "Metadata: CC0", "CC0 (data). Images: © K", "CC0; images © Kew"])
+def test_a_licence_of_the_data_or_a_waiver_beside_a_claim_is_none_of_the_picture(statement):
+    assert resolve(statement) == (statement, False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "licence"),
+    [
+        ("CC BY-NCSA 4.0", "CC-BY-NC-SA-4.0"),
+        ("CC\u2010BY\u2013NC 4.0", "CC-BY-NC-4.0"),
+        ("Namensnennung-Nicht kommerziell 4.0 International (CC BY-NC 4.0)", "CC-BY-NC-4.0"),
+        ("Attribution - Pas d\u2019Utilisation Commerciale 4.0 International", "CC-BY-NC-4.0"),
+        ("Atribución-NoComercial-CompartirIgual 4.0 Internacional (CC BY-NC-SA 4.0)", "CC-BY-NC-SA-4.0"),
+        ("Atribuição-SemDerivações 4.0 Internacional (CC BY-ND 4.0)", "CC-BY-ND-4.0"),
+        ("Creative Commons Reconocimiento 4.0", "CC-BY-4.0"),
+        ("https://creativecommons.org/licenses/by-nc/", "CC-BY-NC"),
+        ("https://creativecommons.org/licences/by-nc/4.0/", "CC-BY-NC-4.0"),
+    ],
+)
+def test_titles_and_addresses_in_other_spellings(statement, licence):
+    assert resolve(statement) == (licence, True)
+    assert not allows(["CC-BY"], licence) or licence == "CC-BY-4.0"
+
+
+def test_of_bare_names_only_the_portals_default_does_not_count_beside_another():
+    by = "http://creativecommons.org/licenses/by/4.0/"
+    assert resolve(by, "CC BY-NC") == ("CC BY-NC", False)
+    assert resolve(by, "CC BY-NC-SA (Attribution-NonCommercial-ShareAlike)") == ("CC-BY-4.0", True)
+    assert resolve("CC BY-NC", "http://creativecommons.org/licenses/by-nc/4.0/") == ("CC-BY-NC-4.0", True)
+
+
+def test_what_stands_for_no_value_is_no_statement():
+    for value in ("NA", "null", "None", "unknown", " - "):
+        assert resolve(value) == own(value) == ("", False)
+        assert resolve(value, "CC BY 4.0") == ("CC-BY-4.0", True)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sheetlens.common.reservations import takes_back
+
 # SPDX lists these ports of Creative Commons licences and no others (SPDX licence list 3.27).
 PORTS = {
     "CC-BY": ("2.5-AU", "3.0-AT", "3.0-AU", "3.0-DE", "3.0-IGO", "3.0-NL", "3.0-US"),
@@ -22,36 +24,31 @@ PARTS = ("by", "nc", "nd", "sa")  # in SPDX's order, whatever the order of the s
 # The host must be the licensor's own: a path that only looks like a licence says nothing.
 ADDRESS = re.compile(
     r"(?:^|(?<=[\s\"'(<,;:|]))(?:https?:)?(?://)?(?:www\.|i\.)?creativecommons\.org/"
-    r"(?:publicdomain/(?P<domain>zero|mark)|(?:licenses|l)/(?P<parts>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*))"
-    r"/(?P<version>\d\.\d)(?:/(?P<port>(?!deed|legalcode|rdf)[a-z]+)\b)?(?:/?(?:deed|legalcode|rdf)[\w.-]*|/\S*\.png)?/?",
+    r"(?:publicdomain/(?P<domain>zero|mark)|(?:licen[cs]es|l)/(?P<parts>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*))\b"
+    r"(?:/(?P<version>\d\.\d))?(?:/(?P<port>(?!deed|legalcode|rdf)[a-z]+)\b)?(?:/?(?:deed|legalcode|rdf)[\w.-]*|/\S*\.png)?/?"
+    r"(?:[?#][\w=&.-]*)?",
     re.IGNORECASE,
 )
-WORDS = (
-    (r"non[\s-]*commercial", "NC"),
-    (r"share[\s-]*alike", "SA"),
-    (r"no[\s-]*deriv(?:atives|s|ative works|ative)?", "ND"),
-    (r"attribution", "BY"),
+WORDS = (  # the licences' titles in six languages
+    (r"non[\s-]*comm?ercial|no[\s-]*comercial|n[ãa]o[\s-]*comercial|nicht[\s-]*kommerziell", "NC"),
+    (r"pas\s+d['\u2019]utilisation\s+commerciale|non\s+commerciale|niet[\s-]*commercieel", "NC"),
+    (r"share[\s-]*alike|compartir[\s-]*igual|compartilha\w*[\s-]*igual|gelijk\s*delen", "SA"),
+    (r"weitergabe unter gleichen bedingungen|partage dans les m[êe]mes conditions|condividi allo stesso modo", "SA"),
+    (r"no[\s-]*deriv(?:atives|s|ative works|ative)?|s(?:in|em)[\s-]*(?:obras?)?[\s-]*deriva\w+", "ND"),
+    (r"keine bearbeitung(?:en)?|pas de modifications?|non opere derivate|geen afgeleide werken", "ND"),
+    (r"attribution|atribuci[óo]n|reconocimiento|atribui[çc][ãa]o|namensnennung|attribuzione|naamsvermelding", "BY"),
 )
 NAME = re.compile(
-    r"\b(?:CC|creative[\s-]*commons)[\s:-]*\(?(?P<parts>BY(?:[\s-]*(?:NC|ND|SA))*|0|zero)\b"
+    r"\b(?:(?:CC|creative[\s-]*commons)[\s:-]*\(?(?:licen[cs]e[\s:]*)?|(?=(?-i:BY)[\s-]*(?:(?:NC|ND|SA)[\s-]*)*\d\.\d))"
+    r"(?P<parts>BY(?:[\s-]*(?:NC|ND|SA))*|0|zero)\b"
     r"[\s),-]*(?:licen[cs]e)?[\s),v-]*(?P<version>\d)?(?:[. ](?P<minor>\d))?"
-    r"(?:[\s-]+(?!N[CDO]\b|NOT|NUR|PAS|SIN|BUT)(?P<port>(?-i:[A-Z]{2,3}))\b)?",
+    r"(?:[\s-]+(?!N[CDO]\b|SA\b|NOT|NUR|PAS|SIN|BUT)(?P<port>(?-i:[A-Z]{2,3}))\b)?",
     re.IGNORECASE,
 )
+TITLE = re.compile(r"\bBY(?:[\s-]*(?:NC|ND|SA))+\b")
 MARK = re.compile(r"\bpublic domain mark\b(?:\s*\d(?:\.\d)?)?|\bCC-PDM\b(?:-1\.0)?", re.IGNORECASE)
-# What stands beside the name of a free licence without taking anything back ...
-HARMLESS = re.compile(
-    r"\bno (?:known )?(?:rights reserved|copyright(?: restrictions)?)|\bsome rights reserved|\bno\.?\s*\d|\S+://\S+",
-    re.I,
-)
-# ... and words that may: who states them wants more than the licence says, and only a person can tell what.
-RESTRICTING = re.compile(
-    r"\b(?:not?|none|never|n[cd]|only|without|except(?:ing|ion|ions)?|exclud\w*|unless|reserved|prohibited|forbidden"
-    r"|restrict(?:ed|ion|ions)|permissions?|consent|embargo\w*|commercial|fees?|expired|revoked|withdrawn|formerly"
-    r"|(?:research|education\w*|personal|private|scientific) (?:use|purpose|and)|nicht|keine?n?|nur|ohne|vorbehalten"
-    r"|au(?:ss|ß)er|pas|sauf|uniquement|r[ée]serv[ée]s|reservados|salvo|solo|sin|n[ãa]o|apenas|somente)\b|n['\u2019]t\b",
-    re.IGNORECASE,
-)
+DEFAULT = "CC-BY-NC-SA"  # what Symbiota writes, without a version, where nobody chose
+MISSING = ("na", "n/a", "nan", "null", "none", "-", "?", "unknown", "unspecified", "not specified")  # is no statement
 STATEMENT_CHARACTERS = 1000  # characters of a statement that are kept
 
 
@@ -68,12 +65,14 @@ def resolve(*statements: str) -> tuple[str, bool]:
 
     The licence is an SPDX id where there is one, else the statement itself, else "". Of several licences the
     strictest counts; where none is the strictest, and where words beside a licence take something back ("not",
-    "all rights reserved"), the statement is kept and asserts nothing. A bare name such as "CC BY-NC-SA" is what
-    Symbiota writes where nobody chose a licence: beside another statement it does not count, alone it asserts nothing.
+    "all rights reserved"), the statement is kept and asserts nothing. A bare name asserts nothing, and that of DEFAULT
+    does not count beside another statement.
     """
     stated = list(
         dict.fromkeys(
-            text for statement in statements if statement and (text := statement.strip()[:STATEMENT_CHARACTERS])
+            text
+            for statement in statements
+            if (text := (statement or "").strip()[:STATEMENT_CHARACTERS]) and text.casefold() not in MISSING
         )
     )
     read = [(statement, *_read(statement)) for statement in stated]
@@ -82,7 +81,7 @@ def resolve(*statements: str) -> tuple[str, bool]:
     if named and (taken_back or not all(one for _, one in named)):
         return (*taken_back, *(statement for statement, one in named if not one))[0], False
     clear = [one for _, one in named if one]
-    if found := strictest([one for one in clear if one.asserted] or clear):
+    if found := strictest([one for one in clear if one.asserted or one.kind != DEFAULT] or clear):
         return found.licence, found.asserted
     return ("; ".join(stated)[:STATEMENT_CHARACTERS], False) if named else (stated[0], True) if stated else ("", False)
 
@@ -131,11 +130,13 @@ def _read(statement: str) -> tuple[tuple[Stated, ...], bool]:
     found = [_from_address(match) for match in ADDRESS.finditer(statement)]
     rest = _short(ADDRESS.sub(" ", statement))
     found += [_from_name(match, statement) for match in NAME.finditer(rest)]
-    rest = NAME.sub(" ", rest)
+    kinds = {one.kind for one in found}
+    rest = TITLE.sub(lambda title: " " if _parts(title[0]) in kinds else title[0], NAME.sub(" ", rest))
     if marked := MARK.search(rest):
         certain = "1" in marked[0] or "CC-PDM" in marked[0].upper()
         found.append(Stated("CC-PDM", "CC-PDM-1.0" if certain else statement, True))
-    return tuple(found), not RESTRICTING.search(HARMLESS.sub(" ", MARK.sub(" ", rest)))
+    waived = bool(found) and kinds <= set(FREE)
+    return tuple(found), not takes_back(MARK.sub(" ", rest), len(found), waived)
 
 
 def _from_address(found: re.Match[str]) -> Stated:
@@ -143,6 +144,8 @@ def _from_address(found: re.Match[str]) -> Stated:
         kind = {"zero": "CC0", "mark": "CC-PDM"}[found["domain"].lower()]
         return Stated(kind, f"{kind}-1.0", True)
     kind = _parts(found["parts"])
+    if not found["version"]:
+        return Stated(kind, kind, True)
     return Stated(kind, _spdx(kind, found["version"], (found["port"] or "").upper()) or found[0], True)
 
 
@@ -161,18 +164,18 @@ def _spdx(kind: str, version: str, port: str) -> str:
 
 
 def _parts(text: str) -> str:
-    found = {part for part in PARTS if part in re.split(r"[\s_-]+", text.lower())}
+    found = set(re.findall("|".join(PARTS), text.lower()))
     return "-".join(["CC", *(part.upper() for part in PARTS if part in found)])
 
 
 def _kind(statement: str) -> str:
     """The kind and version of a port that has no SPDX id, for the filter; "" for anything else."""
     found = ADDRESS.fullmatch(statement.strip())
-    return f"{_parts(found['parts'])}-{found['version']}" if found and found["parts"] else ""
+    return f"{_parts(found['parts'])}-{found['version']}" if found and found["parts"] and found["version"] else ""
 
 
 def _short(statement: str) -> str:
-    statement = statement.replace("_", " ")
+    statement = re.sub("[\u2010-\u2015\u2212]", "-", statement.replace("_", " "))
     for words, letters in WORDS:
         statement = re.sub(words, letters, statement, flags=re.IGNORECASE)
     return statement
