@@ -3,11 +3,13 @@ import hashlib
 import pandas as pd
 import pytest
 
+from sheetlens.common.barcodes import specimen
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_table
 from sheetlens.config import UrlsSource
 from sheetlens.fetch import remote
 from sheetlens.fetch.listing import LISTING
+from sheetlens.fetch.sources import urls
 from tests.services.plain import picture
 
 
@@ -119,3 +121,12 @@ def test_too_many_missing_files_stop_the_step_and_the_next_run_goes_on(services,
     services.faults(always={"/images/3.jpg": ""})
     assert fetch(services, tmp_path, table, missing=0.2)["status"].value_counts()["ok"] == 8
     assert services.counters()["requests"]["/images/1.jpg"] == 1
+
+
+def test_second_pictures_in_a_table_of_addresses_are_of_one_specimen(tmp_path):
+    names = ("K00012345_1.jpg", "K00012345_2.jpg", "iiif/K00012345/full/max/0/default.jpg", "other/default.jpg")
+    table = write(tmp_path, [{"url": f"https://a.example/{name}", "label": "fern"} for name in names], ".csv")
+    source = UrlsSource(table=str(table))
+    found = [urls.request(source, row, row["url"], "urls").fields["specimen_id"] for row in urls.rows(source)]
+    assert found[:2] == ["K00012345_1", "K00012345_2"] and len({specimen(one) for one in found[:2]}) == 1
+    assert len(set(found[2:])) == 2, "a name of no barcode is that of one address"

@@ -3,18 +3,24 @@
 import re
 
 NUMBER = re.compile(r"0*(\d+)(?:\.0+)?")  # a spreadsheet makes 68526.0 of 00068526
-SPACED = re.compile(r"([A-Z]+)[\s_-]*(\d{1,3})[\s_-]+(\d{5,})")  # as Berlin prints B 10 0000001, read B100000001
-PREFIXED = re.compile(r"([A-Z]+)[\s_-]*0*(\d+)")
+SPACED = re.compile(r"(B)[\s_-]*([12]0)[\s_-]+(\d{7})")  # as Berlin prints B 10 0000001, read B100000001
+PREFIXED = re.compile(r"([A-Z]+)[\s_.-]*0*(\d+)")
 AROUND = re.compile(r"(?<=[A-Z])[\s_-]+|[\s_-]+(?=[A-Z])")
 ZEROS = re.compile(r"^([A-Z]*[\s_-]*)0+(?=\d)")
 BETWEEN = re.compile(r"[\s_-]+")
 # What names the second picture of a specimen: _1, -02, -000002, (2), a, -b, _back ...
 SUFFIX = re.compile(
-    r"(?:[\s_.-]+(?:\d{1,2}|0{2,}\d{1,2})|[\s_.-]*\(\d{1,3}\)|[\s_.-]*[A-Z]"
-    r"|[\s_.-]+(?:FRONT|BACK|RECTO|VERSO|LEFT|RIGHT|LABELS?|DETAIL|SHEET|COPY))$"
+    r"(?:[\s_.-]+(?:\d{1,2}|0{2,}\d{1,2})|[\s_.-]*[\[(]\d{1,3}[\])]|[\s_.-]*[A-Z]|[\s_.-]+[VP]\d{1,2}"
+    r"|[\s_.-]+(?:FRONT|BACK|RECTO|VERSO|LEFT|RIGHT|LABELS?|DETAIL|SHEET|COPY|CROP|WEB))$"
 )
-BARE = re.compile(r"(?:[A-Z]+[\s_-]*)*\d{4,}")  # what may be a barcode without its suffix: enough digits at the end ...
-DATE = re.compile(r".*(?<!\d)(?:19|20)\d\d[_-]?(?:0[1-9]|1[0-2])[_-]?(?:0[1-9]|[12]\d|3[01])")  # ... which no day ends
+# What may be a barcode without its suffix: enough digits at the end, with Berlin's 10 or Vienna's year before them ...
+BARE = re.compile(r"(?:[A-Z]+[\s_.-]*)*\d{4,}|(?:[A-Z]+[\s_.-]*)+\d{2,4}[\s_-]+\d{7}")
+# ... which are no year, month or day: what a camera or a plain count says behind one is another sheet.
+DATE = re.compile(
+    r".*(?<!\d)(?:(?:1[789]|20)\d\d|(?:199|20[0-3])\d[_-]?(?:0[1-9]|1[0-2])"
+    r"|(?:19|20)\d\d[_-]?(?:0[1-9]|1[0-2])[_-]?(?:0[1-9]|[12]\d|3[01]))"
+)
+DECIMAL = re.compile(r"\d{4,5}\.\d+")  # a number of its own, as those of Linnaeus's herbarium
 
 
 def normalise(barcode: str) -> str:
@@ -37,7 +43,7 @@ def without_suffix(barcode: str) -> str:
     A name without such an ending, or one of which no barcode would be left, is that of `normalise`.
     """
     bare = barcode.strip().strip("_-").upper()
-    if NUMBER.fullmatch(bare):
+    if NUMBER.fullmatch(bare) or DECIMAL.fullmatch(bare):
         return normalise(bare)
     for _ in range(2):  # K00012345_2_back
         if (

@@ -62,7 +62,7 @@ def request(settings: UrlsSource, row: dict[str, str], url: str, route: str) -> 
         refused = refused or "the row has no label"
     image_id = row.get("image_id") or _name(row)
     fields: dict[str, Any] = {key: value for key, value in row.items() if key not in NOT_FIELDS and value}
-    fields.setdefault("specimen_id", PurePosixPath(image_id).stem)
+    fields.setdefault("specimen_id", _specimen(row) or PurePosixPath(image_id).stem)
     fields["licence"], asserted = own(fields.get("licence", ""))
     asserted = str(fields.get("licence_asserted", asserted)).lower() in ("true", "1", "yes")
     fields["licence_asserted"] = asserted
@@ -115,6 +115,12 @@ def _address(url: str) -> URL:
         return URL(url)
     except ValueError:
         return URL()
+
+
+def _specimen(row: dict[str, str]) -> str:
+    """What the address says of its specimen, as K00012345_1 does; "" where it says nothing, or the row has a name."""
+    last = PurePosixPath(_address(row["url"]).name).stem
+    return last if not row.get("image_id") and re.search(r"\d{5}", last) else ""
 
 
 def _name(row: dict[str, str]) -> str:
