@@ -38,8 +38,9 @@ pull push stale: .venv/installed
 test: .venv/installed
 	pytest -n 3 --dist loadfile
 
+# Two at a time: the newcomer's path takes as long as all others together.
 test-long: .venv/installed
-	pytest -m long
+	pytest -m long -n 2 --dist loadfile
 
 check: .venv/installed
 	ruff check
