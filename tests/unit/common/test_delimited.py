@@ -60,6 +60,51 @@ def test_a_field_may_go_on_over_lines_that_are_no_rows():
     ]
 
 
+SWALLOWING = (  # columns and delimiter -> the cells of one row each; a quote opens in one row and closes in a later one
+    ['A12\tK1\t"El Yunque\tL', "\tK2\tPonce\tL", '\tK3\trock 12"\tL', "A13\tK4\tx\tL"],
+    ['wood fern,https://a.ex/1.jpg,"El Yunque', "moss,https://a.ex/2.jpg,Ponce", 'moss,u,rock 12"', "fern,u,x"],
+    ['http://h.ex/E1;K1;"El Yunque', "E2;K2;Ponce", 'E3;K3;rock 12"', "http://h.ex/E4;K4;x"],
+    ['A12\t1\t1\t1\t1\t1\t"El\tL', '\t2\t2\t2\t2\t2\trock"\tL', "A13\t3\t3\t3\t3\t3\tx\tL"],
+    ['A12|1|1|1|1|1|"El|L', '|2|2|2|2|2|rock"|L', "A13|3|3|3|3|3|x|L"],
+    ['1\t1\t"El\tL', "2\t2", '3\t3\trock"\tL', "4\t4\tx\tL"],
+    ['"K1', "K2", 'K3"', "K4"],
+)
+
+
+@pytest.mark.parametrize("lines", SWALLOWING)
+def test_a_quote_that_closes_in_a_later_row_swallows_none_whatever_the_cells_are(lines):
+    delimiter = next((one for one in "\t,;|" if one in lines[0]), ",")
+    header = delimiter.join(f"column {n}" for n in range(lines[0].count(delimiter) + 1))
+    rows, odd = read("\n".join([header, *lines]), delimiter)
+    assert rows[1:] == [line.split(delimiter) for line in lines]
+    assert (
+        odd[0]
+        == "1 line with a quotation mark that closes only rows later, which was read as a letter; the first is line 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "columns", "unclear"),
+    [
+        ("labels:\n12, Peru, 1898\n13, Peru, 1899", 3, True),
+        ("tall, shrub\n2, flowers white", 2, False),
+        ("Flora of Peru\nDept. Junín, Tarma\nalt. 3000 m, in woods\nleg. Smith, 1899", 2, True),
+        ("by the river\nleft bank", 4, False),
+        ("12,5 cm\n13,5 cm", 2, False),
+        ('{\n  "a": 1,\n  "b": 2\n}', 2, False),
+    ],
+)
+def test_a_cell_that_closes_as_it_should_is_one_and_doubt_is_said(cell, columns, unclear):
+    for place in range(1, columns):
+        text, rows = io.StringIO(newline=""), [[f"{n}" for _ in range(columns)] for n in range(3)]
+        rows[1][place] = cell
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        found, odd = read(text.getvalue())
+        assert found == rows
+        assert not odd or (len(odd) == 1 and "cannot be told" in odd[0] and odd[0].endswith("the first is line 2"))
+        assert bool(odd) == unclear
+
+
 def test_quotes_behind_backslashes_are_read_where_the_cells_then_fit():
     assert read('a,b,c\n1,"say \\"hi, you\\" there",3\n')[0][1] == ["1", 'say "hi, you" there', "3"]
 

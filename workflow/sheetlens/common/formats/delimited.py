@@ -9,18 +9,22 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 HEAD = 2**16  # bytes of a table by which its encoding and its line ends are told
 LINE_LIMIT = 2**20  # characters of a line that are kept
-MANY = 6  # columns from which a line with as many cells is a row, whatever stands in them
 LONGEST = 1000  # lines that one quoted field may go on over
 ESCAPED = re.compile("[\udc80-\udcff]+")  # bytes that were not of the encoding
 WESTERN = ("iso8859-1", "iso8859-15", "cp1252")  # encodings in which every byte is a letter, so that nothing fails
 ANOTHER = "not in the encoding {}, read as {} (if letters look wrong, save the table as UTF-8)"
 LONG = "longer than {:,} characters, the rest left out"
 STRAY = "with a quotation mark that nothing closes, or with text behind a closing one, which were read as letters"
+SWALLOWED = "with a quotation mark that closes only rows later, which was read as a letter"
+UNCLEAR = (
+    "with a cell that goes on over lines which look like rows: it cannot be told, they were kept as one cell (if they"
+    " are rows, take out the quotation marks)"
+)
 WIDE = "with more cells than the table has columns"
 NARROW = "with fewer cells than the table has columns, the rest left empty"
 
@@ -152,10 +156,13 @@ class Rows:
         taken: list[str] = []
         cells = self._strictly(line, taken)
         literal = text.split(self.delimiter)
-        if cells and (not self.columns or len(cells) == self.columns or len(literal) != self.columns):
+        fits = cells and (not self.columns or len(cells) == self.columns or len(literal) != self.columns)
+        odd = self._rows_within([line, *taken]) if fits else STRAY
+        if odd:
+            self.notes.add(odd, self.begun)
+        if odd in ("", UNCLEAR):
             return len(taken), cells
         self._back.extendleft(reversed(taken))
-        self.notes.add(STRAY, self.begun)
         return 0, self._tolerantly(text, literal)
 
     def _strictly(self, line: str, taken: list[str]) -> list[str]:
@@ -164,44 +171,41 @@ class Rows:
         def feed() -> Iterator[str]:
             yield line
             while len(taken) < LONGEST and (further := self._next()) is not None:
-                if self._is_row(further, line):
-                    self._back.appendleft(further)
-                    return
                 taken.append(further)
                 yield further
 
+        return self._by_the_book(feed())
+
+    def _by_the_book(self, lines: Iterable[str]) -> list[str]:
+        """The cells of the first row of lines; none where quotes are not as they should be."""
         try:
-            return next(csv.reader(feed(), delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
+            return next(csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
         except csv.Error:  # also for a field of more than csv.field_size_limit() characters
             return []
 
-    def _is_row(self, line: str, begun: str) -> bool:
-        """Whether a line within a quoted field is a row of its own: as many cells, and a first cell of the same kind.
+    def _rows_within(self, lines: list[str]) -> str:
+        """What is odd about the lines of one row: SWALLOWED if they are rows themselves, UNCLEAR if they may be, or "".
 
-        A quote within a cell may be the one that closes the field: what all then adds up to is checked anyway.
+        They are suspected where the first and the last have as many cells as the table has columns, or most of those
+        between. A true cell seldom has both, and its text has blanks behind its commas, which rows have not.
         """
+        if not self.columns or len(lines) == 1:
+            return ""
+        rows = [self._alone(line) for line in lines]
+        whole = [len(row) == self.columns for row in rows]
+        ends, between = whole[0] and whole[-1], _most(whole[1:-1] or whole)
+        if not ends and not between:
+            return ""
+        if self.delimiter == "\t" or self.columns == 1:  # no text has tabs, no list of numbers has texts
+            return SWALLOWED
+        prose = _most([any(cell.startswith(" ") for cell in row[1:]) for row in rows[1:]])
+        return SWALLOWED if ends and between and not prose else UNCLEAR
+
+    def _alone(self, line: str) -> list[str]:
+        """The cells of a line if it is a row by itself."""
         text = line.rstrip("\r\n")
         literal = text.split(self.delimiter)
-        whole = self._alone(text) if self.quote in text else literal
-        cells = whole or self._tolerantly(text, literal)
-        if len(cells) != self.columns or self.columns < 2:
-            return False
-        closes = not whole or any(self.quote in cell for cell in cells)
-        if closes and self._opens_first(begun):
-            return False
-        return (self.columns >= MANY and not closes) or _kind(cells[0]) == _kind(begun.split(self.delimiter, 1)[0])
-
-    def _alone(self, text: str) -> list[str]:
-        """The cells of one line by the book; none where quotes are not as they should be."""
-        try:
-            return next(csv.reader([text], delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
-        except csv.Error:
-            return []
-
-    def _opens_first(self, line: str) -> bool:
-        """Whether the first cell of a line begins with a quote that is not closed there."""
-        found = self._cell.match(line) if self._cell else None
-        return bool(line.startswith(self.quote) and found and found[1] is None)
+        return (self.quote in text and self._by_the_book([text])) or self._tolerantly(text, literal)
 
     def _tolerantly(self, text: str, literal: list[str]) -> list[str]:
         """The cells of one line: what is quoted by the book without its quotes, all else as it stands."""
@@ -227,7 +231,5 @@ class Rows:
         return cells if len(cells) == self.columns else []
 
 
-def _kind(cell: str) -> tuple[bool, ...]:
-    """What a cell is made of, as far as it tells a number or an address from a word."""
-    cell = cell.strip(" \"'")
-    return ("://" in cell, any(map(str.isdigit, cell)), any(map(str.isalpha, cell)), " " in cell)
+def _most(flags: list[bool]) -> bool:
+    return 2 * sum(flags) > len(flags)
