@@ -146,6 +146,37 @@ def test_encodings_and_line_ends_are_told_by_the_bytes(encoding, line_end):
     assert ("Windows-1252" in " ".join(odd)) == (encoding in ("cp1252", "latin-1"))
 
 
+@pytest.mark.parametrize("cell", ["by the\nriver", "a\n\n\n\nb", 'say "so"\nthere'])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_rows_may_end_otherwise_than_lines_within_quotes(cell, place):
+    rows = [["url", "label", "locality"], ["a", "fern", "x"], ["b", "moss", "z"], ["c", "moss", "z"]]
+    for number in (0, 1, 3):
+        changed = [list(row) for row in rows]
+        changed[number][place] = cell
+        for line_end, inner in (("\r", "\n"), ("\n", "\r"), ("\r\n", "\n"), ("\r\n", "\r")):
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n\r").writerows(changed)
+            written = line_end.join(line.replace("\n", inner) for line in text.getvalue().split("\n\r"))
+            assert [[one.replace("\r", "\n") for one in row] for row in read(written)[0]] == changed
+
+
+def test_stray_quotes_and_line_feeds_do_not_change_the_line_end_of_an_old_table():
+    rows, _ = read('a,b\r1,12" rock\r2,"by the\nriver"\r3,c\r4,d\r')
+    assert [row[0] for row in rows] == ["a", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("said", ["UTF-16", "UTF-16LE", "utf-16-be"])
+def test_what_was_called_utf_16_and_has_no_zero_bytes_is_not(said):
+    assert read("Málaga,1\nb,2\n", encoding=said)[0] == [["Málaga", "1"], ["b", "2"]]
+    assert read("羊齒,1\nb,2\n".encode("utf-16-le"), encoding=said)[0] == [["羊齒", "1"], ["b", "2"]]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\x1a\x1a", "\x1a\r\n"])
+def test_the_mark_that_old_programs_put_behind_a_text_is_no_row(end):
+    assert read("a,b\r\n1,2\r\n" + end)[0] == [["a", "b"], ["1", "2"]]
+    assert read("a,b\r\n1,2" + end)[0] == [["a", "b"], ["1", "2"]]
+
+
 def test_one_line_of_another_encoding_does_not_change_the_others():
     data = "é,1\n".encode() + "é,2\n".encode("latin-1") + "š,3\n".encode("cp1252") + b"x\x81,4\n"
     rows, odd = read(data)

@@ -15,6 +15,9 @@ from typing import IO
 HEAD = 2**16  # bytes of a table by which its encoding and its line ends are told
 LINE_LIMIT = 2**20  # characters of a line that are kept
 LONGEST = 1000  # lines that one quoted field may go on over
+DOS_END = "\x1a"  # what old programs put behind a text
+QUOTED = re.compile(rb'"[^"]*"')
+LINE_END = re.compile(rb"\r\n|\r|\n")
 ESCAPED = re.compile("[\udc80-\udcff]+")  # bytes that were not of the encoding
 WESTERN = ("iso8859-1", "iso8859-15", "cp1252")  # encodings in which every byte is a letter, so that nothing fails
 ANOTHER = "not in the encoding {}, read as {} (if letters look wrong, save the table as UTF-8)"
@@ -58,8 +61,7 @@ def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> It
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw, HEAD)  # type: ignore[type-var]
     head = buffered.peek(HEAD)[:HEAD]
     codec = encoding_of(head, encoding)
-    plain = head.replace(b"\0", b"")
-    newline = "\r" if b"\r" in plain and (b"\n" not in plain or line_end == "\r") else "\n"
+    newline = line_end_of(head, line_end)
     errors = "replace" if codec.startswith("utf-16") else "surrogateescape"
     text = io.TextIOWrapper(buffered, encoding=codec, errors=errors, newline=newline)
     while line := text.readline(LINE_LIMIT):
@@ -71,7 +73,17 @@ def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> It
             line += newline
         if not line.isascii():
             line = _mended(line, codec, notes)
-        yield line.replace("\0", "")
+        yield line.replace("\0", "").replace(DOS_END, "")
+
+
+def line_end_of(head: bytes, said: str) -> str:
+    """The line end of a text that begins so: "\\r" as old Macs wrote it, or "\\n", the end of "\\r\\n" too.
+
+    What is within quotes does not count: programs that end rows with one may end the lines of a cell with the other.
+    """
+    ends = LINE_END.findall(QUOTED.sub(b"", head.replace(b"\0", b"")))
+    old = ends.count(b"\r")
+    return "\r" if old and (said == "\r" or (ends[0] == b"\r" and 2 * old > len(ends))) else "\n"
 
 
 def encoding_of(head: bytes, said: str) -> str:
@@ -81,6 +93,8 @@ def encoding_of(head: bytes, said: str) -> str:
         name = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    if name.startswith("utf-16") and 0 not in head:  # not even its line ends are: it is what most texts are
+        return "utf-8-sig"
     if name.startswith("utf-16") or head.count(0) > len(head) // 4:
         return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
     return name
