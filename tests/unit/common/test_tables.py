@@ -104,11 +104,46 @@ def tarred():
         ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
         ("a.csv", tarred(), "a tar archive"),
         ("a.csv", bytes(range(256)) * 10, "no text"),
+        ("old.xls", b'<table border="1"><tr><td>url</td></tr></table>', "a table in HTML"),
+        ("old.xls", b'<meta charset="utf-8"><Table><tr><td>url</td></tr></Table>', "a table in HTML"),
+        ("long.csv", b"<!-- " + b"x" * 5000 + b" --><html>", "an XML or HTML file"),
+        ("a.xml", '<records><record url="x"/></records>'.encode("utf-16"), "an XML or HTML file"),
+        ("a.xml", b"\xef\xbb\xbf <Records/>", "an XML or HTML file"),
+        ("none.csv", b"[]", "JSON"),
+        ("none.csv", b"[\n]\n", "JSON"),
+        ("a.feather", b"ARROW1\0\0" + bytes(200), "an Arrow (Feather) table"),
+        ("a.bin", b"HEAD12\0\0" + bytes(2000), "no text"),
+        ("a.bin", b"HEAD12\0\0" + bytes(2000) + b"text" * 100, "no text"),
     ],
 )
 def test_what_is_no_table_is_named_with_what_to_do(tmp_path, name, data, sentence):
     said = error(tmp_path, data, name)
     assert sentence in said and "is no table: it is" in said and ": " in said.split("it is", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (tarred(), "a gzip file around a tar archive: unpack it"),
+        (zipped("xl/workbook.xml"), "a gzip file around a zip archive or an Excel workbook: unpack it"),
+        (b"<!DOCTYPE html><html><body>login</body></html>", "a gzip file around a web page (HTML)"),
+        (b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4, "a gzip file around a JPEG picture: unpack it"),
+        (b'{"error": "login"}', "a gzip file around JSON"),
+        (gzip.compress(TEXT.encode(), mtime=0), "a gzip file around a gzip file: unpack it"),
+        (parquet(pd.DataFrame(ROWS)), "a gzip file around a Parquet table: unpack it"),
+        (bytes(range(256)) * 10, "a gzip file around no text"),
+    ],
+)
+def test_what_gzip_holds_is_named_too(tmp_path, data, sentence):
+    assert sentence in error(tmp_path, gzip.compress(data, mtime=0), "table.csv.gz")
+
+
+def test_a_gzip_file_that_is_damaged_is_said_to_be(tmp_path):
+    data = gzip.compress("".join(f"https://a.example/{n}.jpg,fern\n" for n in range(30_000)).encode(), mtime=0)
+    assert "a gzip file that is cut short or damaged" in error(tmp_path, data[:30])
+    for broken in (data[:-40], data[: len(data) // 2] + b"\xff" * 99 + data[len(data) // 2 :]):
+        said = error(tmp_path, broken, columns={"url": "https://a.example/0.jpg"}, needed=("url",), shifted=True)
+        assert "cannot be read" in said
 
 
 def test_a_table_of_text_is_nothing_else(tmp_path):

@@ -5,6 +5,7 @@ import io
 import itertools
 import logging
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.formats.delimited import HEAD, Notes, Rows, read_lines
-from sheetlens.common.formats.file_kinds import listed, unreadable
+from sheetlens.common.formats.file_kinds import GZIP, listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
 DELIMITERS = (",", "\t", ";", "|")
@@ -50,7 +51,7 @@ def read_rows(
     try:
         with path.open("rb") as file:
             begin = file.read(4)
-        if begin != b"PAR1" and begin[:2] != b"\x1f\x8b" and (said := unreadable(path)):
+        if begin != b"PAR1" and (said := unreadable(path)):
             raise UserError(f"{path} is no table: {said}")
         header, rows = _parquet(path) if begin == b"PAR1" else _text(path, list(columns.values()))
         places = _places(path, header, columns, columns if needed is None else needed)
@@ -63,7 +64,7 @@ def read_rows(
                     )
                 found["refused"] = REFUSED
             yield found
-    except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration) as error:
+    except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration, zlib.error) as error:
         raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 
 
@@ -112,7 +113,7 @@ def _rows(path: Path, delimiter: str, skipped: int) -> Iterator[list[str]]:
 
 def _open(path: Path) -> IO[bytes]:
     raw = path.open("rb")
-    zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+    zipped = raw.peek(2)[:2] == GZIP
     return io.BufferedReader(gzip.GzipFile(fileobj=raw), HEAD) if zipped else raw
 
 
