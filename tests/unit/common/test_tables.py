@@ -50,6 +50,9 @@ def parquet(frame):
         ("gbif.csv", TEXT.replace(",", "\t").encode()),
         ("excel.csv", TEXT.replace(",", ";").encode("cp1252")),
         ("excel.csv", ("sep=;\n" + TEXT.replace(",", ";")).encode()),
+        ("libre.csv", ('"sep=;"\n' + TEXT.replace(",", ";")).encode()),
+        ("libre.csv", ('\ufeff"sep=\t"\r\n' + TEXT.replace(",", "\t")).encode()),
+        ("dos.csv", TEXT.encode() + b"\x1a"),
         ("pipes.txt", TEXT.replace(",", "|").encode()),
         ("table.TSV", TEXT.replace(",", "\t").encode()),
         ("commas.tsv", TEXT.encode()),
@@ -165,6 +168,35 @@ def test_a_column_that_is_there_twice_is_an_error_where_it_is_used(tmp_path, hea
     pq.write_table(frame, tmp_path / "twice.parquet")
     with pytest.raises(UserError, match="has a column twice: 'label'"):
         list(read_rows(tmp_path / "twice.parquet", COLUMNS, ("url", "label")))
+
+
+@pytest.mark.parametrize(
+    "name", ["Locality Security", "locality_security", "LOCALITY-SECURITY", "dwc: locality Security"]
+)
+def test_blanks_and_signs_between_words_of_a_name_do_not_count(tmp_path, name):
+    columns = {"flag": "localitySecurity", "specimen_id": "specimen_id"}
+    assert read(tmp_path, f"{name},SpecimenID\n1,S1\n", columns=columns, needed=()) == [
+        {"flag": "1", "specimen_id": "S1"}
+    ]
+    said = error(tmp_path, f"{name},localitySecurity\n1,0\n".replace("dwc: ", ""), columns=columns, needed=())
+    assert "has a column twice" in said and "'localitySecurity' (column 2)" in said
+
+
+def test_names_that_are_both_asked_for_are_two(tmp_path):
+    columns = {"a": "probability_moss a", "b": "probability_moss_a", "c": "probability_Moss_a"}
+    text = "probability_moss a,probability_moss_a,probability_Moss_a\n1,2,3\n"
+    assert read(tmp_path, text, columns=columns, needed=tuple(columns)) == [{"a": "1", "b": "2", "c": "3"}]
+    columns = {"licence": "License", "license": "license"}
+    assert read(tmp_path, "License\nCC0\n", columns=columns, needed=()) == [{"licence": "CC0", "license": "CC0"}]
+
+
+def test_a_header_that_lacks_the_name_of_the_row_names_is_told(tmp_path, caplog):
+    table = "url\tlabel\n1\thttps://a.example/1.jpg\tfern\n2\thttps://a.example/2.jpg\tmoss\n"
+    assert [row["refused"] for row in read(tmp_path, table, shifted=True)] == [REFUSED] * 2
+    assert "table.csv: every row has one cell more than the header has names" in caplog.text
+    caplog.clear()
+    read(tmp_path, table + "https://a.example/3.jpg\tfern\n", shifted=True)
+    assert "every row" not in caplog.text
 
 
 def test_a_column_that_is_missing_is_named_beside_those_that_are_there(tmp_path):

@@ -19,9 +19,14 @@ from sheetlens.common.formats.file_kinds import GZIP, listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
 DELIMITERS = (",", "\t", ";", "|")
-SEPARATOR = re.compile(r"sep=(.)\s*$", re.IGNORECASE)  # a first line by which Excel knows the delimiter
+SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)  # a first line by which Excel knows the delimiter
 BLANKS = " \t\ufeff\u200b\u00a0"
+BETWEEN = re.compile("[\\s\ufeff\u200b_-]+")  # what stands between the words of a name, or before and behind it
 SHOWN = 30  # columns named in an error
+UNNAMED = (
+    "every row has one cell more than the header has names, which gives the cells wrong names: R's write.table leaves"
+    " out the name of the row names, so write it into the header (or save with row.names = FALSE)"
+)
 REFUSED = "the row has more cells than the table has columns"
 log = logging.getLogger(__name__)
 Header = list[str]
@@ -41,7 +46,8 @@ def read_rows(
 ) -> Iterator[dict[str, str]]:
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
-    `columns` maps our names to the table's; neither case nor a prefix such as `dwc:` counts. `needed` are those of
+    `columns` maps our names to the table's; neither case, a prefix such as `dwc:`, nor
+    blanks, `_` and `-` count. `needed` are those of
     ours that must be there (default: all). What the file is (Parquet or text, its encoding and delimiter) is told by
     its content and not by its ending. A row with more cells than the table has columns is an error, or has the key
     `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the log. Raises UserError
@@ -55,15 +61,20 @@ def read_rows(
             raise UserError(f"{path} is no table: {said}")
         header, rows = _parquet(path) if begin == b"PAR1" else _text(path, list(columns.values()))
         places = _places(path, header, columns, columns if needed is None else needed)
+        number = shifted = 0
         for number, row in enumerate(rows, start=1):
             found = {ours: _value(row[place]) if place < len(row) else "" for ours, place in places.items()}
             if any(row[len(header) :]):
                 if not keep_shifted:
                     raise UserError(
-                        f"row {number:,} of the table {path} has more cells than it has columns: correct it"
+                        f"row {number:,} of the table {path} has more cells than it has columns: correct it, or the"
+                        " header if that lacks a name"
                     )
                 found["refused"] = REFUSED
+                shifted += len(row) == len(header) + 1
             yield found
+        if number and shifted == number:
+            log.warning("%s: %s", path, UNNAMED)
     except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration, zlib.error) as error:
         raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 
@@ -73,6 +84,9 @@ def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iter
     places = {}
     for ours, theirs in columns.items():
         found = _standing(header, theirs)
+        if len(found) > 1:  # another that is asked for as it is written is that one: classes may differ by a blank
+            others = {name for name in columns.values() if name != theirs}
+            found = [place for place in found if header[place] not in others]
         if len(found) > 1:
             names = " and ".join(f"'{header[place]}' (column {place + 1})" for place in found)
             raise UserError(f"the table {path} has a column twice: {names}. Rename one, or take it out")
@@ -84,15 +98,15 @@ def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iter
 
 
 def _standing(header: Header, name: str) -> list[int]:
-    """Columns of this name: written so, else behind a prefix such as `dwc:` or an address."""
+    """Columns of this name, whatever its case and what is between its words; else behind a prefix (`dwc:`, an address)."""
     wanted = _plain(name)
     names = [_plain(one) for one in header]
-    exact = [place for place, one in enumerate(names) if one == wanted]
-    return exact or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
+    alike = [place for place, one in enumerate(names) if one == wanted]
+    return alike or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
 
 
 def _plain(name: str) -> str:
-    return name.strip(BLANKS).casefold()
+    return BETWEEN.sub("", name).casefold()
 
 
 def _text(path: Path, wanted: Sequence[str]) -> tuple[Header, Iterator[list[str]]]:
