@@ -46,12 +46,11 @@ def read_rows(
 ) -> Iterator[dict[str, str]]:
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
-    `columns` maps our names to the table's; neither case, a prefix such as `dwc:`, nor
-    blanks, `_` and `-` count. `needed` are those of
-    ours that must be there (default: all). What the file is (Parquet or text, its encoding and delimiter) is told by
-    its content and not by its ending. A row with more cells than the table has columns is an error, or has the key
-    `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the log. Raises UserError
-    for what is no table, lacks a column or has one twice.
+    `columns` maps our names to the table's, in which case, a prefix such as `dwc:`, blanks, `_` and `-` do not count.
+    `needed` are those of ours that must be there (default: all). What the file is (Parquet or text, its encoding and
+    delimiter) is told by its content and not by its ending. A row with more cells than the table has columns is an
+    error, or has the key `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the
+    log. Raises UserError for what is no table, lacks a column or has one twice.
     """
     path = path.expanduser()
     try:
@@ -81,9 +80,9 @@ def read_rows(
 
 def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iterable[str]) -> dict[str, int]:
     """Where each of our columns stands in a table."""
-    places = {}
+    places, plain = {}, [_plain(name) for name in header]
     for ours, theirs in columns.items():
-        found = _standing(header, theirs)
+        found = _standing(plain, theirs)
         if len(found) > 1:  # another that is asked for as it is written is that one: classes may differ by a blank
             others = {name for name in columns.values() if name != theirs}
             found = [place for place in found if header[place] not in others]
@@ -97,15 +96,15 @@ def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iter
     return places
 
 
-def _standing(header: Header, name: str) -> list[int]:
-    """Columns of this name, whatever its case and what is between its words; else behind a prefix (`dwc:`, an address)."""
+def _standing(names: list[str], name: str) -> list[int]:
+    """Where a name stands among plain ones: as such, else behind a prefix such as `dwc:` or an address."""
     wanted = _plain(name)
-    names = [_plain(one) for one in header]
     alike = [place for place, one in enumerate(names) if one == wanted]
     return alike or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
 
 
 def _plain(name: str) -> str:
+    """A name without what people write otherwise: case, and what stands between words."""
     return BETWEEN.sub("", name).casefold()
 
 
@@ -142,7 +141,8 @@ def _delimiter(path: Path, wanted: Sequence[str]) -> tuple[str, int]:
 
     def fits(delimiter: str) -> tuple[int, int]:
         header = next(iter(Rows(iter([first]), delimiter, '"', 0, Notes())), [])
-        return sum(bool(_standing(header, name)) for name in wanted), len(header)
+        plain = [_plain(name) for name in header]
+        return sum(bool(_standing(plain, name)) for name in wanted), len(header)
 
     return max(order, key=fits), 0
 
