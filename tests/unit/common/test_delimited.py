@@ -77,10 +77,8 @@ def test_a_quote_that_closes_in_a_later_row_swallows_none_whatever_the_cells_are
     header = delimiter.join(f"column {n}" for n in range(lines[0].count(delimiter) + 1))
     rows, odd = read("\n".join([header, *lines]), delimiter)
     assert rows[1:] == [line.split(delimiter) for line in lines]
-    assert (
-        odd[0]
-        == "1 line with a quotation mark that closes only rows later, which was read as a letter; the first is line 2"
-    )
+    assert odd[0].startswith("1 line with a quotation mark that closes only rows later, which was read as a letter")
+    assert odd[0].endswith("; the first is line 2")
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,13 @@ WESTERN = ("iso8859-1", "iso8859-15", "cp1252")  # encodings in which every byte
 ANOTHER = "not in the encoding {}, read as {} (if letters look wrong, save the table as UTF-8)"
 LONG = "longer than {:,} characters, the rest left out"
 STRAY = "with a quotation mark that nothing closes, or with text behind a closing one, which were read as letters"
-SWALLOWED = "with a quotation mark that closes only rows later, which was read as a letter"
+SWALLOWED = (
+    "with a quotation mark that closes only rows later, which was read as a letter (if that was one cell of several"
+    " lines, write it on one line)"
+)
 UNCLEAR = (
-    "with a cell that goes on over lines which look like rows: it cannot be told, they were kept as one cell (if they"
-    " are rows, take out the quotation marks)"
+    "with a quoted cell whose further lines may be rows, which cannot be told: they were kept as one cell (if they are"
+    " rows, take out its quotation marks)"
 )
 WIDE = "with more cells than the table has columns"
 NARROW = "with fewer cells than the table has columns, the rest left empty"

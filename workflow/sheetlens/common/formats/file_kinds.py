@@ -47,7 +47,7 @@ def unreadable(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
-        named = _zipped(path)
+        named: tuple[str, str] | None = _zipped(path)
     elif head.startswith(GZIP):
         named = _packed(path)
     else:
