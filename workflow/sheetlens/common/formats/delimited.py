@@ -15,7 +15,7 @@ from typing import IO
 HEAD = 2**16  # bytes of a table by which its encoding and its line ends are told
 LINE_LIMIT = 2**20  # characters of a line that are kept
 LONGEST = 1000  # lines that one quoted field may go on over
-DOS_END = "\x1a"  # what old programs put behind a text
+DOS_END = "\x1a"  # what old programs put behind the last line
 QUOTED = re.compile(rb'"[^"]*"')
 LINE_END = re.compile(rb"\r\n|\r|\n")
 ESCAPED = re.compile("[\udc80-\udcff]+")  # bytes that were not of the encoding
@@ -76,7 +76,7 @@ def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> It
             line += newline
         if not line.isascii():
             line = _mended(line, codec, notes)
-        yield line.replace("\0", "").replace(DOS_END, "")
+        yield line.replace("\0", "").rstrip(DOS_END)
 
 
 def line_end_of(head: bytes, said: str) -> str:
