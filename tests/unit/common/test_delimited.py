@@ -60,6 +60,49 @@ def test_a_field_may_go_on_over_lines_that_are_no_rows():
     ]
 
 
+SWALLOWING = (  # columns and delimiter -> the cells of one row each; a quote opens in one row and closes in a later one
+    ['A12\tK1\t"El Yunque\tL', "\tK2\tPonce\tL", '\tK3\trock 12"\tL', "A13\tK4\tx\tL"],
+    ['wood fern,https://a.ex/1.jpg,"El Yunque', "moss,https://a.ex/2.jpg,Ponce", 'moss,u,rock 12"', "fern,u,x"],
+    ['http://h.ex/E1;K1;"El Yunque', "E2;K2;Ponce", 'E3;K3;rock 12"', "http://h.ex/E4;K4;x"],
+    ['A12\t1\t1\t1\t1\t1\t"El\tL', '\t2\t2\t2\t2\t2\trock"\tL', "A13\t3\t3\t3\t3\t3\tx\tL"],
+    ['A12|1|1|1|1|1|"El|L', '|2|2|2|2|2|rock"|L', "A13|3|3|3|3|3|x|L"],
+    ['1\t1\t"El\tL', "2\t2", '3\t3\trock"\tL', "4\t4\tx\tL"],
+    ['"K1', "K2", 'K3"', "K4"],
+)
+
+
+@pytest.mark.parametrize("lines", SWALLOWING)
+def test_a_quote_that_closes_in_a_later_row_swallows_none_whatever_the_cells_are(lines):
+    delimiter = next((one for one in "\t,;|" if one in lines[0]), ",")
+    header = delimiter.join(f"column {n}" for n in range(lines[0].count(delimiter) + 1))
+    rows, odd = read("\n".join([header, *lines]), delimiter)
+    assert rows[1:] == [line.split(delimiter) for line in lines]
+    assert odd[0].startswith("1 line with a quotation mark that closes only rows later, which was read as a letter")
+    assert odd[0].endswith("; the first is line 2")
+
+
+@pytest.mark.parametrize(
+    ("cell", "columns", "unclear"),
+    [
+        ("labels:\n12, Peru, 1898\n13, Peru, 1899", 3, True),
+        ("tall, shrub\n2, flowers white", 2, False),
+        ("Flora of Peru\nDept. Junín, Tarma\nalt. 3000 m, in woods\nleg. Smith, 1899", 2, True),
+        ("by the river\nleft bank", 4, False),
+        ("12,5 cm\n13,5 cm", 2, False),
+        ('{\n  "a": 1,\n  "b": 2\n}', 2, False),
+    ],
+)
+def test_a_cell_that_closes_as_it_should_is_one_and_doubt_is_said(cell, columns, unclear):
+    for place in range(1, columns):
+        text, rows = io.StringIO(newline=""), [[f"{n}" for _ in range(columns)] for n in range(3)]
+        rows[1][place] = cell
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        found, odd = read(text.getvalue())
+        assert found == rows
+        assert not odd or (len(odd) == 1 and "cannot be told" in odd[0] and odd[0].endswith("the first is line 2"))
+        assert bool(odd) == unclear
+
+
 def test_quotes_behind_backslashes_are_read_where_the_cells_then_fit():
     assert read('a,b,c\n1,"say \\"hi, you\\" there",3\n')[0][1] == ["1", 'say "hi, you" there', "3"]
 
@@ -99,6 +142,38 @@ def test_encodings_and_line_ends_are_told_by_the_bytes(encoding, line_end):
     rows, odd = read(text.encode(encoding))
     assert rows == [["name", "place"], *[["Lycopodiacées", "Málaga"]] * 3]
     assert ("Windows-1252" in " ".join(odd)) == (encoding in ("cp1252", "latin-1"))
+
+
+@pytest.mark.parametrize("cell", ["by the\nriver", "a\n\n\n\nb", 'say "so"\nthere'])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_rows_may_end_otherwise_than_lines_within_quotes(cell, place):
+    rows = [["url", "label", "locality"], ["a", "fern", "x"], ["b", "moss", "z"], ["c", "moss", "z"]]
+    for number in (0, 1, 3):
+        changed = [list(row) for row in rows]
+        changed[number][place] = cell
+        for line_end, inner in (("\r", "\n"), ("\n", "\r"), ("\r\n", "\n"), ("\r\n", "\r")):
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n\r").writerows(changed)
+            written = line_end.join(line.replace("\n", inner) for line in text.getvalue().split("\n\r"))
+            assert [[one.replace("\r", "\n") for one in row] for row in read(written)[0]] == changed
+
+
+def test_stray_quotes_and_line_feeds_do_not_change_the_line_end_of_an_old_table():
+    rows, _ = read('a,b\r1,12" rock\r2,"by the\nriver"\r3,c\r4,d\r')
+    assert [row[0] for row in rows] == ["a", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("said", ["UTF-16", "UTF-16LE", "utf-16-be"])
+def test_what_was_called_utf_16_and_has_no_zero_bytes_is_not(said):
+    assert read("Málaga,1\nb,2\n", encoding=said)[0] == [["Málaga", "1"], ["b", "2"]]
+    assert read("羊齒,1\nb,2\n".encode("utf-16-le"), encoding=said)[0] == [["羊齒", "1"], ["b", "2"]]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\x1a\x1a"])
+def test_the_mark_that_old_programs_put_behind_a_text_is_no_row(end):
+    assert read("a,b\r\n1,2\r\n" + end)[0] == [["a", "b"], ["1", "2"]]
+    assert read("a,b\r\n1,2" + end)[0] == [["a", "b"], ["1", "2"]]
+    assert read('a,b\n1,"\x1a"\n2,\x1a\n')[0] == [["a", "b"], ["1", "\x1a"], ["2", "\x1a"]]
 
 
 def test_one_line_of_another_encoding_does_not_change_the_others():

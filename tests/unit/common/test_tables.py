@@ -50,6 +50,9 @@ def parquet(frame):
         ("gbif.csv", TEXT.replace(",", "\t").encode()),
         ("excel.csv", TEXT.replace(",", ";").encode("cp1252")),
         ("excel.csv", ("sep=;\n" + TEXT.replace(",", ";")).encode()),
+        ("libre.csv", ('"sep=;"\n' + TEXT.replace(",", ";")).encode()),
+        ("libre.csv", ('\ufeff"sep=\t"\r\n' + TEXT.replace(",", "\t")).encode()),
+        ("dos.csv", TEXT.encode() + b"\x1a"),
         ("pipes.txt", TEXT.replace(",", "|").encode()),
         ("table.TSV", TEXT.replace(",", "\t").encode()),
         ("commas.tsv", TEXT.encode()),
@@ -104,11 +107,46 @@ def tarred():
         ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
         ("a.csv", tarred(), "a tar archive"),
         ("a.csv", bytes(range(256)) * 10, "no text"),
+        ("old.xls", b'<table border="1"><tr><td>url</td></tr></table>', "a table in HTML"),
+        ("old.xls", b'<meta charset="utf-8"><Table><tr><td>url</td></tr></Table>', "a table in HTML"),
+        ("long.csv", b"<!-- " + b"x" * 5000 + b" --><html>", "an XML or HTML file"),
+        ("a.xml", '<records><record url="x"/></records>'.encode("utf-16"), "an XML or HTML file"),
+        ("a.xml", b"\xef\xbb\xbf <Records/>", "an XML or HTML file"),
+        ("none.csv", b"[]", "JSON"),
+        ("none.csv", b"[\n]\n", "JSON"),
+        ("a.feather", b"ARROW1\0\0" + bytes(200), "an Arrow (Feather) table"),
+        ("a.bin", b"HEAD12\0\0" + bytes(2000), "no text"),
+        ("a.bin", b"HEAD12\0\0" + bytes(2000) + b"text" * 100, "no text"),
     ],
 )
 def test_what_is_no_table_is_named_with_what_to_do(tmp_path, name, data, sentence):
     said = error(tmp_path, data, name)
     assert sentence in said and "is no table: it is" in said and ": " in said.split("it is", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (tarred(), "a gzip file around a tar archive: unpack it"),
+        (zipped("xl/workbook.xml"), "a gzip file around a zip archive or an Excel workbook: unpack it"),
+        (b"<!DOCTYPE html><html><body>login</body></html>", "a gzip file around a web page (HTML)"),
+        (b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4, "a gzip file around a JPEG picture: unpack it"),
+        (b'{"error": "login"}', "a gzip file around JSON"),
+        (gzip.compress(TEXT.encode(), mtime=0), "a gzip file around a gzip file: unpack it"),
+        (parquet(pd.DataFrame(ROWS)), "a gzip file around a Parquet table: unpack it"),
+        (bytes(range(256)) * 10, "a gzip file around no text"),
+    ],
+)
+def test_what_gzip_holds_is_named_too(tmp_path, data, sentence):
+    assert sentence in error(tmp_path, gzip.compress(data, mtime=0), "table.csv.gz")
+
+
+def test_a_gzip_file_that_is_damaged_is_said_to_be(tmp_path):
+    data = gzip.compress("".join(f"https://a.example/{n}.jpg,fern\n" for n in range(30_000)).encode(), mtime=0)
+    assert "a gzip file that is cut short or damaged" in error(tmp_path, data[:30])
+    for broken in (data[:-40], data[: len(data) // 2] + b"\xff" * 99 + data[len(data) // 2 :]):
+        said = error(tmp_path, broken, columns={"url": "https://a.example/0.jpg"}, needed=("url",), shifted=True)
+        assert "cannot be read" in said
 
 
 def test_a_table_of_text_is_nothing_else(tmp_path):
@@ -130,6 +168,35 @@ def test_a_column_that_is_there_twice_is_an_error_where_it_is_used(tmp_path, hea
     pq.write_table(frame, tmp_path / "twice.parquet")
     with pytest.raises(UserError, match="has a column twice: 'label'"):
         list(read_rows(tmp_path / "twice.parquet", COLUMNS, ("url", "label")))
+
+
+@pytest.mark.parametrize(
+    "name", ["Locality Security", "locality_security", "LOCALITY-SECURITY", "dwc: locality Security"]
+)
+def test_blanks_and_signs_between_words_of_a_name_do_not_count(tmp_path, name):
+    columns = {"flag": "localitySecurity", "specimen_id": "specimen_id"}
+    assert read(tmp_path, f"{name},SpecimenID\n1,S1\n", columns=columns, needed=()) == [
+        {"flag": "1", "specimen_id": "S1"}
+    ]
+    said = error(tmp_path, f"{name},localitySecurity\n1,0\n".replace("dwc: ", ""), columns=columns, needed=())
+    assert "has a column twice" in said and "'localitySecurity' (column 2)" in said
+
+
+def test_names_that_are_both_asked_for_are_two(tmp_path):
+    columns = {"a": "probability_moss a", "b": "probability_moss_a", "c": "probability_Moss_a"}
+    text = "probability_moss a,probability_moss_a,probability_Moss_a\n1,2,3\n"
+    assert read(tmp_path, text, columns=columns, needed=tuple(columns)) == [{"a": "1", "b": "2", "c": "3"}]
+    columns = {"licence": "License", "license": "license"}
+    assert read(tmp_path, "License\nCC0\n", columns=columns, needed=()) == [{"licence": "CC0", "license": "CC0"}]
+
+
+def test_a_header_that_lacks_the_name_of_the_row_names_is_told(tmp_path, caplog):
+    table = "url\tlabel\n1\thttps://a.example/1.jpg\tfern\n2\thttps://a.example/2.jpg\tmoss\n"
+    assert [row["refused"] for row in read(tmp_path, table, shifted=True)] == [REFUSED] * 2
+    assert "table.csv: every row has one cell more than the header has names" in caplog.text
+    caplog.clear()
+    read(tmp_path, table + "https://a.example/3.jpg\tfern\n", shifted=True)
+    assert "every row" not in caplog.text
 
 
 def test_a_column_that_is_missing_is_named_beside_those_that_are_there(tmp_path):

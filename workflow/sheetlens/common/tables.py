@@ -5,6 +5,7 @@ import io
 import itertools
 import logging
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,13 +15,18 @@ import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.formats.delimited import HEAD, Notes, Rows, read_lines
-from sheetlens.common.formats.file_kinds import listed, unreadable
+from sheetlens.common.formats.file_kinds import GZIP, listed, unreadable
 
 BATCH = 10_000  # rows of a Parquet file in memory at a time
 DELIMITERS = (",", "\t", ";", "|")
-SEPARATOR = re.compile(r"sep=(.)\s*$", re.IGNORECASE)  # a first line by which Excel knows the delimiter
+SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)  # a first line by which Excel knows the delimiter
 BLANKS = " \t\ufeff\u200b\u00a0"
+BETWEEN = re.compile("[\\s\ufeff\u200b_-]+")  # what stands between the words of a name, or before and behind it
 SHOWN = 30  # columns named in an error
+UNNAMED = (
+    "every row has one cell more than the header has names, which gives the cells wrong names: R's write.table leaves"
+    " out the name of the row names, so write it into the header (or save with row.names = FALSE)"
+)
 REFUSED = "the row has more cells than the table has columns"
 log = logging.getLogger(__name__)
 Header = list[str]
@@ -40,38 +46,46 @@ def read_rows(
 ) -> Iterator[dict[str, str]]:
     """Yield each row as text: our name of a column -> its value, "" where there is none.
 
-    `columns` maps our names to the table's; neither case nor a prefix such as `dwc:` counts. `needed` are those of
-    ours that must be there (default: all). What the file is (Parquet or text, its encoding and delimiter) is told by
-    its content and not by its ending. A row with more cells than the table has columns is an error, or has the key
-    `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the log. Raises UserError
-    for what is no table, lacks a column or has one twice.
+    `columns` maps our names to the table's, in which case, a prefix such as `dwc:`, blanks, `_` and `-` do not count.
+    `needed` are those of ours that must be there (default: all). What the file is (Parquet or text, its encoding and
+    delimiter) is told by its content and not by its ending. A row with more cells than the table has columns is an
+    error, or has the key `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the
+    log. Raises UserError for what is no table, lacks a column or has one twice.
     """
     path = path.expanduser()
     try:
         with path.open("rb") as file:
             begin = file.read(4)
-        if begin != b"PAR1" and begin[:2] != b"\x1f\x8b" and (said := unreadable(path)):
+        if begin != b"PAR1" and (said := unreadable(path)):
             raise UserError(f"{path} is no table: {said}")
         header, rows = _parquet(path) if begin == b"PAR1" else _text(path, list(columns.values()))
         places = _places(path, header, columns, columns if needed is None else needed)
+        number = shifted = 0
         for number, row in enumerate(rows, start=1):
             found = {ours: _value(row[place]) if place < len(row) else "" for ours, place in places.items()}
             if any(row[len(header) :]):
                 if not keep_shifted:
                     raise UserError(
-                        f"row {number:,} of the table {path} has more cells than it has columns: correct it"
+                        f"row {number:,} of the table {path} has more cells than it has columns: correct it, or the"
+                        " header if that lacks a name"
                     )
                 found["refused"] = REFUSED
+                shifted += len(row) == len(header) + 1
             yield found
-    except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration) as error:
+        if number and shifted == number:
+            log.warning("%s: %s", path, UNNAMED)
+    except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration, zlib.error) as error:
         raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 
 
 def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iterable[str]) -> dict[str, int]:
     """Where each of our columns stands in a table."""
-    places = {}
+    places, plain = {}, [_plain(name) for name in header]
     for ours, theirs in columns.items():
-        found = _standing(header, theirs)
+        found = _standing(plain, theirs)
+        if len(found) > 1:  # another that is asked for as it is written is that one: classes may differ by a blank
+            others = {name for name in columns.values() if name != theirs}
+            found = [place for place in found if header[place] not in others]
         if len(found) > 1:
             names = " and ".join(f"'{header[place]}' (column {place + 1})" for place in found)
             raise UserError(f"the table {path} has a column twice: {names}. Rename one, or take it out")
@@ -82,16 +96,16 @@ def _places(path: Path, header: Header, columns: Mapping[str, str], needed: Iter
     return places
 
 
-def _standing(header: Header, name: str) -> list[int]:
-    """Columns of this name: written so, else behind a prefix such as `dwc:` or an address."""
+def _standing(names: list[str], name: str) -> list[int]:
+    """Where a name stands among plain ones: as such, else behind a prefix such as `dwc:` or an address."""
     wanted = _plain(name)
-    names = [_plain(one) for one in header]
-    exact = [place for place, one in enumerate(names) if one == wanted]
-    return exact or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
+    alike = [place for place, one in enumerate(names) if one == wanted]
+    return alike or [place for place, one in enumerate(names) if re.split("[:/#]", one)[-1] == wanted]
 
 
 def _plain(name: str) -> str:
-    return name.strip(BLANKS).casefold()
+    """A name without what people write otherwise: case, and what stands between words."""
+    return BETWEEN.sub("", name).casefold()
 
 
 def _text(path: Path, wanted: Sequence[str]) -> tuple[Header, Iterator[list[str]]]:
@@ -112,7 +126,7 @@ def _rows(path: Path, delimiter: str, skipped: int) -> Iterator[list[str]]:
 
 def _open(path: Path) -> IO[bytes]:
     raw = path.open("rb")
-    zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+    zipped = raw.peek(2)[:2] == GZIP
     return io.BufferedReader(gzip.GzipFile(fileobj=raw), HEAD) if zipped else raw
 
 
@@ -127,7 +141,8 @@ def _delimiter(path: Path, wanted: Sequence[str]) -> tuple[str, int]:
 
     def fits(delimiter: str) -> tuple[int, int]:
         header = next(iter(Rows(iter([first]), delimiter, '"', 0, Notes())), [])
-        return sum(bool(_standing(header, name)) for name in wanted), len(header)
+        plain = [_plain(name) for name in header]
+        return sum(bool(_standing(plain, name)) for name in wanted), len(header)
 
     return max(order, key=fits), 0
 

@@ -9,18 +9,28 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 HEAD = 2**16  # bytes of a table by which its encoding and its line ends are told
 LINE_LIMIT = 2**20  # characters of a line that are kept
-MANY = 6  # columns from which a line with as many cells is a row, whatever stands in them
 LONGEST = 1000  # lines that one quoted field may go on over
+DOS_END = "\x1a"  # what old programs put behind the last line
+QUOTED = re.compile(rb'"[^"]*"')
+LINE_END = re.compile(rb"\r\n|\r|\n")
 ESCAPED = re.compile("[\udc80-\udcff]+")  # bytes that were not of the encoding
 WESTERN = ("iso8859-1", "iso8859-15", "cp1252")  # encodings in which every byte is a letter, so that nothing fails
 ANOTHER = "not in the encoding {}, read as {} (if letters look wrong, save the table as UTF-8)"
 LONG = "longer than {:,} characters, the rest left out"
 STRAY = "with a quotation mark that nothing closes, or with text behind a closing one, which were read as letters"
+SWALLOWED = (
+    "with a quotation mark that closes only rows later, which was read as a letter (if that was one cell of several"
+    " lines, write it on one line)"
+)
+UNCLEAR = (
+    "with a quoted cell whose further lines may be rows, which cannot be told: they were kept as one cell (if they are"
+    " rows, take out its quotation marks)"
+)
 WIDE = "with more cells than the table has columns"
 NARROW = "with fewer cells than the table has columns, the rest left empty"
 
@@ -54,8 +64,7 @@ def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> It
     buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw, HEAD)  # type: ignore[type-var]
     head = buffered.peek(HEAD)[:HEAD]
     codec = encoding_of(head, encoding)
-    plain = head.replace(b"\0", b"")
-    newline = "\r" if b"\r" in plain and (b"\n" not in plain or line_end == "\r") else "\n"
+    newline = line_end_of(head, line_end)
     errors = "replace" if codec.startswith("utf-16") else "surrogateescape"
     text = io.TextIOWrapper(buffered, encoding=codec, errors=errors, newline=newline)
     while line := text.readline(LINE_LIMIT):
@@ -67,7 +76,17 @@ def read_lines(raw: IO[bytes], encoding: str, line_end: str, notes: Notes) -> It
             line += newline
         if not line.isascii():
             line = _mended(line, codec, notes)
-        yield line.replace("\0", "")
+        yield line.replace("\0", "").rstrip(DOS_END)
+
+
+def line_end_of(head: bytes, said: str) -> str:
+    """The line end of a text that begins so: "\\r" as old Macs wrote it, or "\\n", the end of "\\r\\n" too.
+
+    What is within quotes does not count: programs that end rows with one may end the lines of a cell with the other.
+    """
+    ends = LINE_END.findall(QUOTED.sub(b"", head.replace(b"\0", b"")))
+    old = ends.count(b"\r")
+    return "\r" if old and (said == "\r" or (ends[0] == b"\r" and 2 * old > len(ends))) else "\n"
 
 
 def encoding_of(head: bytes, said: str) -> str:
@@ -77,6 +96,8 @@ def encoding_of(head: bytes, said: str) -> str:
         name = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    if name.startswith("utf-16") and 0 not in head:  # not even its line ends are: it is what most texts are
+        return "utf-8-sig"
     if name.startswith("utf-16") or head.count(0) > len(head) // 4:
         return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
     return name
@@ -152,10 +173,13 @@ class Rows:
         taken: list[str] = []
         cells = self._strictly(line, taken)
         literal = text.split(self.delimiter)
-        if cells and (not self.columns or len(cells) == self.columns or len(literal) != self.columns):
+        fits = cells and (not self.columns or len(cells) == self.columns or len(literal) != self.columns)
+        odd = self._rows_within([line, *taken]) if fits else STRAY
+        if odd:
+            self.notes.add(odd, self.begun)
+        if odd in ("", UNCLEAR):
             return len(taken), cells
         self._back.extendleft(reversed(taken))
-        self.notes.add(STRAY, self.begun)
         return 0, self._tolerantly(text, literal)
 
     def _strictly(self, line: str, taken: list[str]) -> list[str]:
@@ -164,44 +188,41 @@ class Rows:
         def feed() -> Iterator[str]:
             yield line
             while len(taken) < LONGEST and (further := self._next()) is not None:
-                if self._is_row(further, line):
-                    self._back.appendleft(further)
-                    return
                 taken.append(further)
                 yield further
 
+        return self._by_the_book(feed())
+
+    def _by_the_book(self, lines: Iterable[str]) -> list[str]:
+        """The cells of the first row of lines; none where quotes are not as they should be."""
         try:
-            return next(csv.reader(feed(), delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
+            return next(csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
         except csv.Error:  # also for a field of more than csv.field_size_limit() characters
             return []
 
-    def _is_row(self, line: str, begun: str) -> bool:
-        """Whether a line within a quoted field is a row of its own: as many cells, and a first cell of the same kind.
+    def _rows_within(self, lines: list[str]) -> str:
+        """What is odd about the lines of one row: SWALLOWED if they are rows themselves, UNCLEAR if they may be, or "".
 
-        A quote within a cell may be the one that closes the field: what all then adds up to is checked anyway.
+        They are suspected where the first and the last have as many cells as the table has columns, or most of those
+        between. A true cell seldom has both, and its text has blanks behind its commas, which rows have not.
         """
+        if not self.columns or len(lines) == 1:
+            return ""
+        rows = [self._alone(line) for line in lines]
+        whole = [len(row) == self.columns for row in rows]
+        ends, between = whole[0] and whole[-1], _most(whole[1:-1] or whole)
+        if not ends and not between:
+            return ""
+        if self.delimiter == "\t" or self.columns == 1:  # no text has tabs, no list of numbers has texts
+            return SWALLOWED
+        prose = _most([any(cell.startswith(" ") for cell in row[1:]) for row in rows[1:]])
+        return SWALLOWED if ends and between and not prose else UNCLEAR
+
+    def _alone(self, line: str) -> list[str]:
+        """The cells of a line if it is a row by itself."""
         text = line.rstrip("\r\n")
         literal = text.split(self.delimiter)
-        whole = self._alone(text) if self.quote in text else literal
-        cells = whole or self._tolerantly(text, literal)
-        if len(cells) != self.columns or self.columns < 2:
-            return False
-        closes = not whole or any(self.quote in cell for cell in cells)
-        if closes and self._opens_first(begun):
-            return False
-        return (self.columns >= MANY and not closes) or _kind(cells[0]) == _kind(begun.split(self.delimiter, 1)[0])
-
-    def _alone(self, text: str) -> list[str]:
-        """The cells of one line by the book; none where quotes are not as they should be."""
-        try:
-            return next(csv.reader([text], delimiter=self.delimiter, quotechar=self.quote, strict=True), [])
-        except csv.Error:
-            return []
-
-    def _opens_first(self, line: str) -> bool:
-        """Whether the first cell of a line begins with a quote that is not closed there."""
-        found = self._cell.match(line) if self._cell else None
-        return bool(line.startswith(self.quote) and found and found[1] is None)
+        return (self.quote in text and self._by_the_book([text])) or self._tolerantly(text, literal)
 
     def _tolerantly(self, text: str, literal: list[str]) -> list[str]:
         """The cells of one line: what is quoted by the book without its quotes, all else as it stands."""
@@ -227,7 +248,5 @@ class Rows:
         return cells if len(cells) == self.columns else []
 
 
-def _kind(cell: str) -> tuple[bool, ...]:
-    """What a cell is made of, as far as it tells a number or an address from a word."""
-    cell = cell.strip(" \"'")
-    return ("://" in cell, any(map(str.isdigit, cell)), any(map(str.isalpha, cell)), " " in cell)
+def _most(flags: list[bool]) -> bool:
+    return 2 * sum(flags) > len(flags)
