@@ -66,9 +66,10 @@ def made(study) -> dict[str, str]:
 
 
 def products(study) -> dict[str, str]:
-    """Digests of all but what the workflow deletes when it is used up."""
+    """Digests of all but what the workflow deletes when it is used up: shards of images, and parts of features."""
     found = digests(study / "results")
-    return {path: digest for path, digest in found.items() if not {"shards", "parts"} & set(path.split("/"))}
+    used_up = re.compile(r"(^|/)(shards|parts)/|/\d+\.features(\.json)?$")
+    return {path: digest for path, digest in found.items() if not used_up.search(path)}
 
 
 def install(environment: str, folder) -> None:
