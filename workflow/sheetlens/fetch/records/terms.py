@@ -11,12 +11,19 @@ SAME = (
     "storageLocation", "datasetKey",
 )  # fmt: skip
 PLACE = ("locality", "decimalLatitude", "decimalLongitude", "stateProvince")
+WITHHELD = "informationWithheld"  # Darwin Core's term, by which a listing says that a place was taken out
 # What says that a place is protected: Darwin Core's term, Symbiota's of today and before, other portals'.
 PROTECTED = (
-    "informationWithheld", "recordSecurity", "localitySecurity", "securityReason", "localitySecurityReason",
+    WITHHELD, "recordSecurity", "localitySecurity", "securityReason", "localitySecurityReason",
     "geoprivacy", "coordinatesObscured", "sensitive", "isSensitive",
 )  # fmt: skip
-OPEN = ("", "0", "0.0", "false", "no", "n", "none", "null", "open", "\\n")  # values by which nothing is protected
+OPEN = frozenset(  # values by which nothing is protected, also those of R, pandas, Excel and SQL for no value
+    ("", "false", "f", "no", "n", "nein", "non", "none", "nil", "null", "n/a", "na", "nan", "\\n", "open", "public",
+     "not withheld", "nothing withheld", "not protected", "unprotected", "not sensitive", "not obscured")
+)  # fmt: skip
+AROUND = " \t.-\u2013\u2014#()[]<>'\""  # what may stand around such a value, or alone, as dashes do
+ZERO = re.compile(r"0+(?:[.,]0*)?")
+NO_PLACE = dict.fromkeys(PLACE, "") | {WITHHELD: "the place"}
 RECORD = (*SAME, *PROTECTED, "occurrenceID", "license", "rightsHolder", "associatedMedia")
 MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
@@ -35,13 +42,16 @@ PICTURES = ("image", "jpeg", "jpg", "png", "tif", "jp2", "photo", "picture", "we
 
 def is_protected(record: Mapping[str, str]) -> bool:
     """Whether a collection protects the place of a specimen."""
-    stated = filter(None, map(record.get, PROTECTED))
-    return any(value.strip().casefold() not in OPEN for value in stated)
+    stated = (
+        value.strip(" \t.-\u2013\u2014#()[]<>'\"").casefold() for value in filter(None, map(record.get, PROTECTED))
+    )
+    return any(value not in OPEN and not ZERO.fullmatch(value) for value in stated)
 
 
 def withhold(record: Mapping[str, str]) -> dict[str, str]:
-    """The terms of a record, without the place if that is protected."""
-    return {term: value for term, value in record.items() if term not in PLACE} if is_protected(record) else {**record}
+    """A record without what says that its place is protected; if it is, without the place and marked as WITHHELD."""
+    known = {term: value for term, value in record.items() if term not in PROTECTED}
+    return known | NO_PLACE if is_protected(record) else known
 
 
 def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
@@ -50,7 +60,7 @@ def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
     The specimen_id is the catalogue number, which is the barcode in herbaria, else what identifies the record.
     """
     known = withhold(record)
-    fields = {term: value for term in SAME if (value := known.get(term) or "")}
+    fields = {term: value for term in (*SAME, WITHHELD) if (value := known.get(term) or "")}
     return fields | {"specimen_id": fields.get("catalogNumber") or record.get("occurrenceID") or key}
 
 
