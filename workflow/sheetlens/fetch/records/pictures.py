@@ -30,11 +30,12 @@ SCALED = re.compile(r"(?<=[?&])(?:size|width|height|w|h|max|maxwidth|maxheight|q
 def named(media: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """A media row for each picture that one names: its fields may hold several addresses.
 
-    Where there is no address at all, that of a page with more (`references`) will do if it is one of a picture.
+    Where there is no address of the web, that of a page with more (`references`) will do if it is one of a picture.
     """
     listed = {term: terms.addresses(media.get(term) or "") for term in ADDRESSES}
-    if not any(listed.values()):
-        listed["identifier"] = [one for one in terms.addresses(media.get("references") or "") if _ending(one)]
+    if not any(terms.BEGINS.match(one) for found in listed.values() for one in found):
+        pages = [one for one in terms.addresses(media.get("references") or "") if _ending(one)]
+        listed["identifier"] = pages or listed["identifier"]
     several = {term: [one for one in found if "://" in one] for term, found in listed.items()}
     for number in range(max(1, *map(len, several.values()))):
         one = {term: next(iter(found[number : number + 1]), "") for term, found in several.items()}

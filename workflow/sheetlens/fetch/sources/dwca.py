@@ -76,7 +76,6 @@ def add_media(
     if reason := terms.why_no_picture(media):
         candidates.leave_out(label, reason)
         return
-    candidates.pictured(key)
     fields = terms.record_fields(record, key) | terms.media_fields(media, record)
     for one in pictures.named(media):
         asked = ways(key, one)
@@ -84,7 +83,8 @@ def add_media(
             candidates.leave_out(label, "that are thumbnails")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
-        candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)])
+        if candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)]):
+            candidates.pictured(key)
 
 
 def _wanted(candidates: Candidates) -> str:
@@ -95,16 +95,16 @@ def _wanted(candidates: Candidates) -> str:
 def _know_records(archive: Archive, candidates: Candidates, classes: Classes, counts: Counter[str]) -> None:
     """Keep the records of all classes."""
     candidates.base.execute("delete from record")  # ids are those of one archive
-    twice = "records have the id of an earlier one and are left out"
+    twice, protected = "records have the id of an earlier one and are left out", "records with a protected place"
     for key, record in archive.rows(archive.core, terms.terms_of(classes.values())):
         counts["records"] += 1
         if label := terms.class_of(record, classes):
+            if terms.is_protected(record):
+                counts[protected] += 1
             new = candidates.know(key or record["occurrenceID"] or record["catalogNumber"], label, record)
             counts["records of the classes" if new else twice] += 1
     if counts[twice]:
         log.warning("%s: %d %s", archive.name, counts[twice], twice)
-    else:
-        del counts[twice]
 
 
 def _media(archive: Archive, candidates: Candidates, counts: Counter[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
