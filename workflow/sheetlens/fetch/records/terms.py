@@ -1,7 +1,6 @@
 """From Darwin Core and Audiovisual Core terms to the columns of a listing."""
 
 import functools
-import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,11 +28,13 @@ MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
     "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
 )  # fmt: skip
-BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # and not within another one
-PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
-MORE = frozenset(" \t\r\n|;,<>\"'[]{}&")  # without one of them, a text is one address at most
-CLOSING = {'"': '"', "'": "'", "<": ">"}  # what ends an address that stands behind it, in HTML or JSON
-BEHIND = " \t\r\n|;,\"'<>[]{}"  # what may stand behind an address and is no part of it
+QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary of variants, and what portals write
+    "thumbnail": re.compile(r"thumb|v001|trailer|v002|preview|icon|\btn\b"),
+    "lower": re.compile(r"\blow|v003|\bsmall"),
+    "medium": re.compile(r"medium|v004"),
+    "good": re.compile(r"good|v005|\bweb"),
+    "best": re.compile(r"best|v006|original|\b(?:large|full|high)"),
+}
 OTHER_KINDS = ("sound", "audio", "moving", "video")
 PAGES = ("html", "pdf", "text", "csv", "xml", "json", "zip", "msword", "model")
 NO_PICTURES = ("dataset", "interactive")
@@ -89,34 +90,7 @@ def quality(media: Mapping[str, str]) -> str:
     if not (media.get("variant") or media.get("variantLiteral")):
         return ""
     said = (media.get("variant") or media.get("variantLiteral") or "").lower()
-    return next((name for name, words in QUALITIES.items() if any(word in said for word in words)), "")
-
-
-QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary of variants
-    "thumbnail": ("thumb", "v001", "trailer", "v002", "preview", "icon"),
-    "lower": ("lower", "v003"),
-    "medium": ("medium", "v004"),
-    "good": ("good", "v005"),
-    "best": ("best", "v006", "original"),
-}
-
-
-def addresses(text: str) -> list[str]:
-    """The addresses in one field: between pipes, semicolons, commas or blanks, in HTML or in JSON.
-
-    What is no address of the web is given, too, so that it can be counted.
-    """
-    if text and not MORE.intersection(text):
-        return [text]
-    found = []
-    for part in PIPES.split(text):
-        begins = [match.start() for match in BEGINS.finditer(part)]
-        found.append(part[: begins[0]] if begins and not part.lstrip().startswith("<") else "" if begins else part)
-        for begin, end in itertools.pairwise([*begins, len(part)]):
-            address = part[begin:end]
-            found.append(address.split(closing)[0] if (closing := CLOSING.get(part[max(begin - 1, 0)])) else address)
-    stripped = (one.strip(BEHIND).replace("&amp;", "&") for one in found)
-    return list(dict.fromkeys(filter(None, stripped)))
+    return next((name for name, words in QUALITIES.items() if words.search(said)), "")
 
 
 def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:

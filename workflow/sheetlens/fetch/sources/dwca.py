@@ -20,7 +20,7 @@ from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.download import bring
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
-from sheetlens.fetch.records import pictures, terms
+from sheetlens.fetch.records import pictures, sizes, terms
 from sheetlens.fetch.records.darwin_core import Archive, is_archive, open_archive
 from sheetlens.fetch.sources import Source
 
@@ -78,8 +78,9 @@ def add_media(
         return
     fields = terms.record_fields(record, key) | terms.media_fields(media, record)
     for one in pictures.named(media):
-        asked = ways(key, one)
-        if asked and all(size == "thumbnail" for _, size in asked):
+        found = ways(key, one)
+        asked = [way for way in found if way[1] != "thumbnail"]  # which is no picture of the sheet, not even at last
+        if found and not asked:
             candidates.leave_out(label, "that are thumbnails")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
@@ -148,11 +149,12 @@ def ways(size: str) -> Ways:
     """How the addresses of a picture follow from its media row: the size asked for first, then what there is."""
 
     def of(key: str, media: Mapping[str, str]) -> list[tuple[str, str]]:
-        stated = pictures.SIZES.get(terms.quality(media), "")
+        stated = sizes.SIZES.get(terms.quality(media), "")
         found = {}
         for term in ("accessURI", "identifier", WEB):
             if address := media.get(term):
-                found[address] = "web" if term == WEB else stated or pictures.size_of(address, "original")
+                named = sizes.size_of(address, "original")
+                found[address] = named if named == "thumbnail" else "web" if term == WEB else stated or named
         order = SIZES[size]
         return sorted(found.items(), key=lambda way: order.index(way[1]) if way[1] in order else len(order))
 
