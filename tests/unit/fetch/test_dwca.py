@@ -563,3 +563,27 @@ def test_an_identifier_that_is_no_address_leaves_the_references(tmp_path, identi
     ]
     found = find(tmp_path, symbiota(tmp_path, rows, RECORDS[:2]))
     assert urls_of(found) == [("https://img.example/1.jpg",), ("https://img.example/2.jpg",)]
+
+
+def renamed(table, row_type):
+    return type(table)(**{**vars(table), "row_type": f"http://rs.gbif.org/terms/1.0/{row_type}"})
+
+
+def test_a_class_without_pictures_is_told_why(tmp_path):
+    others = media([picture(f"a{n}") for n in range(1, 21)])
+    said = fails(tmp_path, occurrences(RECORDS), others)
+    assert "20 media rows of a.zip belong to no record of the classes, e.g. id 'a1'" in said
+    assert "none of the 10 records of class 'clubmoss' in a.zip names a picture to ask for" in said
+    classes = {"clubmoss": {"where": {"family": ["Lycopodiacae", "Lykopodiaceae"], "institutionCode": "US"}}}
+    classes |= {"spikemoss": CLASSES["spikemoss"]}
+    said = fails(tmp_path, occurrences(RECORDS), media(PICTURES), classes=classes)
+    assert "no record of a.zip has family Lycopodiacae or Lykopodiaceae and institutionCode US" in said
+    assert "Selaginellaceae" not in said
+    records = [row | {"associatedMedia": ""} for row in RECORDS]
+    said = fails(tmp_path, occurrences(records), renamed(media(PICTURES), "Pictures"))
+    assert (
+        "a.zip has no table of media (its extensions are Pictures), and 0 records of the classes have the term"
+        " associatedMedia" in said
+    )
+    said = fails(tmp_path, occurrences(RECORDS), renamed(media(PICTURES), "Pictures"))
+    assert "it has no table of media (its extensions are Pictures), and its records no term associatedMedia" in said

@@ -11,7 +11,8 @@ A, B = "https://i.example/a.jpg", "https://i.example/b.jpg"
     "between",
     [
         "|", " | ", ";", ";;", ",", ", ", " ", "\t", "\u00a0", "\u2029", "\u3001", "\uff0c", "\u00b7", " \u2022 ",
-        "\\n", "\\r\\n", "\\t", "+", " + ", "*", " & ", " and ", " und ", " / ", " (front), ", "; back: ", "] [", "'; '",
+        "\\n", "\\r\\n", "\\t", "+", " + ", "*", " & ", " and ", " und ", " / ", " (front), ",
+        "; back: ", "] [", "'; '",
     ],
 )  # fmt: skip
 def test_two_addresses_are_two_whatever_stands_between(between):

@@ -26,7 +26,8 @@ from sheetlens.config import Records
 from sheetlens.fetch.candidates import clean
 from sheetlens.fetch.listing import LISTING, write_listing
 from sheetlens.fetch.records import edan, terms
-from sheetlens.fetch.records.darwin_core import is_archive, open_archive
+from sheetlens.fetch.records.archive_files import is_archive
+from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.records.record_store import OWNERS, RecordStore
 from sheetlens.fetch.sources.smithsonian import shards
 
