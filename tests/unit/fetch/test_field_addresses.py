@@ -1,8 +1,11 @@
 """Several addresses in one field of a record, and words beside them."""
 
+import time
+
 import pytest
 
 from sheetlens.fetch.records.addresses import addresses
+from sheetlens.fetch.records.sizes import size_of
 
 A, B = "https://i.example/a.jpg", "https://i.example/b.jpg"
 
@@ -52,3 +55,15 @@ def test_words_beside_an_address_are_no_part_of_it(text):
 )
 def test_one_address_stays_whole(address):
     assert addresses(address) == [address]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 200_000, " |" * 100_000, "[" * 200_000, A + "," * 200_000 + "x", f"{A}," * 20_000, "\\n" * 100_000,
+     "https://i.example/deliveryService/id/" * 5_000, "https://i.example/" + "/full" * 50_000],
+)  # fmt: skip
+def test_a_hostile_field_ends_in_time(text):
+    begun = time.process_time()
+    for address in [text, *addresses(text)][:2]:
+        size_of(address, "")
+    assert time.process_time() - begun < 10

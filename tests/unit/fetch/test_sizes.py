@@ -111,3 +111,10 @@ def test_a_thumbnail_beside_its_picture_is_no_last_resort(tmp_path):
     some = [one | {"accessURI": ""} for one in rows("K1_tn.jpg")]
     some[0]["accessURI"] = f"{HOST}K1.jpg"
     assert first(find(tmp_path, symbiota(tmp_path, some, RECORDS[:2]))) == [(f"{HOST}K1.jpg",)]
+
+
+@pytest.mark.parametrize("master", ["K1.jp2", "K1.dng", "K1.bmp", "K1.TIF"])
+def test_a_jpeg_is_asked_for_before_a_master_of_the_same_size(tmp_path, master):
+    for number, some in enumerate((rows(master, "K1.jpg"), rows("K1.jpg", master))):
+        found = find(tmp_path / str(number), symbiota(tmp_path, some, RECORDS[:2]))
+        assert first(found) == [(f"{HOST}K1.jpg", HOST + master)]

@@ -25,6 +25,7 @@ from sheetlens.fetch.records.terms import WITHHELD, withhold
 FIELD_CHARACTERS = 1000  # characters of a field that are kept
 BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
+JPEG = re.compile(r"\.jpe?g(?=$|[?#])", re.IGNORECASE)  # before a master of the same size, which may be huge
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 SCHEMA = """
 create table if not exists picture
@@ -142,7 +143,7 @@ class Candidates:
         new = [way for way in ways if way[0] not in {url for url, *_ in before}]
         self.leave_out(label, "that are another size of one that is kept" if new else "named twice")
         if new and fields["licence"] == kept.get("licence", ""):  # what is empty is not kept
-            both = sorted([*before, *new], key=lambda way: (way[2], way[0]))
+            both = sorted([*before, *new], key=lambda way: (way[2], not JPEG.search(way[0]), way[0]))
             self.base.execute("delete from picture where image_id = ?", (image_id,))
             self._insert(label, both, fields if both[0] in new else kept, same)
 

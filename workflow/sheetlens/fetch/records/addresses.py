@@ -6,7 +6,7 @@ import re
 SEPARATORS = r"\s|;,+*\u00b7\u2022\u30fb\u3001\uff0c\uff1b"  # also a no-break space, middle dots, ideographic commas
 # Where an address begins: not within another one, but behind a separator, a quote, a bracket or an unquoted attribute.
 BEGINS = re.compile(rf"(?:^|(?<=[{SEPARATORS}\"'<>\[\](){{}}])|(?<=\ssrc=)|(?<=\shref=))https?://", re.IGNORECASE)
-PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
+PIPES = re.compile(r"(?<=\s)\||\|(?=\s)")
 ESCAPED = re.compile(r"(?:\\[nrt])+(?=\s|$|https?:)", re.IGNORECASE)  # line ends and tabs that a database spelt out
 SIMPLE = re.compile(r"[\w.~:/?#%=@-]*[\w/=-]", re.ASCII)  # one address at most, with nothing around it
 CLOSING = {  # what ends an address that stands behind it, in HTML, JSON or Markdown

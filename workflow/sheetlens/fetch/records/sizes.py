@@ -3,6 +3,7 @@
 The habits are those of image servers (IIIF, GBIF's cache, iDigBio, the Smithsonian) and of people who name files.
 """
 
+import functools
 import re
 
 from sheetlens.fetch.records.addresses import PICTURE
@@ -34,7 +35,7 @@ PATTERNS = tuple(
         r"(?<=[?&])(?:size|width|height|w|h|max|maxwidth|maxheight|quality)"
         rf"=(?P<size>{ANY}|[lms]|\d{{1,5}}(?:px)?|\d{{0,5}}[x,]\d{{0,5}})(?:&|(?=#|$))",
         r"/full/\^?(?:(?P<size>full|max|!?\d*,\d*)|pct:[\d.]+)/!?[\d.]+/(?:default|color|gray|bitonal|native)" + END,
-        rf"(?P<kept>/deliveryService/id/[^?#]+)/(?P<size>\d{{2,5}}){END}",
+        rf"(?P<kept>/deliveryService/id/[^?#]{{1,200}})/(?P<size>\d{{2,5}}){END}",
         rf"(?:(?<=/)|[_.-])(?P<size>{ANY}|\d{{2,5}}px|\d{{2,5}}x\d{{2,5}})(?:[_-]?[1-9]\d{{2,3}})?(?P<kept>[_-]\d{{1,2}})?{END}",
         rf"(?<=\w)[_-](?P<size>[lms]){END}",
         rf"/(?P<size>{ANY}|\d{{2,5}}x\d{{0,5}}|\d{{2,5}}px)(?=/)",
@@ -52,6 +53,7 @@ def without_size(address: str) -> str:
     return _split(address)[0]
 
 
+@functools.lru_cache(maxsize=64)  # a row asks for the size of an address, and for what is left of it
 def _split(address: str) -> tuple[str, list[str]]:
     """An address without its sizes, and these, the surest first.
 
@@ -61,14 +63,19 @@ def _split(address: str) -> tuple[str, list[str]]:
     rest = bare if ENDING.search(bare.partition("?")[0]) else address
     rest = ENDING.sub("", re.sub(r"^https?:/*(?:www\.)?", "", rest, flags=re.IGNORECASE))
     named: list[str] = []
+
+    def take(found: re.Match[str]) -> str:
+        parts = found.groupdict()
+        named.append(parts.get("size") or "")
+        return parts.get("kept") or ""
+
     for pattern in PATTERNS:
-        named += [size for found in pattern.finditer(rest) if (size := found.groupdict().get("size"))]
-        rest = pattern.sub(lambda found: found.groupdict().get("kept") or "", rest)
+        rest = pattern.sub(take, rest)
     return rest.rstrip("/?&"), named
 
 
 def _size(named: str) -> str:
-    """The size in the routes for a word or a number of pixels in an address; "" for a number that says nothing."""
+    """The size in the routes for a word or a number of pixels in an address; "" for one that says nothing."""
     if numbers := re.findall(r"\d+", named):
         pixels = max(map(int, numbers))
         return "" if pixels < STEPS else next((size for most, size in PIXELS.items() if pixels < most), "original")
