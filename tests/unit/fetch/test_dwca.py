@@ -506,6 +506,7 @@ def test_a_later_record_of_the_same_id_protects_the_place(tmp_path):
     fields = find(tmp_path, symbiota(tmp_path, records=records))
     one = next(request.fields for request in fields if request.fields["specimen_id"] == "00000001")
     assert (one.get("locality", ""), one["informationWithheld"], one["recordedBy"]) == ("", "the place", "A. Núñez")
+    assert b"SECRET" not in (tmp_path / "candidates.sqlite").read_bytes()
 
 
 def bare(number, address):

@@ -89,7 +89,7 @@ def _own(records: list[sqlite3.Row], key: str, row: Mapping[str, Any]) -> sqlite
 
 def _identity(barcode: str, fields: Mapping[str, Any]) -> tuple[str, str, str]:
     """Barcode, institution and collection in the spelling by which they are compared."""
-    return normalise(barcode), _folded(fields.get("institutionCode")), _folded(fields.get("collectionCode"))
+    return normalise(str(barcode)), _folded(fields.get("institutionCode")), _folded(fields.get("collectionCode"))
 
 
 def _folded(text: Any) -> str:
