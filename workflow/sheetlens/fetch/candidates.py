@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,12 +20,10 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.licences import allows
 from sheetlens.fetch.listing import LISTING, Request
 from sheetlens.fetch.records.terms import WITHHELD, withhold
+from sheetlens.fetch.texts import clean, picture_name, slug
 
-FIELD_CHARACTERS = 1000  # characters of a field that are kept
-BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
 JPEG = re.compile(r"\.jpe?g(?=$|[?#])", re.IGNORECASE)  # before a master of the same size, which may be huge
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # A place that is taken out leaves no bytes behind (secure_delete).
 PRAGMAS = "pragma synchronous = off; pragma cache_size = -65536; pragma secure_delete = on;"
 SCHEMA = """
@@ -263,25 +260,3 @@ def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
     roots = [Path(place).expanduser() for place in places if "://" not in place]
     found = sorted(path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
     return [(path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
-
-
-def clean(value: Any) -> Any:
-    """A text as one line of at most FIELD_CHARACTERS characters that any table can hold; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    if value.isprintable():
-        return " ".join(value[:FIELD_CHARACTERS].split())
-    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * FIELD_CHARACTERS])
-    return " ".join("".join(letters).split())[:FIELD_CHARACTERS]
-
-
-def slug(text: str) -> str:
-    """A text as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:60] or "unnamed"
-
-
-def picture_name(fields: Mapping[str, Any], url: str) -> str:
-    """A file name that says which specimen it is and stays the same whenever it is fetched."""
-    specimen = "-".join(slug(str(fields[key])) for key in ("institutionCode", "specimen_id") if fields.get(key))
-    ending = next((end for end in ENDINGS if url.lower().split("?")[0].endswith(end)), ".jpg")
-    return f"{specimen or 'picture'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}{ending}"

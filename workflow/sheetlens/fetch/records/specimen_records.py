@@ -23,13 +23,13 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import read_rows
 from sheetlens.config import Records
-from sheetlens.fetch.candidates import clean
 from sheetlens.fetch.listing import LISTING, write_listing
 from sheetlens.fetch.records import edan, terms
 from sheetlens.fetch.records.archive_files import is_archive
 from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.records.record_store import OWNERS, RecordStore
 from sheetlens.fetch.sources.smithsonian import shards
+from sheetlens.fetch.texts import clean
 
 BATCH_ROWS = 10_000  # of an extract in memory at a time
 COLUMNS = (*terms.SAME, terms.WITHHELD)  # of an extract
