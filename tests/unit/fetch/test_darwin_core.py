@@ -7,7 +7,8 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.fetch.records import darwin_core
-from sheetlens.fetch.records.darwin_core import is_archive, open_archive
+from sheetlens.fetch.records.archive_files import is_archive
+from sheetlens.fetch.records.darwin_core import open_archive
 from tests.services.archives import AC, gbif, media, occurrences, write_archive
 
 ROWS = [

@@ -6,8 +6,10 @@ import zipfile
 import pytest
 
 from sheetlens.common.errors import UserError
-from sheetlens.config import DwcaSource
+from sheetlens.config import DwcaSource, Records
 from sheetlens.fetch.http.session import Session
+from sheetlens.fetch.listing import LISTING
+from sheetlens.fetch.records import specimen_records
 from sheetlens.fetch.sources import dwca
 from tests.services.archives import gbif, media, occurrences, write_archive
 
@@ -476,3 +478,114 @@ def test_a_statement_that_takes_something_back_is_no_free_licence(tmp_path, righ
     found = find(tmp_path, symbiota(tmp_path, rows), licences=["CC0", "CC-BY"])
     assert len(found) == 19
     assert account(tmp_path)[1]["clubmoss"] == {"whose licence nobody asserted": 1}
+
+
+def join(folder, found, text):
+    """The rows of a listing of pictures, after a join with the museum's own table."""
+    (folder / "mine.csv").write_text(text)
+    return list(specimen_records.join((LISTING | one.fields for one in found), Records(path=str(folder / "mine.csv"))))
+
+
+def test_a_protected_place_stays_out_when_the_museums_own_table_knows_it(tmp_path, caplog):
+    caplog.set_level("INFO")
+    records = [
+        record(1, locality="SECRET", recordSecurity="1"),
+        *(row | {"recordSecurity": "NA"} for row in RECORDS[1:]),
+    ]
+    found = find(tmp_path / "w", symbiota(tmp_path, records=records))
+    text = "catalogNumber,storageLocation,locality,decimalLatitude\n00000001,cab 1,SECRET,1.5\n00000003,,here,\n"
+    rows = {row["specimen_id"]: row for row in join(tmp_path, found, text)}
+    assert [rows["00000001"][name] for name in ("storageLocation", "locality", "decimalLatitude")] == ["cab 1", "", ""]
+    assert rows["00000003"]["locality"] == "by the river"
+    assert account(tmp_path / "w")[0]["records_with_a_protected_place"] == 1
+    assert "1 records with a protected place" in caplog.text
+
+
+def test_a_later_record_of_the_same_id_protects_the_place(tmp_path):
+    secret = record(1, locality="SECRET " * 2000, recordSecurity="0")
+    records = [secret, *RECORDS[1:], record(1, recordSecurity="1")]
+    fields = find(tmp_path, symbiota(tmp_path, records=records))
+    one = next(request.fields for request in fields if request.fields["specimen_id"] == "00000001")
+    assert (one.get("locality", ""), one["informationWithheld"], one["recordedBy"]) == ("", "the place", "A. Núñez")
+    assert b"SECRET" not in (tmp_path / "candidates.sqlite").read_bytes()
+
+
+def bare(number, address):
+    return {"id": str(number), "identifier": address}
+
+
+def test_two_sizes_of_a_picture_without_a_licence_are_one_picture(tmp_path):
+    rows = [
+        bare(1, "https://i.example/K1_lg.jpg"),
+        bare(1, "https://i.example/K1_web.jpg"),
+        bare(2, "https://i.example/K2.jpg"),
+    ]
+    found = find(tmp_path, symbiota(tmp_path, rows, RECORDS[:2]))
+    assert urls_of(found) == [
+        ("https://i.example/K1_web.jpg", "https://i.example/K1_lg.jpg"), ("https://i.example/K2.jpg",)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("licence", ["free, but\u2028ask", "x" * 1200])
+def test_two_sizes_under_one_long_statement_are_one_picture(tmp_path, licence):
+    rows = [bare(1, f"https://i.example/K1_{size}.jpg") | {"license": licence} for size in ("lg", "web")]
+    found = find(tmp_path, symbiota(tmp_path, [*rows, bare(2, "https://i.example/K2.jpg")], RECORDS[:2]))
+    assert sorted(len(request.urls) for request in found) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"identifier": ""},
+        {"identifier": "https://img.example/1_tn.jpg"},
+        {"identifier": "/media/1.jpg"},
+        {"identifier": "urn:uuid:1", "references": "https://img.example/pages/1"},
+        {"identifier": "https://img.example/1", "format": "text/html"},
+    ],
+)
+def test_a_media_row_without_a_usable_picture_leaves_the_record_its_associated_media(tmp_path, row):
+    records = [RECORDS[0] | {"associatedMedia": "https://img.example/1-core.jpg"}, RECORDS[1] | {"associatedMedia": ""}]
+    rows = [{"id": "1", "references": "", "format": ""} | row, {"id": "2", "identifier": "https://img.example/2.jpg"}]
+    found = find(tmp_path, symbiota(tmp_path, rows, records))
+    assert urls_of(found) == [("https://img.example/1-core.jpg",), ("https://img.example/2.jpg",)]
+
+
+def test_a_picture_that_its_licence_forbids_does_not_come_back_through_the_record(tmp_path):
+    records = [row | {"associatedMedia": f"https://img.example/{row['id']}-core.jpg"} for row in RECORDS[:3]]
+    rows = [picture(1, rights="all rights reserved", UsageTerms=""), picture(2), picture(3)]
+    assert len(find(tmp_path, symbiota(tmp_path, rows, records), licences=["CC-BY"])) == 2
+    assert sum(account(tmp_path)[1]["clubmoss"].values()) == 1
+
+
+@pytest.mark.parametrize("identifier", ["urn:uuid:1", "", "/media/1.jpg", "K1"])
+def test_an_identifier_that_is_no_address_leaves_the_references(tmp_path, identifier):
+    rows = [
+        bare(1, identifier) | {"references": "https://img.example/1.jpg"},
+        bare(2, "https://img.example/2.jpg") | {"references": "https://img.example/page.jpg"},
+    ]
+    found = find(tmp_path, symbiota(tmp_path, rows, RECORDS[:2]))
+    assert urls_of(found) == [("https://img.example/1.jpg",), ("https://img.example/2.jpg",)]
+
+
+def renamed(table, row_type):
+    return type(table)(**{**vars(table), "row_type": f"http://rs.gbif.org/terms/1.0/{row_type}"})
+
+
+def test_a_class_without_pictures_is_told_why(tmp_path):
+    others = media([picture(f"a{n}") for n in range(1, 21)])
+    said = fails(tmp_path, occurrences(RECORDS), others)
+    assert "20 media rows of a.zip belong to no record of the classes, e.g. id 'a1'" in said
+    assert "none of the 10 records of class 'clubmoss' in a.zip names a picture to ask for" in said
+    classes = {"clubmoss": {"where": {"family": ["Lycopodiacae", "Lykopodiaceae"], "institutionCode": "US"}}}
+    classes |= {"spikemoss": CLASSES["spikemoss"]}
+    said = fails(tmp_path, occurrences(RECORDS), media(PICTURES), classes=classes)
+    assert "no record of a.zip has family Lycopodiacae or Lykopodiaceae and institutionCode US" in said
+    assert "Selaginellaceae" not in said
+    records = [row | {"associatedMedia": ""} for row in RECORDS]
+    said = fails(tmp_path, occurrences(records), renamed(media(PICTURES), "Pictures"))
+    assert (
+        "a.zip has no table of media (its extensions are Pictures), and 0 records of the classes have the term"
+        " associatedMedia" in said
+    )
+    said = fails(tmp_path, occurrences(RECORDS), renamed(media(PICTURES), "Pictures"))
+    assert "it has no table of media (its extensions are Pictures), and its records no term associatedMedia" in said

@@ -87,6 +87,16 @@ def test_a_search_reads_all_pages_of_the_accepted_taxa(services, tmp_path):
     assert cited["records_by_dataset"] == {"821cc27a": 1010}
 
 
+@pytest.mark.parametrize("cache", [None, 512])
+def test_a_thumbnail_that_a_publisher_names_is_no_picture(services, tmp_path, cache):
+    small = {"type": "StillImage", "identifier": "https://img.example/1?size=thumbnail", "license": CC0}
+    hold(services, [record(1, media=[small]), record(2)], many(1, 5000, family="Selaginellaceae"))
+    found = find(tmp_path, services, cache=cache)
+    assert [one.fields["catalogNumber"] for one in found] == ["00000002", "00005000"]
+    cited = json.loads((tmp_path / "citation.json").read_text())
+    assert cited["classes"]["clubmoss"]["left_out"] == {"that are thumbnails": 1}
+
+
 def test_the_same_sample_whatever_the_order_of_the_records(services, tmp_path):
     clubmosses, spikemosses = many(), many(310, 5000, family="Selaginellaceae")
     hold(services, clubmosses, spikemosses)

@@ -43,6 +43,13 @@ def test_a_protected_place_never_leaves_the_table(tmp_path, flag):
     first, second = requests(tmp_path, text)
     assert not {"locality", "decimalLatitude", "stateProvince", flag} & set(first.fields)
     assert (second.fields["locality"], second.fields["stateProvince"]) == ("open", "open")
+    assert [one.fields.get("informationWithheld", "") for one in (first, second)] == ["the place", ""]
+
+
+def test_a_flag_that_says_nothing_protects_nothing(tmp_path):
+    text = f"{HEADER},recordSecurity,informationWithheld\nhttps://a.example/1.jpg,fern,open,1.5,open,NA,not withheld\n"
+    fields = requests(tmp_path, text)[0].fields
+    assert (fields["locality"], fields.get("informationWithheld", "")) == ("open", "")
 
 
 def test_classes_that_differ_by_a_letter_of_another_encoding_stay_two(tmp_path):

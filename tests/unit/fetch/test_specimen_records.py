@@ -6,7 +6,7 @@ import pytest
 
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import write_table
+from sheetlens.common.files import read_rows, write_table
 from sheetlens.config import Records
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records import specimen_records
@@ -239,9 +239,81 @@ def test_a_later_record_that_protects_the_place_counts(tmp_path):
     assert join(tmp_path / "mine.csv", [row("1")])[0]["locality"] == ""
 
 
-@pytest.mark.parametrize("value", ["0", "", "0.0", "False", "no", "None"])
+@pytest.mark.parametrize(
+    ("records", "institution"),
+    [
+        ("K1,SECRET,0,K\nK1,SECRET,1,K\n", "K"),
+        ("K1,SECRET,0,K\nK1,,1,\n", "K"),
+        ("K1,SECRET,0,K\nK1,,1,Kew\n", "K"),
+        ("7,SECRET,0,US\n07,,1,\n", "US"),
+        ("7,SECRET,0,\n7,,1,US\n", "US"),
+        ("7,SECRET,0,US\n7,SECRET,1,US\n7,open,0,NY\n", "us"),
+    ],
+)
+def test_any_record_of_the_specimen_protects_its_place(tmp_path, caplog, records, institution):
+    caplog.set_level("INFO")
+    (tmp_path / "mine.csv").write_text("catalogNumber,locality,localitySecurity,institutionCode\n" + records)
+    known = [row(records.split(",")[0], institutionCode=institution)]
+    found = join(tmp_path / "mine.csv", known)
+    assert (found[0]["locality"], found[0]["informationWithheld"]) == ("", "the place")
+    assert "the places of 1 of 1 images are withheld" in caplog.text
+    specimen_records.extract(Records(path=str(tmp_path / "mine.csv")), tmp_path / "small.parquet")
+    small = list(read_rows(tmp_path / "small.parquet"))
+    assert "SECRET" not in json.dumps(small) and len(small) == records.count("\n")
+    assert [one["locality"] for one in small if one["institutionCode"] == "NY"] == ["open"] * records.count("NY")
+    assert "the places of 2 records are withheld" in caplog.text
+
+
+def test_the_place_of_another_specimen_with_the_number_is_kept(tmp_path):
+    text = "7,open,0,US,Botany\n7,SECRET,1,NY,Botany\n7,SECRET,1,US,Birds\n"
+    (tmp_path / "mine.csv").write_text(
+        "catalogNumber,locality,localitySecurity,institutionCode,collectionCode\n" + text
+    )
+    found = join(tmp_path / "mine.csv", [row("7", institutionCode="US", collectionCode="Botany")])
+    assert found[0]["locality"] == "open"
+
+
+def test_a_place_that_the_source_protects_does_not_come_back_through_the_records(tmp_path):
+    (tmp_path / "cab.csv").write_text(
+        "catalogNumber,storageLocation,locality,decimalLatitude\n00000001,cab 1,SECRET,1.5\n00000002,cab 2,open,2.5\n"
+    )
+    found = join(tmp_path / "cab.csv", [row("1", informationWithheld="the place"), row("2")])
+    places = [(one["storageLocation"], one["locality"], one["decimalLatitude"]) for one in found]
+    assert places == [("cab 1", "", ""), ("cab 2", "open", "2.5")]
+    assert [one["informationWithheld"] for one in found] == ["the place", ""]
+
+
+COLLECTIONS = "catalogNumber,institutionCode,collectionCode,family\n123,US,Botany,A\n123,US,Birds,B\n5,US,Botany,A\n"
+
+
+@pytest.mark.parametrize(
+    ("barcode", "collection", "family", "sentence"),
+    [
+        ("123", "Birds", "B", ""),
+        ("00123", " botany ", "A", ""),
+        ("123", "", "", "records of several collections have: say theirs (collectionCode)"),
+        ("123", "Fishes", "", "only records of other collections have"),
+        ("5", "Birds", "", "only records of other collections have"),
+        ("5", "", "A", ""),
+    ],
+)
+def test_numbers_that_several_collections_have_are_told_apart(tmp_path, caplog, barcode, collection, family, sentence):
+    (tmp_path / "mine.csv").write_text(COLLECTIONS)
+    rows = [row(barcode, institutionCode="US", collectionCode=collection)]
+    assert join(tmp_path / "mine.csv", rows)[0]["family"] == family
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [sentence in line for line in warned] == [True] * bool(sentence)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0", "", "0.0", "False", "no", "None", "NA", "nan", "N/A", "#N/A", "<NA>", "-", "\u2013", "null",
+        "not withheld", "public", "nein", "0.00", "0,0", "\\N",
+    ],
+)  # fmt: skip
 def test_a_place_that_is_not_protected_is_kept(tmp_path, value):
-    (tmp_path / "mine.csv").write_text(f"catalogNumber,locality,localitySecurity\n1,open,{value}\n")
+    (tmp_path / "mine.csv").write_text(f'catalogNumber,locality,localitySecurity\n1,open,"{value}"\n')
     assert join(tmp_path / "mine.csv", [row("1")])[0]["locality"] == "open"
 
 

@@ -10,6 +10,7 @@ from sheetlens.config import UrlsSource
 from sheetlens.fetch import remote
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.sources import urls
+from sheetlens.fetch.summary import summarise
 from tests.services.plain import picture
 
 
@@ -50,6 +51,21 @@ def test_each_kind_of_table_gives_the_same_listing(services, tmp_path, suffix):
     sums = (tmp_path / "originals/SHA256SUMS").read_text()
     assert sums.splitlines()[0] == f"{row['sha256']}  {found.index[0]}"
     assert sums.count("\n") == 2
+
+
+def test_the_last_lines_say_how_many_places_are_withheld(services, tmp_path, caplog):
+    caplog.set_level("INFO")
+    rows = [
+        {"url": services.url(f"/images/{name}.jpg"), "label": "fern", "locality": "here", "recordSecurity": flag}
+        for name, flag in (("a", "1"), ("b", "NA"))
+    ]
+    found = fetch(services, tmp_path, write(tmp_path, rows, ".csv"), {})
+    assert sorted(zip(found["locality"], found["informationWithheld"], strict=True)) == [
+        ("", "the place"),
+        ("here", ""),
+    ]
+    summarise(tmp_path / "listing.parquet")
+    assert "Places withheld because the source protects them: 1." in caplog.text
 
 
 def test_each_bad_row_is_refused_with_its_reason(services, tmp_path):

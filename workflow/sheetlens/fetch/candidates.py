@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +19,13 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.licences import allows
 from sheetlens.fetch.listing import LISTING, Request
-from sheetlens.fetch.records.terms import withhold
+from sheetlens.fetch.records.terms import WITHHELD, withhold
+from sheetlens.fetch.texts import clean, picture_name, slug
 
-FIELD_CHARACTERS = 1000  # characters of a field that are kept
-BREAKS = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, half characters, ends of lines and paragraphs
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+JPEG = re.compile(r"\.jpe?g(?=$|[?#])", re.IGNORECASE)  # before a master of the same size, which may be huge
+# A place that is taken out leaves no bytes behind (secure_delete).
+PRAGMAS = "pragma synchronous = off; pragma cache_size = -65536; pragma secure_delete = on;"
 SCHEMA = """
 create table if not exists picture
     (image_id text primary key, label text, rank blob, ways text, fields text, same text unique);
@@ -62,7 +62,7 @@ class Candidates:
     def _open(self, path: Path) -> sqlite3.Connection:
         base = sqlite3.connect(path)
         try:
-            base.executescript("pragma synchronous = off; pragma cache_size = -65536;" + SCHEMA)
+            base.executescript(PRAGMAS + SCHEMA)
         except sqlite3.DatabaseError:  # cut short by a crash of the machine
             base.close()
             return self._begin(path)
@@ -107,8 +107,8 @@ class Candidates:
         licence: tuple[str, bool],
         same: str = "",
         sizes: Sequence[str] = (),
-    ) -> None:
-        """Add a picture of a class, unless its addresses or its licence will not do.
+    ) -> bool:
+        """Add a picture of a class, unless its addresses or its licence will not do; was one of its addresses usable?
 
         `ways` are addresses, each with the size asked for there, in the order to try them; `fields` are
         columns of LISTING; `licence` is what `licences.resolve` says. The same picture twice is kept once: what has
@@ -127,7 +127,9 @@ class Candidates:
         elif not allows(self.settings.licences, name if asserted else ""):
             self.leave_out(label, f"under {clean(name)}" if asserted else "whose licence nobody asserted")
         else:
-            self._keep(label, usable, {**fields, "licence": name, "licence_asserted": asserted}, same)
+            columns = {**fields, "licence": name, "licence_asserted": asserted}
+            self._keep(label, usable, {key: clean(value) for key, value in columns.items() if key in LISTING}, same)
+        return bool(usable)
 
     def _keep(self, label: str, ways: Sequence[tuple[str, str, int]], fields: Mapping[str, Any], same: str) -> None:
         """Keep a picture, together with the other sizes of it that are known already."""
@@ -139,25 +141,32 @@ class Candidates:
         image_id, before, kept = found[0], [tuple(way) for way in json.loads(found[1])], json.loads(found[2])
         new = [way for way in ways if way[0] not in {url for url, *_ in before}]
         self.leave_out(label, "that are another size of one that is kept" if new else "named twice")
-        if new and fields["licence"] == kept["licence"]:
-            both = sorted([*before, *new], key=lambda way: (way[2], way[0]))
+        if new and fields["licence"] == kept.get("licence", ""):  # what is empty is not kept
+            both = sorted([*before, *new], key=lambda way: (way[2], not JPEG.search(way[0]), way[0]))
             self.base.execute("delete from picture where image_id = ?", (image_id,))
             self._insert(label, both, fields if both[0] in new else kept, same)
 
     def _insert(
         self, label: str, ways: Sequence[tuple[str, str, int]], fields: Mapping[str, Any], same: str | None
     ) -> bool:
-        kept = {key: clean(value) for key, value in fields.items() if key in LISTING and value not in ("", None)}
+        kept = {key: value for key, value in fields.items() if value not in ("", None)}
         name = f"{slug(label)}/{picture_name(kept, ways[0][0])}"
         rank = hashlib.sha256(f"{self.settings.seed}:{name}".encode()).digest()
         values = (name, label, rank, json.dumps(ways), json.dumps(kept), same)
         return bool(self.base.execute("insert or ignore into picture values (?, ?, ?, ?, ?, ?)", values).rowcount)
 
     def know(self, key: str, label: str, record: Mapping[str, str]) -> bool:
-        """Keep the record of a specimen until its pictures come, without a protected place; is its id new?"""
-        known = json.dumps({term: value for term, value in withhold(record).items() if value})
+        """Keep the record of a specimen until its pictures come, without a protected place; is its id new?
+
+        The first record of an id counts; a later one that protects the place protects it there, too.
+        """
+        known = {term: value for term, value in withhold(record).items() if value}
         statement = "insert or ignore into record (id, label, terms) values (?, ?, ?)"
-        return bool(self.base.execute(statement, (key, label, known)).rowcount)
+        new = bool(self.base.execute(statement, (key, label, json.dumps(known))).rowcount)
+        if not new and WITHHELD in known and (first := self.known(key)):
+            place = json.dumps(withhold(first[1] | {WITHHELD: known[WITHHELD]}))
+            self.base.execute("update record set terms = ? where id = ?", (place, key))
+        return new
 
     def known(self, key: str) -> tuple[str, dict[str, str]] | None:
         """Class and terms of a record that was kept, or None."""
@@ -165,7 +174,7 @@ class Candidates:
         return (found[0], json.loads(found[1])) if found else None
 
     def pictured(self, key: str) -> None:
-        """Note that a media row names a picture of a record."""
+        """Note that a media row names a picture of a record by a usable address."""
         self.base.execute("update record set pictured = 1 where id = ?", (key,))
 
     def unpictured(self) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -251,25 +260,3 @@ def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
     roots = [Path(place).expanduser() for place in places if "://" not in place]
     found = sorted(path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
     return [(path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
-
-
-def clean(value: Any) -> Any:
-    """A text as one line of at most FIELD_CHARACTERS characters that any table can hold; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    if value.isprintable():
-        return " ".join(value[:FIELD_CHARACTERS].split())
-    letters = (" " if unicodedata.category(letter) in BREAKS else letter for letter in value[: 2 * FIELD_CHARACTERS])
-    return " ".join("".join(letters).split())[:FIELD_CHARACTERS]
-
-
-def slug(text: str) -> str:
-    """A text as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:60] or "unnamed"
-
-
-def picture_name(fields: Mapping[str, Any], url: str) -> str:
-    """A file name that says which specimen it is and stays the same whenever it is fetched."""
-    specimen = "-".join(slug(str(fields[key])) for key in ("institutionCode", "specimen_id") if fields.get(key))
-    ending = next((end for end in ENDINGS if url.lower().split("?")[0].endswith(end)), ".jpg")
-    return f"{specimen or 'picture'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}{ending}"

@@ -35,6 +35,7 @@ LISTING = {  # column -> value where a source knows nothing; Darwin Core terms k
     "locality": "",
     "decimalLatitude": "",
     "decimalLongitude": "",
+    "informationWithheld": "",  # what was taken out because the source protects it
     "storageLocation": "",
     "datasetKey": "",  # of the data set of GBIF that the record is of
     "path": "",

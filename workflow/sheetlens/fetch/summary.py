@@ -2,11 +2,14 @@
 
 import logging
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import tally
+from sheetlens.fetch.records.terms import WITHHELD
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,8 @@ def summarise(listing: Path, on_disk: tuple[int, int] | None = None) -> None:
 
     Raises UserError where the folder has other files by now than were listed.
     """
-    found = tally(files.read_rows(listing))
+    counts: Counter[str] = Counter()
+    found = tally(_counted(files.read_rows(listing), counts))
     if on_disk:
         number, hidden = on_disk
         aside = f" ({hidden:,} hidden ones are left alone)" if hidden else ""
@@ -42,3 +46,12 @@ def summarise(listing: Path, on_disk: tuple[int, int] | None = None) -> None:
         log.info("%s", line)
     for line in found.lines():
         log.info("%s", line)
+    if withheld := counts[WITHHELD]:
+        log.info("Places withheld because the source protects them: %s.", f"{withheld:,}")
+
+
+def _counted(rows: Iterable[dict[str, Any]], counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a listing, while those are counted whose place was taken out."""
+    for row in rows:
+        counts[WITHHELD] += bool(row.get(WITHHELD))
+        yield row

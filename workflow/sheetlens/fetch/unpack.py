@@ -16,6 +16,7 @@ from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import RefusedError
 from sheetlens.fetch.http.addresses import check_name, place, text
 from sheetlens.fetch.http.session import PIECE
+from sheetlens.fetch.records.archive_files import with_slashes
 
 EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
 LONGEST_HEADER = 2**20  # bytes of one tar header, all of which tarfile holds in memory
@@ -108,7 +109,7 @@ def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callabl
 
 def _zip_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:
     total = 0
-    with zipfile.ZipFile(path) as archive:
+    with with_slashes(zipfile.ZipFile(path)) as archive:
         for member in archive.infolist():
             if member.is_dir():
                 continue

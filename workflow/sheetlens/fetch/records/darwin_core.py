@@ -8,7 +8,6 @@ import io
 import itertools
 import re
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,17 +18,16 @@ from typing import IO, Any
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.formats.delimited import Notes, Rows, read_lines
-from sheetlens.common.formats.file_kinds import is_office, listed, unreadable
+from sheetlens.common.formats.file_kinds import listed
+from sheetlens.fetch.records.archive_files import not_a_table, tables_folder, unpacked
 from sheetlens.fetch.records.descriptor import Table, read_descriptor
 
 MEDIA = {"multimedia", "image", "document"}  # last words of the rowTypes of Audubon Core, GBIF's and EOL's extensions
 DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml, and of the metadata
 TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
-UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
-DEPTH = 4  # folders below which an archive may hold its tables
 DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
-OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of specimen records to `records`"
 NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
+OTHER_ORDER = "naming the columns in another order than meta.xml, which is followed all the same ({})"
 HEADER = "skipped as a header that ignoreHeaderLines does not mention"
 
 
@@ -54,8 +52,9 @@ class Archive:
 
         A row with too few or too many columns gives what it has; what is odd is noted.
         """
-        silent = {term: table.defaults.get(term, "") for term in wanted}
-        plan = [(term, table.terms[term], default) for term, default in silent.items() if term in table.terms]
+        spelt = {term: table.spelt(term) for term in wanted}
+        silent = {term: table.defaults.get(own, "") for term, own in spelt.items()}
+        plan = [(term, table.terms[own], silent[term]) for term, own in spelt.items() if own in table.terms]
         for location in table.locations:
             for values in self._lines(table, location):
                 if len(values) < table.columns:
@@ -108,6 +107,8 @@ class Archive:
             header = list(itertools.islice(rows, table.header_lines))
             if header and _is_record(header[-1], table):
                 notes.add(NO_HEADER, len(header))
+            elif header and (moved := _moved(header[-1], table)):
+                notes.add(OTHER_ORDER.format(listed(moved)), len(header))
             for values in rows:
                 if notes.rows == 1 and _is_header(values, table):
                     notes.add(HEADER, 1)
@@ -120,6 +121,8 @@ class Archive:
         if member is None:
             raise UserError(f"the archive {self.name} names a table '{location}' that it does not hold: get it again")
         try:
+            if said := not_a_table(member):
+                raise UserError(f"the table '{location}' of the archive {self.name} cannot be read: {said}")
             with member.open("rb") as raw:
                 yield io.BufferedReader(_Limited(raw, f"the table '{location}' of the archive {self.name}"))
         except (OSError, *files.BROKEN_ZIP) as error:
@@ -137,78 +140,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """
     with ExitStack() as stack:
         try:
-            yield _describe(path.name, _root(path, stack))
+            folder = tables_folder(path.name, unpacked(path, stack))
+            with next(child for child in folder.iterdir() if child.name.lower() == "meta.xml").open("rb") as file:
+                core, extensions, metadata = read_descriptor(file.read(DESCRIPTOR_LIMIT), path.name)
+            yield Archive(path.name, core, extensions, folder, metadata or "metadata.xml")
         except (OSError, EOFError, tarfile.TarError, *files.BROKEN_ZIP) as error:
             raise UserError(
                 f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {error}"
             ) from None
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a path is a folder with a meta.xml, or a zip or tar file that is no office document."""
-    if path.is_dir():
-        return any(_descriptors(path, DEPTH))
-    return path.is_file() and ((zipfile.is_zipfile(path) and not is_office(path)) or tarfile.is_tarfile(path))
-
-
-def _root(path: Path, stack: ExitStack) -> Any:
-    """The folder, or what a zip or tar file holds, as a path."""
-    if path.is_dir():
-        return path
-    if zipfile.is_zipfile(path) and not is_office(path):
-        return zipfile.Path(stack.enter_context(zipfile.ZipFile(path)))
-    if tarfile.is_tarfile(path):
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        _untar(path, folder)
-        return folder
-    said = unreadable(path)
-    raise UserError(f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {said or OF_TEXT}")
-
-
-def _untar(path: Path, folder: Path) -> None:
-    """Unpack the files of a tar archive (compressed or not) that lie below it and are not too much together."""
-    total = 0
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if not member.isfile():
-                continue
-            total += member.size
-            if total > UNPACKED_LIMIT:
-                raise UserError(f"{path} unpacks to more than {UNPACKED_LIMIT // 2**30} GB: it is no archive of tables")
-            try:
-                archive.extract(member, folder, filter="data")
-            except tarfile.FilterError as error:
-                raise UserError(f"{path} has a file that would lie outside of it ({error}): get it again") from None
-
-
-def _describe(name: str, root: Any) -> Archive:
-    found = list(_descriptors(root, DEPTH))
-    if not found:
-        held = listed(sorted(child.name for child in root.iterdir()))
-        raise UserError(
-            f"the archive {name} has no meta.xml, without which its tables cannot be read: it holds {held}. Get it"
-            " again as a Darwin Core Archive (a GBIF download of the kind SIMPLE_CSV names no pictures), or unpack it"
-            " and give its table as `records`"
-        )
-    depth = min(level for level, _ in found)
-    nearest = [folder for level, folder in found if level == depth]
-    if len(nearest) > 1:
-        places = listed([str(folder.name) for folder in nearest])
-        raise UserError(f"{name} holds {len(nearest)} archives ({places}): unpack it, and give the one that is meant")
-    with next(child for child in nearest[0].iterdir() if child.name.lower() == "meta.xml").open("rb") as file:
-        core, extensions, metadata = read_descriptor(file.read(DESCRIPTOR_LIMIT), name)
-    return Archive(name, core, extensions, nearest[0], metadata or "metadata.xml")
-
-
-def _descriptors(folder: Any, below: int) -> Iterator[tuple[int, Any]]:
-    """How deep a folder with a meta.xml lies (0: at the top), and the folder: some archives wrap one another."""
-    children = sorted(folder.iterdir(), key=lambda child: str(child.name))
-    if any(child.name.lower() == "meta.xml" and child.is_file() for child in children):
-        yield 0, folder
-    elif below:
-        for child in children:
-            if child.is_dir() and not child.name.startswith((".", "__")):
-                yield from ((level + 1, found) for level, found in _descriptors(child, below - 1))
 
 
 def _delimiter(first: str, table: Table) -> str:
@@ -227,9 +166,23 @@ def _is_header(values: list[str], table: Table) -> bool:
 
 def _is_record(values: list[str], table: Table) -> bool:
     """Whether a header line is none: it names no column and has a number in it."""
-    words = {value.strip().casefold().rsplit(":", 1)[-1] for value in values}
-    named = words & {term.casefold() for term in table.terms}
+    named = set(map(_term, values)) & {term.casefold() for term in table.terms}
     return not named and any(value.strip().isdigit() for value in values)
+
+
+def _moved(header: list[str], table: Table) -> list[str]:
+    """The columns that a header line names at another place than the description does, with both places."""
+    words = [_term(value) for value in header]
+    return [
+        f"{term} in column {places[0] + 1} of meta.xml, {words.index(term.casefold()) + 1} of the file"
+        for term, places in table.terms.items()
+        if term.casefold() in words and not any(words[place : place + 1] == [term.casefold()] for place in places)
+    ]
+
+
+def _term(header: str) -> str:
+    """The name of a column without what stands before a colon or slash, to be compared."""
+    return header.strip().casefold().rsplit(":", 1)[-1].rsplit("/", 1)[-1]
 
 
 def _value(values: list[str], places: tuple[int, ...]) -> str:

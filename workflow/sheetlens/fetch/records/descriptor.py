@@ -5,6 +5,7 @@ The rules are those of the Darwin Core text guide and its schema (tdwg_dwc_text.
 
 import codecs
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,12 @@ class Table:
 
     def has(self, term: str) -> bool:
         """Whether rows can say anything of a term."""
-        return term in self.terms or term in self.defaults
+        own = self.spelt(term)
+        return own in self.terms or own in self.defaults
+
+    def spelt(self, term: str) -> str:
+        """A term as the descriptor spells it: portals disagree about upper and lower case."""
+        return _as_in((*self.terms, *self.defaults), term)
 
 
 def read_descriptor(text: bytes, name: str) -> tuple[Table, list[Table], str]:
@@ -79,7 +85,7 @@ def _table(element: Any) -> Table:
     terms: dict[str, tuple[int, ...]] = {}
     defaults: dict[str, str] = {}
     for child in element:
-        if _tag(child) == "field" and (term := _word(child.get("term"))):
+        if _tag(child) == "field" and (term := _as_in((*terms, *defaults), _word(child.get("term")))):
             if (index := child.get("index")) is not None:
                 terms[term] = (*terms.get(term, ()), _column(index))
             if child.get("default"):
@@ -107,6 +113,11 @@ def _tag(element: Any) -> str:
 def _word(term: str | None) -> str:
     """The last word of a term or rowType: portals disagree about what stands before it."""
     return (term or "").strip().rstrip("/#").replace("#", "/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+
+
+def _as_in(known: Iterable[str], term: str) -> str:
+    """The one of the known terms that is this one but for upper and lower case, else the term."""
+    return next((one for one in known if one.casefold() == term.casefold()), term)
 
 
 def _character(element: Any, name: str, default: str) -> str:

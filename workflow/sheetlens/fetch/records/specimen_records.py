@@ -10,33 +10,30 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sheetlens.common import files
 from sheetlens.common.barcodes import normalise, without_suffix
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import whole
 from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import read_rows
 from sheetlens.config import Records
-from sheetlens.fetch.candidates import clean
 from sheetlens.fetch.listing import LISTING, write_listing
 from sheetlens.fetch.records import edan, terms
-from sheetlens.fetch.records.darwin_core import is_archive, open_archive
+from sheetlens.fetch.records.archive_files import is_archive
+from sheetlens.fetch.records.darwin_core import open_archive
+from sheetlens.fetch.records.record_store import OWNERS, RecordStore
 from sheetlens.fetch.sources.smithsonian import shards
+from sheetlens.fetch.texts import clean
 
 BATCH_ROWS = 10_000  # of an extract in memory at a time
+COLUMNS = (*terms.SAME, terms.WITHHELD)  # of an extract
 UNLABELLED = "no class folder and no record says its class"
-AMBIGUOUS = "have a number that records of several institutions have: say theirs (institutionCode)"
-ELSEWHERE = "have a number that only records of other institutions have"
-WITHHELD = "informationWithheld"
-SCHEMA = """
-create table record
-    (barcode text, institution text, label text, fields text, withheld integer, primary key (barcode, institution))
-"""
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +51,7 @@ def read_records(settings: Records) -> Iterator[tuple[str, str, dict[str, str]]]
         records = _from_table(path, settings)
     for barcode, label, known in records:
         fields = {term: value for term, value in terms.record_fields(known).items() if term != "specimen_id"}
-        yield barcode, label, fields | ({WITHHELD: "the place"} if terms.is_protected(known) else {})
+        yield barcode, label, fields
 
 
 def extract(settings: Records, output: Path, wanted: Path | None = None) -> int:
@@ -69,27 +66,54 @@ def extract(settings: Records, output: Path, wanted: Path | None = None) -> int:
         keep = {normalise(name) for name in names} | {without_suffix(name) for name in names}
     read = 0
 
-    def chosen() -> Iterator[dict[str, str]]:
+    def chosen(store: RecordStore) -> Iterator[dict[str, str]]:
         nonlocal read
         for barcode, _, fields in read_records(settings):
             read += 1
             if barcode and (keep is None or normalise(barcode) in keep):
-                yield fields | {"catalogNumber": barcode}
+                store.protect(barcode, fields)
+                yield {term: clean(fields.get(term, "")) for term in COLUMNS} | {"catalogNumber": clean(barcode)}
 
-    columns = (*terms.SAME, WITHHELD)
-    schema, number, rows = pa.schema([(term, pa.string()) for term in columns]), 0, chosen()
-    with whole(output) as part, pq.ParquetWriter(part, schema) as writer:
-        while some := list(itertools.islice(rows, BATCH_ROWS)):
-            table = {term: [clean(fields.get(term, "")) for fields in some] for term in columns}
-            writer.write_table(pa.table(table, schema))
-            number += len(some)
+    with _store() as (store, folder):
+        number = _write(folder / "records.parquet", chosen(store))
         if not number:
             which = f"is in {wanted}" if wanted else f"has a barcode ('{settings.barcode}')"
             raise UserError(f"none of the {read:,} records in {settings.path} {which}: no table is written")
+        # Only now is it known which places a later record of the specimen protects.
+        with files.whole(output) as part:
+            _write(part, _without_places(files.read_rows(folder / "records.parquet"), store, settings))
     if number < read:
         log.info("%s: %d of %d records are left out: %s", settings.path, read - number, read,
                  "no barcode, or not wanted" if wanted else "no barcode")  # fmt: skip
     return number
+
+
+def _write(path: Path, rows: Iterator[Mapping[str, str]]) -> int:
+    """Write an extract, a few rows at a time; return how many."""
+    schema, number = pa.schema([(term, pa.string()) for term in COLUMNS]), 0
+    with pq.ParquetWriter(path, schema) as writer:
+        while some := list(itertools.islice(rows, BATCH_ROWS)):
+            writer.write_table(pa.table({term: [row[term] for row in some] for term in COLUMNS}, schema))
+            number += len(some)
+    return number
+
+
+def _without_places(rows: Iterable[dict[str, str]], store: RecordStore, settings: Records) -> Iterator[dict[str, str]]:
+    """The rows of an extract, without the places that any record of their specimens protects; the log counts them."""
+    withheld = 0
+    for row in rows:
+        protected = store.is_protected(row["catalogNumber"], row)
+        withheld += protected
+        yield row | terms.NO_PLACE if protected else row
+    if withheld:
+        log.info("%s: the places of %d records are withheld, because a record protects them", settings.path, withheld)
+
+
+@contextmanager
+def _store() -> Iterator[tuple[RecordStore, Path]]:
+    """An empty store of records, and the folder it is in, which is removed in the end."""
+    with tempfile.TemporaryDirectory() as folder, closing(RecordStore(Path(folder) / "records.sqlite")) as store:
+        yield store, Path(folder)
 
 
 def join_listing(listing: Path, settings: Records) -> None:
@@ -102,77 +126,64 @@ def join_listing(listing: Path, settings: Records) -> None:
 def join(rows: Iterable[Mapping[str, Any]], settings: Records) -> Iterator[dict[str, Any]]:
     """Yield the rows of a listing with what their specimens' records say; the log tells how many matched.
 
-    A record fills empty columns and a missing label, and its storageLocation always counts; a place that any
-    record of the specimen protects is taken out. A row without a label is refused. Of two records with one barcode
-    and institution the first counts. See `find` for which record is a row's.
+    A record fills empty columns and a missing label, and its storageLocation always counts; a place that the source
+    or any record of the specimen protects is taken out. A row without a label is refused. Of two records with one
+    barcode, institution and collection the first counts. See `RecordStore.find` for which record is a row's.
     """
-    with tempfile.TemporaryDirectory() as folder, sqlite3.connect(Path(folder) / "records.sqlite") as base:
-        known = _store(base, settings)
+    with _store() as (store, _):
+        known = _fill(store, settings)
         total, outcomes = 0, Counter[str]()
+        withheld = 0
         for row in rows:
-            found = find(base, row)
+            found = store.find(row)
             total += 1
             outcomes[found if isinstance(found, str) else "a record"] += 1
-            yield _joined(row, None, found) if isinstance(found, str) else _joined(row, found, "")
+            joined = _joined(row, None, found) if isinstance(found, str) else _joined(row, found, "")
+            protected = _is_protected(store, row, found)
+            withheld += protected
+            yield joined | terms.NO_PLACE if protected else joined
         matched = outcomes.pop("a record", 0)
         log.info("%s: %d of %d images have a record; %d records were read", settings.path, matched, total, known)
         for reason, number in outcomes.items():
             log.warning("%d of %d images %s (%s)", number, total, reason or "have no record", settings.path)
+        if withheld:
+            log.info("the places of %d of %d images are withheld, because their source or a record of the specimen"
+                     " protects them (%s)", withheld, total, settings.path)  # fmt: skip
 
 
-def find(base: sqlite3.Connection, row: Mapping[str, Any]) -> sqlite3.Row | str:
-    """The record of an image, else why there is none ("": nobody knows its barcode).
-
-    A barcode counts as it is; only where no record has it, and it comes from a name, an ending such as _1 counts as
-    that of a second picture. Mere numbers are unique only within an institution: both sides' institutionCode, where
-    both are known, must agree.
-    """
-    catalogued, named = str(row["catalogNumber"]), str(row["specimen_id"])
-    keys = [normalise(catalogued)] if catalogued else [normalise(named), without_suffix(named)]
-    institution = str(row["institutionCode"]).strip().casefold()
-    for key in filter(None, keys):
-        if records := base.execute("select * from record where barcode = ?", (key,)).fetchall():
-            own = [one for one in records if one["institution"] == institution]
-            silent = [one for one in records if not one["institution"]]
-            if institution and (own or silent):
-                return (own or silent)[0]
-            if institution and key.isdigit():
-                return ELSEWHERE
-            return records[0] if len(records) == 1 else AMBIGUOUS
-    return ""
-
-
-def _store(base: sqlite3.Connection, settings: Records) -> int:
-    base.row_factory = sqlite3.Row
-    base.execute(SCHEMA)
+def _fill(store: RecordStore, settings: Records) -> int:
     number = twice = 0
     for barcode, label, fields in read_records(settings):
         number += 1
-        if key := normalise(barcode):
-            withheld = WITHHELD in fields
-            kept = {term: clean(value) for term, value in fields.items() if value and term in LISTING}
-            values = (key, kept.get("institutionCode", "").casefold(), clean(label), json.dumps(kept), withheld)
-            if not base.execute("insert or ignore into record values (?, ?, ?, ?, ?)", values).rowcount:
-                twice += 1
-                if withheld:
-                    base.execute("update record set withheld = 1 where barcode = ? and institution = ?", values[:2])
+        if normalise(barcode):
+            twice += not store.add(barcode, label, fields)
+            store.protect(barcode, fields)
     if twice:
         log.warning("%s: %d records have the barcode of an earlier one, which counts", settings.path, twice)
     return number
 
 
 def _joined(row: Mapping[str, Any], record: sqlite3.Row | None, reason: str) -> dict[str, Any]:
-    known = {**row}
+    known = {**LISTING, **row}
     label = record["label"] if record else ""
     for term, value in json.loads(record["fields"]).items() if record else ():
         if not known[term] or term == "storageLocation":
             known[term] = value
-    if record and record["withheld"]:
-        known |= dict.fromkeys(terms.PLACE, "")
     if not known["label"] and known["status"] == "ok":
         why = f"no class folder says its class, and images {reason}" if reason else UNLABELLED
         known |= {"label": label} | ({} if label else {"status": "refused", "reason": why})
     return known
+
+
+def _is_protected(store: RecordStore, row: Mapping[str, Any], record: sqlite3.Row | str) -> bool:
+    """Whether the place of an image is protected, by what its source said of it or by a record of its specimen."""
+    if row.get(terms.WITHHELD):
+        return True
+    owners = {owner: row[f"{owner}Code"] for owner in OWNERS}
+    barcode = row["catalogNumber"] or row["specimen_id"]
+    if not isinstance(record, str):
+        barcode, owners = record["barcode"], {owner: record[owner] or said for owner, said in owners.items()}
+    return store.is_protected(barcode, {f"{owner}Code": said for owner, said in owners.items()})
 
 
 def _from_table(path: Path, settings: Records) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -1,7 +1,6 @@
 """From Darwin Core and Audiovisual Core terms to the columns of a listing."""
 
 import functools
-import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,22 +10,31 @@ SAME = (
     "storageLocation", "datasetKey",
 )  # fmt: skip
 PLACE = ("locality", "decimalLatitude", "decimalLongitude", "stateProvince")
+WITHHELD = "informationWithheld"  # Darwin Core's term, by which a listing says that a place was taken out
 # What says that a place is protected: Darwin Core's term, Symbiota's of today and before, other portals'.
 PROTECTED = (
-    "informationWithheld", "recordSecurity", "localitySecurity", "securityReason", "localitySecurityReason",
+    WITHHELD, "recordSecurity", "localitySecurity", "securityReason", "localitySecurityReason",
     "geoprivacy", "coordinatesObscured", "sensitive", "isSensitive",
 )  # fmt: skip
-OPEN = ("", "0", "0.0", "false", "no", "n", "none", "null", "open", "\\n")  # values by which nothing is protected
+OPEN = frozenset(  # values by which nothing is protected, also those of R, pandas, Excel and SQL for no value
+    ("", "false", "f", "no", "n", "nein", "non", "none", "nil", "null", "n/a", "na", "nan", "\\n", "open", "public",
+     "not withheld", "nothing withheld", "not protected", "unprotected", "not sensitive", "not obscured")
+)  # fmt: skip
+AROUND = " \t.-\u2013\u2014#()[]<>'\""  # what may stand around such a value, or alone, as dashes do
+ZERO = re.compile(r"0+(?:[.,]0*)?")
+NO_PLACE = dict.fromkeys(PLACE, "") | {WITHHELD: "the place"}
 RECORD = (*SAME, *PROTECTED, "occurrenceID", "license", "rightsHolder", "associatedMedia")
 MEDIA = (
     "identifier", "accessURI", "goodQualityAccessURI", "references", "format", "type", "variant", "variantLiteral",
     "rights", "license", "UsageTerms", "WebStatement", "rightsHolder", "Owner", "creator",
 )  # fmt: skip
-BEGINS = re.compile(r"(?:^|(?<=[\s|;,\"'<>\[\](){}]))https?://", re.IGNORECASE)  # and not within another one
-PIPES = re.compile(r"\s+\|\s*|\s*\|\s+")
-MORE = frozenset(" \t\r\n|;,<>\"'[]{}&")  # without one of them, a text is one address at most
-CLOSING = {'"': '"', "'": "'", "<": ">"}  # what ends an address that stands behind it, in HTML or JSON
-BEHIND = " \t\r\n|;,\"'<>[]{}"  # what may stand behind an address and is no part of it
+QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary of variants, and what portals write
+    "thumbnail": re.compile(r"thumb|v001|trailer|v002|preview|icon|\btn\b"),
+    "lower": re.compile(r"\blow|v003|\bsmall"),
+    "medium": re.compile(r"medium|v004"),
+    "good": re.compile(r"good|v005|\bweb"),
+    "best": re.compile(r"best|v006|original|\b(?:large|full|high)"),
+}
 OTHER_KINDS = ("sound", "audio", "moving", "video")
 PAGES = ("html", "pdf", "text", "csv", "xml", "json", "zip", "msword", "model")
 NO_PICTURES = ("dataset", "interactive")
@@ -35,13 +43,16 @@ PICTURES = ("image", "jpeg", "jpg", "png", "tif", "jp2", "photo", "picture", "we
 
 def is_protected(record: Mapping[str, str]) -> bool:
     """Whether a collection protects the place of a specimen."""
-    stated = filter(None, map(record.get, PROTECTED))
-    return any(value.strip().casefold() not in OPEN for value in stated)
+    stated = (
+        value.strip(" \t.-\u2013\u2014#()[]<>'\"").casefold() for value in filter(None, map(record.get, PROTECTED))
+    )
+    return any(value not in OPEN and not ZERO.fullmatch(value) for value in stated)
 
 
 def withhold(record: Mapping[str, str]) -> dict[str, str]:
-    """The terms of a record, without the place if that is protected."""
-    return {term: value for term, value in record.items() if term not in PLACE} if is_protected(record) else {**record}
+    """A record without what says that its place is protected; if it is, without the place and marked as WITHHELD."""
+    known = {term: value for term, value in record.items() if term not in PROTECTED}
+    return known | NO_PLACE if is_protected(record) else known
 
 
 def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
@@ -50,7 +61,7 @@ def record_fields(record: Mapping[str, str], key: str = "") -> dict[str, str]:
     The specimen_id is the catalogue number, which is the barcode in herbaria, else what identifies the record.
     """
     known = withhold(record)
-    fields = {term: value for term in SAME if (value := known.get(term) or "")}
+    fields = {term: value for term in (*SAME, WITHHELD) if (value := known.get(term) or "")}
     return fields | {"specimen_id": fields.get("catalogNumber") or record.get("occurrenceID") or key}
 
 
@@ -79,34 +90,7 @@ def quality(media: Mapping[str, str]) -> str:
     if not (media.get("variant") or media.get("variantLiteral")):
         return ""
     said = (media.get("variant") or media.get("variantLiteral") or "").lower()
-    return next((name for name, words in QUALITIES.items() if any(word in said for word in words)), "")
-
-
-QUALITIES = {  # words and numbers of Audiovisual Core's controlled vocabulary of variants
-    "thumbnail": ("thumb", "v001", "trailer", "v002", "preview", "icon"),
-    "lower": ("lower", "v003"),
-    "medium": ("medium", "v004"),
-    "good": ("good", "v005"),
-    "best": ("best", "v006", "original"),
-}
-
-
-def addresses(text: str) -> list[str]:
-    """The addresses in one field: between pipes, semicolons, commas or blanks, in HTML or in JSON.
-
-    What is no address of the web is given, too, so that it can be counted.
-    """
-    if text and not MORE.intersection(text):
-        return [text]
-    found = []
-    for part in PIPES.split(text):
-        begins = [match.start() for match in BEGINS.finditer(part)]
-        found.append(part[: begins[0]] if begins and not part.lstrip().startswith("<") else "" if begins else part)
-        for begin, end in itertools.pairwise([*begins, len(part)]):
-            address = part[begin:end]
-            found.append(address.split(closing)[0] if (closing := CLOSING.get(part[max(begin - 1, 0)])) else address)
-    stripped = (one.strip(BEHIND).replace("&amp;", "&") for one in found)
-    return list(dict.fromkeys(filter(None, stripped)))
+    return next((name for name, words in QUALITIES.items() if words.search(said)), "")
 
 
 def media_fields(media: Mapping[str, str], record: Mapping[str, str]) -> dict[str, str]:

@@ -20,22 +20,24 @@ from sheetlens.fetch.candidates import Candidates
 from sheetlens.fetch.download import bring
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
-from sheetlens.fetch.records import pictures, terms
-from sheetlens.fetch.records.darwin_core import Archive, is_archive, open_archive
+from sheetlens.fetch.records import pictures, sizes, terms
+from sheetlens.fetch.records.archive_files import is_archive
+from sheetlens.fetch.records.darwin_core import Archive, open_archive
 from sheetlens.fetch.sources import Source
 
 SIZES = {  # sizes in the order to ask for them, by what the config wants
     "web": ("web", "medium", "original", "lower"),
     "original": ("original", "web", "medium", "lower"),
 }
+OTHERS, CORE_ONLY = "media rows of other records", "records with associatedMedia only"
 WEB = "goodQualityAccessURI"
 SPECIMENS = (
-    "Occurrence",
-    "SimpleDarwinRecord",
-    "DarwinCore",
-    "PreservedSpecimen",
-    "MaterialEntity",
-    "MaterialSample",
+    "occurrence",
+    "simpledarwinrecord",
+    "darwincore",
+    "preservedspecimen",
+    "materialentity",
+    "materialsample",
     "",
 )
 Classes = Mapping[str, Mapping[str, Sequence[str]]]  # label -> term -> values (see terms.class_of)
@@ -51,12 +53,17 @@ def collect(path: Path, candidates: Candidates, classes: Classes, ways: Ways) ->
     with open_archive(path) as archive:
         counts = Counter(dict.fromkeys(("records", "records of the classes", "media rows"), 0))
         _know_records(archive, candidates, classes, counts)
+        stranger = ""
         for key, media in _media(archive, candidates, counts):
             if found := candidates.known(key):
                 add_media(candidates, found[0], key, found[1], media, ways, archive.name)
             else:
-                counts["media rows of other records"] += 1
-        candidates.explain(*_why_nothing(archive, classes, counts))
+                counts[OTHERS] += 1
+                stranger = stranger or key
+        candidates.explain(*_why_nothing(archive, classes, counts), *_why_none_of(archive, candidates, classes))
+        if number := counts[OTHERS]:
+            said = f"{number:,} media rows of {archive.name} belong to no record of the classes, e.g. id '{stranger}'"
+            candidates.explain(said)
         for sentence in archive.sentences():
             log.warning("%s", sentence)
         log.info("%s: %s", path.name, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
@@ -76,15 +83,16 @@ def add_media(
     if reason := terms.why_no_picture(media):
         candidates.leave_out(label, reason)
         return
-    candidates.pictured(key)
     fields = terms.record_fields(record, key) | terms.media_fields(media, record)
     for one in pictures.named(media):
-        asked = ways(key, one)
-        if asked and all(size == "thumbnail" for _, size in asked):
+        found = ways(key, one)
+        asked = [way for way in found if way[1] != "thumbnail"]  # which is no picture of the sheet, not even at last
+        if found and not asked:
             candidates.leave_out(label, "that are thumbnails")
             continue
         same = f"{archive}|{key}|{pictures.same(one, asked[0][0])}" if asked else ""
-        candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)])
+        if candidates.add(label, asked, fields, _licence(media, record), same, SIZES[_wanted(candidates)]):
+            candidates.pictured(key)
 
 
 def _wanted(candidates: Candidates) -> str:
@@ -95,16 +103,16 @@ def _wanted(candidates: Candidates) -> str:
 def _know_records(archive: Archive, candidates: Candidates, classes: Classes, counts: Counter[str]) -> None:
     """Keep the records of all classes."""
     candidates.base.execute("delete from record")  # ids are those of one archive
-    twice = "records have the id of an earlier one and are left out"
+    twice, protected = "records have the id of an earlier one and are left out", "records with a protected place"
     for key, record in archive.rows(archive.core, terms.terms_of(classes.values())):
         counts["records"] += 1
         if label := terms.class_of(record, classes):
+            if terms.is_protected(record):
+                counts[protected] += 1
             new = candidates.know(key or record["occurrenceID"] or record["catalogNumber"], label, record)
             counts["records of the classes" if new else twice] += 1
     if counts[twice]:
         log.warning("%s: %d %s", archive.name, counts[twice], twice)
-    else:
-        del counts[twice]
 
 
 def _media(archive: Archive, candidates: Candidates, counts: Counter[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -115,14 +123,14 @@ def _media(archive: Archive, candidates: Candidates, counts: Counter[str]) -> It
             yield row
     for key, _, record in candidates.unpictured():
         if addresses := record.get("associatedMedia"):
-            counts["records with associatedMedia only"] += 1
+            counts[CORE_ONLY] += 1
             yield key, {"identifier": addresses}
 
 
 def _why_nothing(archive: Archive, classes: Classes, counts: Counter[str]) -> Iterator[str]:
     """Sentences on why an archive may give no pictures."""
     core = archive.core
-    if core.row_type not in SPECIMENS:
+    if core.row_type.casefold() not in SPECIMENS:
         yield (
             f"the core of {archive.name} is {core.row_type} and not Occurrence, so that its pictures belong to no"
             " specimen: export it with occurrences as its core"
@@ -138,21 +146,40 @@ def _why_nothing(archive: Archive, classes: Classes, counts: Counter[str]) -> It
         yield f"{archive.name} has no records"
     elif not counts["records of the classes"]:
         yield f"none of the {counts['records']:,} records of {archive.name} is of a class"
-    if not archive.media and not core.has("associatedMedia"):
-        yield f"{archive.name} names no pictures: it has no table of media, and its records no term associatedMedia"
-    elif archive.media and not counts["media rows"]:
+    if not archive.media:
+        others = listed([table.row_type or "unnamed" for table in archive.extensions])
+        none = "no table of media" + f" (its extensions are {others})" * bool(archive.extensions)
+        if core.has("associatedMedia"):
+            named = f"{counts[CORE_ONLY]:,} records of the classes"
+            yield f"{archive.name} has {none}, and {named} have the term associatedMedia"
+        else:
+            yield f"{archive.name} names no pictures: it has {none}, and its records no term associatedMedia"
+    elif not counts["media rows"]:
         yield f"the table of media of {archive.name} is empty"
+
+
+def _why_none_of(archive: Archive, candidates: Candidates, classes: Classes) -> Iterator[str]:
+    """Sentences on the classes that have no record, or none with a picture."""
+    rows = candidates.base.execute("select label, count(*), sum(pictured) from record group by label")
+    found = {label: (records, pictured) for label, records, pictured in rows}
+    for label, where in classes.items():
+        records, pictured = found.get(label, (0, 0))
+        if not records and where:
+            yield f"no record of {archive.name} has {conditions(where)}"
+        elif records and not pictured:
+            yield f"none of the {records:,} records of class '{label}' in {archive.name} names a picture to ask for"
 
 
 def ways(size: str) -> Ways:
     """How the addresses of a picture follow from its media row: the size asked for first, then what there is."""
 
     def of(key: str, media: Mapping[str, str]) -> list[tuple[str, str]]:
-        stated = pictures.SIZES.get(terms.quality(media), "")
+        stated = sizes.SIZES.get(terms.quality(media), "")
         found = {}
         for term in ("accessURI", "identifier", WEB):
             if address := media.get(term):
-                found[address] = "web" if term == WEB else stated or pictures.size_of(address, "original")
+                named = sizes.size_of(address, "original")
+                found[address] = named if named == "thumbnail" else "web" if term == WEB else stated or named
         order = SIZES[size]
         return sorted(found.items(), key=lambda way: order.index(way[1]) if way[1] in order else len(order))
 

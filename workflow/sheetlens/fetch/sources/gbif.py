@@ -23,6 +23,7 @@ from sheetlens.fetch.download import bring
 from sheetlens.fetch.errors import LaterError, RefusedError
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Plan, Request
+from sheetlens.fetch.records.sizes import size_of
 from sheetlens.fetch.sources import Source, dwca
 
 API = "https://api.gbif.org"
@@ -174,11 +175,12 @@ def ways(settings: GbifSource) -> dwca.Ways:
 
     def of(key: str, media: Mapping[str, str]) -> list[tuple[str, str]]:
         address = media.get("identifier") or media.get("accessURI") or ""
-        if settings.cache and key and address:
+        named = size_of(address, "original")
+        if settings.cache and key and address and named != "thumbnail":
             digest = hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()
             size = f"{settings.cache}x{settings.cache}"
             return [(f"{API}/v1/image/cache/{size}/occurrence/{key}/media/{digest}", f"image cache {size}")]
-        return [(address, "original")]
+        return [(address, named)]
 
     return of
 

@@ -20,7 +20,7 @@ from sheetlens.fetch.sources import Source
 from sheetlens.fetch.unpack import SUFFIXES
 
 OWN = sorted({"url", "md5", *LISTING} - {"path", "source_url", "route", "status", "reason", "content_type"})
-NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused", *terms.PROTECTED)
+NOT_FIELDS = ("url", "image_id", "bytes", "md5", "sha256", "refused")
 ALSO = {  # our columns -> what other tables call them; of licences all count, of the others the first
     "licence": ("license", "UsageTerms", "WebStatement", "rights"),
     "rights_holder": ("rightsHolder", "Owner"),
@@ -43,7 +43,7 @@ def rows(settings: UrlsSource) -> Iterator[dict[str, str]]:
     """
     if unknown := sorted(set(settings.columns) - set(OWN)):
         raise UserError(f"the table {settings.table} cannot give '{unknown[0]}': `columns` knows {', '.join(OWN)}")
-    columns = {name: settings.columns.get(name, name) for name in OWN} | {term: term for term in terms.PROTECTED}
+    columns = {name: settings.columns.get(name, name) for name in (*terms.PROTECTED, *OWN)}
     others = {name: names for name, names in ALSO.items() if name not in settings.columns}
     columns |= {name: name for names in others.values() for name in names}
     for row in read_rows(Path(settings.table), columns, ("url", "label", *settings.columns), keep_shifted=True):
