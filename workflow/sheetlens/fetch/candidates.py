@@ -230,13 +230,12 @@ class Candidates:
         for label, number in wanted.items():
             have = self.count(label)
             if have < (number or 1):
-                why = "; ".join(self.recall("why") or ())
-                raise UserError(
-                    f"class '{label}': {number or 1:,} images are asked for and {self._account(label, have)}"
-                    + (f". {why}" if why and not have else "")
-                    + ": ask for fewer (`images`) or allow more licences (`licences`)"
-                    * bool(have or self.left_out(label))
-                )
+                reasons = [] if have else list(self.recall("why") or ())
+                if have or self.left_out(label):
+                    reasons.append("ask for fewer (`images`) or allow more licences (`licences`)")
+                asked = "1 image is asked for" if number in (None, 1) else f"{number:,} images are asked for"
+                why = ": " * bool(reasons) + "; ".join(reasons)
+                raise UserError(f"class '{label}': {asked} and {self._account(label, have)}{why}")
         for label, number in wanted.items():
             rows = self.base.execute(
                 "select image_id, ways, fields from picture where label = ? order by rank limit ?",
