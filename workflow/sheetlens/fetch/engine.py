@@ -5,6 +5,7 @@ Requests are streamed into the journal, which is also the queue: memory does not
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -180,7 +181,7 @@ class Engine:
             self.journal.refuse(image_id, reason, settled=False)
         except RefusedError as error:
             self.journal.refuse(image_id, error.reason, settled=code_of(error.reason) not in OURS)
-        except (OSError, UserError):
+        except (OSError, UserError, sqlite3.Error):
             raise  # the disk, or what a person must put right first
         except Exception as error:  # whatever one row holds, it ends the row and not the fetch
             log.exception("%s", image_id)
