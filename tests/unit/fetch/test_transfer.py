@@ -140,7 +140,9 @@ def test_a_host_that_asks_for_days_is_left_alone(services, tmp_path):
     settings = services.settings(hosts={"127.0.0.1": HostLimit(rate=20, connections=1)})
     rows = bring(settings, tmp_path, [Request(name, (services.url(f"/images/{name}"),)) for name in names])
     assert all(row["status"] == "refused" for row in rows.values())
-    assert "127.0.0.1 failed 12 times in a row: run again later" in rows["c.jpg"]["reason"]
+    assert rows["a.jpg"]["reason"] == "127.0.0.1 answered 429 Too Many Requests"
+    said = "127.0.0.1 asked to be left alone for more than 60 minutes: run again later"
+    assert (rows["c.jpg"]["reason"], rows["c.jpg"]["reason_code"]) == (said, "host_down")
     assert len(arrivals(services)) == 1
 
 
@@ -151,6 +153,7 @@ def test_a_host_that_only_fails_is_left_alone(services, tmp_path):
     rows = bring(services.settings(pause=0.001), tmp_path, requests)
     assert {row["status"] for row in rows.values()} == {"refused"}
     assert len(arrivals(services)) <= 12 + 4
+    assert "127.0.0.1 failed 12 times in a row: run again later" in rows["99.jpg"]["reason"]
     assert "redirected more than 10 times" in rows["other.jpg"]["reason"]
 
 
