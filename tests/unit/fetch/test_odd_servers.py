@@ -1,7 +1,6 @@
 """Servers that say one thing and do another: a whole picture is kept, and what is none ends one row only."""
 
 import gzip
-import json
 import time
 import zlib
 
@@ -9,22 +8,17 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_table
-from sheetlens.config import Fetch, HostLimit, IiifSource, UrlsSource
+from sheetlens.config import UrlsSource
 from sheetlens.fetch import remote
 from sheetlens.fetch.http.session import is_html, retry_after
 from sheetlens.fetch.listing import Request
 from tests.services.fetching import bring
 from tests.services.plain import picture
-from tests.unit.fetch.odd_server import odd_server, reply
+from tests.unit.fetch.odd_server import odd_server, reply, settings
 
 BODY = picture("a.jpg")
 HALF = len(BODY) // 2
 PAGE = b"<!-- v2 --><!DOCTYPE html><html><body>Specimen K000123456</body></html>"
-
-
-def settings(**more):
-    hosts = {"127.0.0.1": HostLimit(rate=1000, connections=4)}
-    return Fetch(**{"allow": ["127.0.0.0/8"], "hosts": hosts, "pause": 0.01, "attempts": 4, "patience": 5} | more)
 
 
 def fetched(answer, folder, names=("a.jpg",), **more):
@@ -186,66 +180,6 @@ def test_what_nobody_expected_ends_its_row_and_not_the_fetch(tmp_path):
         rows = bring(settings(), tmp_path, requests, check=check)
     assert rows["a.jpg"]["status"] == "ok"
     assert rows["odd.jpg"]["reason_code"] == "unexpected"
-
-
-# IIIF
-
-
-def iiif(answer, folder, urls, **more):
-    with odd_server(answer) as (url, asked):
-        (folder / "t.csv").write_text("url,label\n" + "".join(f'"{url}{path}",fern\n' for path in urls))
-        source = IiifSource(table=str(folder / "t.csv"), size=512)
-        polite = settings(**{"missing": 1} | more)
-        remote.fetch("iiif", source, polite, folder / "originals", folder / "listing.parquet")
-    return read_table(folder / "listing.parquet"), asked
-
-
-@pytest.mark.parametrize("status", ["500 Internal Server Error", "501 Not Implemented", "400 Bad Request"])
-def test_a_server_that_cannot_fit_into_a_box_is_asked_otherwise(tmp_path, status):
-    def answer(path, *_):
-        if path.endswith("info.json"):
-            return reply(json.dumps({"@id": "x", "width": 3000, "height": 4000}).encode())
-        return reply(status=status) if "/full/!" in path else reply(BODY)
-
-    table, asked = iiif(answer, tmp_path, ["/iiif/1"])
-    assert table["route"].tolist() == ["iiif 384,"]
-    assert len(asked) == 3
-
-
-def test_brackets_without_end_are_no_information(tmp_path):
-    def answer(path, *_):
-        if path.endswith("info.json"):
-            return reply(b"[" * 200_000)
-        return reply(BODY) if path.endswith("/full/512,/0/default.jpg") else reply(status="400 Bad Request")
-
-    table, _ = iiif(answer, tmp_path, ["/iiif/1"])
-    assert table["status"].tolist() == ["ok"]
-
-
-@pytest.mark.parametrize(
-    ("given", "asked"),
-    [
-        ("/iiif/1", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/info.json", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/full/0/default.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/max/0/default.png", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/1200,/0/native.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/pct:10,10,80,80/!800,800/!90/gray.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/ark:%2F65665%2Fabc", "/iiif/ark:%2F65665%2Fabc/full/!512,512/0/default.jpg"),
-        ("/iiif/1?x=1", "/iiif/1/full/!512,512/0/default.jpg?x=1"),
-        ("/fcgi?IIIF=a/b.tif", "/fcgi?IIIF=a/b.tif/full/!512,512/0/default.jpg"),
-    ],
-)
-def test_the_service_is_found_in_whatever_address_is_given(tmp_path, given, asked):
-    assert iiif(lambda *_: reply(BODY), tmp_path, [given])[1] == [asked]
-
-
-@pytest.mark.parametrize(
-    "path", ["/iiif/1/manifest.json", "/presentation/v3/abc", "/p/2/abc/manifest", "/c/collection.json"]
-)
-def test_a_manifest_is_named(tmp_path, path):
-    table, asked = iiif(lambda *_: reply(BODY), tmp_path, [path])
-    assert (table["reason_code"].tolist(), asked) == (["iiif_manifest"], [])
 
 
 # What a fetch ends with
