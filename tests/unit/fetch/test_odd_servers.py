@@ -10,6 +10,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_table
 from sheetlens.config import UrlsSource
 from sheetlens.fetch import remote
+from sheetlens.fetch.http import session
 from sheetlens.fetch.http.session import is_html, retry_after
 from sheetlens.fetch.listing import Request
 from tests.services.fetching import bring
@@ -34,10 +35,19 @@ def kept(answer, folder):
     return asked
 
 
+def bare(body):
+    """Deflate without the head of zlib."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
 ENCODINGS = {
     "": BODY, "identity": BODY, "Identity": BODY, "utf-8": BODY, "UTF-8": BODY, "none": BODY, "binary": BODY,
     "base64": BODY, "gzip": gzip.compress(BODY), "x-gzip": gzip.compress(BODY), "deflate": zlib.compress(BODY),
-    "GZIP": BODY, "deflate ": BODY,
+    "GZIP": BODY, "deflate ": BODY, "gzip, gzip": gzip.compress(gzip.compress(BODY)), "gzip,gzip": gzip.compress(BODY),
+    "gzip , identity": gzip.compress(BODY[:HALF]) + gzip.compress(BODY[HALF:]), "Deflate": bare(BODY),
+    "x-gzip ": gzip.compress(BODY[:9]) + gzip.compress(b"") + gzip.compress(BODY[9:]) + bytes(100),
+    "deflate, gzip": gzip.compress(zlib.compress(BODY, 9)), "deflate,x-gzip": gzip.compress(bare(BODY)),
 }  # fmt: skip
 
 
@@ -46,9 +56,34 @@ def test_what_a_server_says_of_the_encoding_costs_no_picture(tmp_path, name):
     kept(lambda *_: reply(ENCODINGS[name], Content_Encoding=name, Content_Type="image/jpeg"), tmp_path)
 
 
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_nor_does_how_it_is_cut_into_pieces(tmp_path, monkeypatch, name, size):
+    monkeypatch.setattr(session, "PIECE", size)
+    kept(lambda *_: reply(ENCODINGS[name], Content_Encoding=name, Content_Type="image/jpeg"), tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 7, 2**16])
+def test_a_page_is_known_however_it_is_cut(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(session, "PIECE", size)
+    rows, _ = fetched(lambda *_: reply(PAGE), tmp_path)
+    assert rows["a.jpg"]["reason_code"] == "html"
+
+
+def test_many_encodings_upon_each_other_are_not_undone(tmp_path):
+    rows, _ = fetched(lambda *_: reply(BODY, Content_Encoding=", ".join(["gzip"] * 50)), tmp_path)
+    assert (rows["a.jpg"]["reason_code"], rows["a.jpg"]["status"]) == ("encoded", "refused")
+
+
 def test_a_gzip_that_swells_ends_at_the_limit(tmp_path):
     bomb = gzip.compress(bytes(5 * 10**7))
     rows, _ = fetched(lambda *_: reply(bomb, Content_Encoding="gzip"), tmp_path, largest=10**6)
+    assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
+    twice = gzip.compress(gzip.compress(bytes(5 * 10**7)))
+    rows, _ = fetched(lambda *_: reply(twice, Content_Encoding="gzip, gzip"), tmp_path, largest=10**6)
+    assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
+    many = gzip.compress(bytes(10**5)) * 50
+    rows, _ = fetched(lambda *_: reply(many, Content_Encoding="gzip"), tmp_path, largest=10**6)
     assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
     rows, _ = fetched(lambda *_: reply(BODY, Content_Encoding="br"), tmp_path)
     assert rows["a.jpg"]["reason_code"] == "encoded"
