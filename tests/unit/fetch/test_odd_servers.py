@@ -143,6 +143,32 @@ def test_odd_ways_to_send_the_rest(tmp_path, place):
     kept(answer, tmp_path)
 
 
+@pytest.mark.parametrize("place", [None, f"bytes 0-{HALF - 1}/{len(BODY)}", "bytes 0-1/*", "nonsense"])
+def test_a_part_that_nobody_asked_for_is_called_one(tmp_path, place):
+    more = {"Content_Range": place} if place else {}
+    rows, _ = fetched(lambda *_: reply(BODY[:HALF], status="206 Partial Content", **more), tmp_path)
+    said = "127.0.0.1 answered 206 with a part of the file, though all of it was asked for"
+    assert (rows["a.jpg"]["reason"], rows["a.jpg"]["reason_code"]) == (said, "status")
+
+
+def test_a_range_that_nobody_asked_for_cannot_be_wrong(tmp_path):
+    rows, _ = fetched(lambda *_: reply(status="416 Range Not Satisfiable"), tmp_path)
+    said = "127.0.0.1 answered 416 as if for a part of the file, though all of it was asked for"
+    assert rows["a.jpg"]["reason"] == said
+
+
+@pytest.mark.parametrize("more", [{}, {"Location": ""}, {"Location": " "}])
+def test_a_redirect_to_nowhere_is_asked_once(tmp_path, more):
+    rows, asked = fetched(lambda *_: reply(status="302 Found", **more), tmp_path)
+    said = "redirected, and the answer names no address to go on to"
+    assert (rows["a.jpg"]["reason"], len(asked)) == (said, 1)
+
+
+@pytest.mark.parametrize("status", [520, 521, 522, 523, 524, 529])
+def test_what_a_proxy_says_of_the_server_behind_it_passes(tmp_path, status):
+    kept(lambda path, headers, count: reply(BODY) if count > 1 else reply(status=f"{status} Odd"), tmp_path)
+
+
 def test_a_long_header_costs_no_picture(tmp_path):
     kept(lambda *_: reply(BODY, Content_Security_Policy="x" * 9000), tmp_path)
 

@@ -72,6 +72,8 @@ async def transfer(
                 content_type = response.content_type
                 if _is_whole(response, taken):
                     digests = _Digests()
+                elif "Range" not in headers:
+                    raise RefusedError(Reason("status", host=response.url.host, status=_unasked(response.status)))
                 elif not _continues(response, taken, digests.bytes):
                     raise RefusedError(Reason("not_continued", host=response.url.host))
                 await _receive(session, response, taken, url, part, begin, largest, digests)
@@ -82,6 +84,12 @@ async def transfer(
             return await transfer(session, taken, url, part, begin, largest)
     _check(taken, part, digests)
     return Body(digests.bytes, digests.md5.hexdigest(), digests.sha256.hexdigest(), content_type)
+
+
+def _unasked(status: int) -> str:
+    """What an answer to a request for the rest of a file says where none was made."""
+    what = "with a part of the file" if status == 206 else "as if for a part of the file"
+    return f"{status} {what}, though all of it was asked for"
 
 
 def _minds_ranges(error: RefusedError | LaterError) -> bool:
