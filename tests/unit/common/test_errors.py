@@ -47,6 +47,25 @@ def test_a_full_disk_below_sqlite_is_called_so(tmp_path):
     assert sentence_for(error.value).startswith("the disk is full")
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_IOERR_WRITE, "the disk cannot read or write a database: your quota may be used up, or"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "the disk cannot read or write a database: your quota may be used up, or"),
+        (sqlite3.SQLITE_IOERR_LOCK, "the disk cannot lock files"),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, "may not write or read"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "may not write"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another command is at work"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "a database (.sqlite) is damaged"),
+        (sqlite3.SQLITE_ERROR, ""),  # a bug
+    ],
+)
+def test_each_fault_below_sqlite_has_its_sentence(code, said):
+    error = sqlite3.OperationalError("told")
+    error.sqlite_errorcode = code
+    assert sentence_for(error).startswith(said) and bool(sentence_for(error)) == bool(said)
+
+
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError("words alone"), sqlite3.ProgrammingError("a bug")])
 def test_what_is_no_fault_of_the_system_keeps_its_traceback(error):
     assert sentence_for(error) == ""

@@ -1,4 +1,5 @@
 import logging
+import time
 
 import pytest
 
@@ -23,12 +24,55 @@ ADDRESSES = [
     f"https://api.example.org/a#id_token={SECRET}",
     f"https://api.example.org/a?Password={SECRET}&b=1",
     f'{{"url": "https://api.example.org/a?token={SECRET}"}}',
+    # No addresses by the letter: an error tells them, and says that they are none.
+    f"http://user:p/{SECRET}@example.org/a.jpg",
+    f"http://user:p#{SECRET}@example.org/a.jpg",
+    f"http://user:p?{SECRET}@example.org/a.jpg",
+    f"http://user:p {SECRET}@example.org/a.jpg",
+    f"http://user:{SECRET} p@example.org/a.jpg",
+    f"http://user:p'{SECRET}@example.org/a.jpg",
+    f'http://user:p"{SECRET}@example.org/a.jpg',
+    f"http://user:12345{SECRET}@example.org:8080/example.org/a.jpg",
+    f"http:/user:{SECRET}@example.org/a.jpg",
+    f"http:\\user:{SECRET}@example.org/a.jpg",
+    f"//user:{SECRET}@example.org/a.jpg",
+    f"user:{SECRET}@example.org/a.jpg",
+    f"(user:{SECRET}@example.org/a.jpg)",
+    f"https://web.example.org/2020/http://user:{SECRET}@example.org/a.jpg",
+    # Names in other spellings, and addresses within addresses.
+    f"https://example.org/a?tok%65n={SECRET}",
+    f"https://example.org/a?X-Amz%2DSignature={SECRET}",
+    f"https://example.org/a?token[]={SECRET}",
+    f"https://example.org/a?token%5B0%5D={SECRET}",
+    f"https://example.org/a?user[pass]={SECRET}",
+    f'https://example.org/a?token="{SECRET}"',
+    f"https://example.org/a?hdnts=exp=1~acl=/*~hmac={SECRET}",
+    f"https://example.org/a?x=exp=1~acl=/*~hmac={SECRET}",
+    f"https://example.org/a?next=https://x.org/?token={SECRET}",
+    f"https://example.org/a?next=https%3A%2F%2Fx.org%2F%3Ftoken%3D{SECRET}",
+    f"https://example.org/a?next=https%3a%2f%2fx.org%2f%3Fa%3Db%26api_key%3d{SECRET}",
+    f"https://example.org/a?next=https%253A%252F%252Fx.org%252F%253Ftoken%253D{SECRET}",
+    f"https://example.org/a?next=https%3A%2F%2Fuser%3A{SECRET}%40x.org%2F",
+    f"https://example.org/a/https%3A%2F%2Fuser%3A{SECRET}%40x.org%2F",
 ]
 HARMLESS = [
     "https://api.gbif.org/v1/occurrence/search?taxonKey=2688&datasetKey=821cc27a-e3bb-4bc5-ac34-89ada245069d",
     "https://iiif.example.org/a@b/full/512,/0/default.jpg?page=2",
     "someone@example.org",
     "no address at all; key = 5",
+    "https://api.gbif.org/v1/a?publishingOrgKey=1&acceptedTaxonKey=2&collection_key=3&institutionCode=K&countryCode=DE",
+    "https://example.org/a?bypass=1&compass=2&keyword=fern&design=3&q=someone@example.org",
+    "http://example.org:8080/a@b/full/max/0/default.jpg",
+    "http://[fe80::1]:8080/a@b/full and http://[fe80::1]/a@b",
+    "https://example.org/users/@name/1, https://example.org/@name?page=1",
+    "https://example.org/iiif/a%40b/full/!512,512/0/default.jpg and https://example.org/ark:%2F65665%2Fabc@2/full",
+    "https://example.org/ark:/65665/a:b@c/full",
+    '{"url":"http://example.org:8080","contact":"someone@example.org"}',
+    '{"url":"http://example.org/a","contact":"someone@example.org"}',
+    "mailto:someone@example.org, Contact:someone@example.org",
+    "https://example.org/a.jpg: not there, write to someone@example.org",
+    "see http://example.org: write to someone@example.org",
+    r"C:\Users\a@b\c /home/a:b@c/d",
 ]
 
 
@@ -38,6 +82,26 @@ def test_no_password_or_key_is_left_in_an_address(address):
     assert SECRET not in shown and "example.org/a" in shown
     assert without_secrets(f"two: {address} and {address}.").count("***") >= 2
     assert SECRET not in Reason("unexpected", what=address)
+
+
+NAMES = (
+    "wskey auth_key authkey appkey app_key consumer_key webkey resourcekey rlkey tempauth temp_url_sig passcode"
+    " user_pass userpw bearer hdnts key sig sign auth policy pwd pw pass code ticket sas otp x-api-key AuthKey"
+)
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_values_that_let_in_are_known_by_their_name(name):
+    assert (
+        without_secrets(f"http://example.org/a?b=1&{name}={SECRET}&c=2") == f"http://example.org/a?b=1&{name}=***&c=2"
+    )
+
+
+@pytest.mark.parametrize("piece", ["?a=", "?token=", "a:/", "x://u:", "%3a%2f", "/", "//", "a.a:", "%25", "@", "u:@ "])
+def test_a_text_without_end_takes_no_time(piece):
+    start = time.process_time()
+    without_secrets(piece * (200_000 // len(piece)))
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("text", HARMLESS)

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sheetlens.config import Fetch, HostLimit
+
 Answer = Callable[[str, dict[str, str], int], bytes]  # path, headers (small letters), how often it was asked
 
 
@@ -13,6 +15,12 @@ def reply(body: bytes = b"", status: str = "200 OK", length: bool = True, **head
     lines = [f"HTTP/1.1 {status}", *([f"Content-Length: {len(body)}"] if length else [])]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+def settings(**more) -> Fetch:
+    """How such a server is asked: at once, and not for long."""
+    hosts = {"127.0.0.1": HostLimit(rate=1000, connections=4)}
+    return Fetch(**{"allow": ["127.0.0.0/8"], "hosts": hosts, "pause": 0.01, "attempts": 4, "patience": 5} | more)
 
 
 @contextmanager

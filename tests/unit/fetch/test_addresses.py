@@ -53,6 +53,9 @@ def test_only_web_addresses_are_asked(url):
         "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
         "2002:7f00:1::", "240.0.0.1", "198.18.0.1", "fec0::1", "feff::1%eth0", "::127.0.0.1", "::10.1.2.3",
         "64:ff9b::a00:1", "64:ff9b:1::808:808", "3fff::1", "5f00::1", "100::1", "192.88.99.1", "2001:db8::1", "2001::1",
+        # IPv4 within IPv6 by translation (RFC 2765) and by ISATAP (RFC 5214), and what nobody was given.
+        "::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8", "::5efe:7f00:1", "2a00:1450:4001::5efe:7f00:1",
+        "2a00:1450:4001::200:5efe:a00:1", "100:0:0:1::1", "4000::1", "a000::1", "e000::1", "1fff::1", "::1:0:0:1",
     ],
 )  # fmt: skip
 def test_no_socket_is_opened_to_an_address_that_is_not_public(address):
@@ -127,7 +130,13 @@ def test_a_name_that_resolves_to_another_address_the_second_time_gets_nowhere(se
     assert services.counters()["hosts"] == {}
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "::8.8.8.8"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "::8.8.8.8", "2a00:1450:4001::5eff:7f00:1",
+        "2a00:1450:4001:5efe::1", "2002:808:808::1",
+    ],
+)  # fmt: skip
 def test_public_addresses_are_asked_in_any_form(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     guard([])((family, socket.SOCK_STREAM, 0, "", (address, 80))).close()

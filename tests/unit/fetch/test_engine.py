@@ -91,6 +91,10 @@ def test_passwords_and_signatures_stand_in_no_listing_reason_or_log(services, tm
         "scheme.jpg": f"ftp://u:{secret}@a.org/b", "down.jpg": f"http://u:{secret}@127.0.0.1:1/?sig={secret}",
         "hop.jpg": services.url(f"/redirect?to=ftp://u:{secret}@a.org/b"),
         "page.jpg": services.url(f"/redirect?to=http://u:{secret}@[bad"),
+        "slash.jpg": f"http://u:p/{secret}@a.org/b",
+        "hop slash.jpg": services.url(f"/redirect?to=http://u:p/{secret}@a.org/b"),
+        "one slash.jpg": f"http:/u:{secret}@a.org/b", "bare.jpg": f"u:{secret}@a.org/b",
+        "none.jpg": f"//u:{secret}@a.org/b",
     }  # fmt: skip
     services.faults(always={"/images/404.jpg": "404"})
     requests = [Request(name, (url,)) for name, url in urls.items()]

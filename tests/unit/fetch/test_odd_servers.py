@@ -1,7 +1,6 @@
 """Servers that say one thing and do another: a whole picture is kept, and what is none ends one row only."""
 
 import gzip
-import json
 import time
 import zlib
 
@@ -9,22 +8,18 @@ import pytest
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.files import read_table
-from sheetlens.config import Fetch, HostLimit, IiifSource, UrlsSource
+from sheetlens.config import UrlsSource
 from sheetlens.fetch import remote
+from sheetlens.fetch.http import session
 from sheetlens.fetch.http.session import is_html, retry_after
 from sheetlens.fetch.listing import Request
 from tests.services.fetching import bring
 from tests.services.plain import picture
-from tests.unit.fetch.odd_server import odd_server, reply
+from tests.unit.fetch.odd_server import odd_server, reply, settings
 
 BODY = picture("a.jpg")
 HALF = len(BODY) // 2
 PAGE = b"<!-- v2 --><!DOCTYPE html><html><body>Specimen K000123456</body></html>"
-
-
-def settings(**more):
-    hosts = {"127.0.0.1": HostLimit(rate=1000, connections=4)}
-    return Fetch(**{"allow": ["127.0.0.0/8"], "hosts": hosts, "pause": 0.01, "attempts": 4, "patience": 5} | more)
 
 
 def fetched(answer, folder, names=("a.jpg",), **more):
@@ -40,10 +35,19 @@ def kept(answer, folder):
     return asked
 
 
+def bare(body):
+    """Deflate without the head of zlib."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
 ENCODINGS = {
     "": BODY, "identity": BODY, "Identity": BODY, "utf-8": BODY, "UTF-8": BODY, "none": BODY, "binary": BODY,
     "base64": BODY, "gzip": gzip.compress(BODY), "x-gzip": gzip.compress(BODY), "deflate": zlib.compress(BODY),
-    "GZIP": BODY, "deflate ": BODY,
+    "GZIP": BODY, "deflate ": BODY, "gzip, gzip": gzip.compress(gzip.compress(BODY)), "gzip,gzip": gzip.compress(BODY),
+    "gzip , identity": gzip.compress(BODY[:HALF]) + gzip.compress(BODY[HALF:]), "Deflate": bare(BODY),
+    "x-gzip ": gzip.compress(BODY[:9]) + gzip.compress(b"") + gzip.compress(BODY[9:]) + bytes(100),
+    "deflate, gzip": gzip.compress(zlib.compress(BODY, 9)), "deflate,x-gzip": gzip.compress(bare(BODY)),
 }  # fmt: skip
 
 
@@ -52,9 +56,34 @@ def test_what_a_server_says_of_the_encoding_costs_no_picture(tmp_path, name):
     kept(lambda *_: reply(ENCODINGS[name], Content_Encoding=name, Content_Type="image/jpeg"), tmp_path)
 
 
+@pytest.mark.parametrize("size", [1, 7])
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_nor_does_how_it_is_cut_into_pieces(tmp_path, monkeypatch, name, size):
+    monkeypatch.setattr(session, "PIECE", size)
+    kept(lambda *_: reply(ENCODINGS[name], Content_Encoding=name, Content_Type="image/jpeg"), tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 7, 2**16])
+def test_a_page_is_known_however_it_is_cut(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(session, "PIECE", size)
+    rows, _ = fetched(lambda *_: reply(PAGE), tmp_path)
+    assert rows["a.jpg"]["reason_code"] == "html"
+
+
+def test_many_encodings_upon_each_other_are_not_undone(tmp_path):
+    rows, _ = fetched(lambda *_: reply(BODY, Content_Encoding=", ".join(["gzip"] * 50)), tmp_path)
+    assert (rows["a.jpg"]["reason_code"], rows["a.jpg"]["status"]) == ("encoded", "refused")
+
+
 def test_a_gzip_that_swells_ends_at_the_limit(tmp_path):
     bomb = gzip.compress(bytes(5 * 10**7))
     rows, _ = fetched(lambda *_: reply(bomb, Content_Encoding="gzip"), tmp_path, largest=10**6)
+    assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
+    twice = gzip.compress(gzip.compress(bytes(5 * 10**7)))
+    rows, _ = fetched(lambda *_: reply(twice, Content_Encoding="gzip, gzip"), tmp_path, largest=10**6)
+    assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
+    many = gzip.compress(bytes(10**5)) * 50
+    rows, _ = fetched(lambda *_: reply(many, Content_Encoding="gzip"), tmp_path, largest=10**6)
     assert rows["a.jpg"]["reason"] == "larger than the limit of 1,000,000 bytes"
     rows, _ = fetched(lambda *_: reply(BODY, Content_Encoding="br"), tmp_path)
     assert rows["a.jpg"]["reason_code"] == "encoded"
@@ -112,6 +141,32 @@ def test_odd_ways_to_send_the_rest(tmp_path, place):
         return b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: %d\r\n\r\n' % len(BODY) + BODY[:HALF]
 
     kept(answer, tmp_path)
+
+
+@pytest.mark.parametrize("place", [None, f"bytes 0-{HALF - 1}/{len(BODY)}", "bytes 0-1/*", "nonsense"])
+def test_a_part_that_nobody_asked_for_is_called_one(tmp_path, place):
+    more = {"Content_Range": place} if place else {}
+    rows, _ = fetched(lambda *_: reply(BODY[:HALF], status="206 Partial Content", **more), tmp_path)
+    said = "127.0.0.1 answered 206 with a part of the file, though all of it was asked for"
+    assert (rows["a.jpg"]["reason"], rows["a.jpg"]["reason_code"]) == (said, "status")
+
+
+def test_a_range_that_nobody_asked_for_cannot_be_wrong(tmp_path):
+    rows, _ = fetched(lambda *_: reply(status="416 Range Not Satisfiable"), tmp_path)
+    said = "127.0.0.1 answered 416 as if for a part of the file, though all of it was asked for"
+    assert rows["a.jpg"]["reason"] == said
+
+
+@pytest.mark.parametrize("more", [{}, {"Location": ""}, {"Location": " "}])
+def test_a_redirect_to_nowhere_is_asked_once(tmp_path, more):
+    rows, asked = fetched(lambda *_: reply(status="302 Found", **more), tmp_path)
+    said = "redirected, and the answer names no address to go on to"
+    assert (rows["a.jpg"]["reason"], len(asked)) == (said, 1)
+
+
+@pytest.mark.parametrize("status", [520, 521, 522, 523, 524, 529])
+def test_what_a_proxy_says_of_the_server_behind_it_passes(tmp_path, status):
+    kept(lambda path, headers, count: reply(BODY) if count > 1 else reply(status=f"{status} Odd"), tmp_path)
 
 
 def test_a_long_header_costs_no_picture(tmp_path):
@@ -186,66 +241,6 @@ def test_what_nobody_expected_ends_its_row_and_not_the_fetch(tmp_path):
         rows = bring(settings(), tmp_path, requests, check=check)
     assert rows["a.jpg"]["status"] == "ok"
     assert rows["odd.jpg"]["reason_code"] == "unexpected"
-
-
-# IIIF
-
-
-def iiif(answer, folder, urls, **more):
-    with odd_server(answer) as (url, asked):
-        (folder / "t.csv").write_text("url,label\n" + "".join(f'"{url}{path}",fern\n' for path in urls))
-        source = IiifSource(table=str(folder / "t.csv"), size=512)
-        polite = settings(**{"missing": 1} | more)
-        remote.fetch("iiif", source, polite, folder / "originals", folder / "listing.parquet")
-    return read_table(folder / "listing.parquet"), asked
-
-
-@pytest.mark.parametrize("status", ["500 Internal Server Error", "501 Not Implemented", "400 Bad Request"])
-def test_a_server_that_cannot_fit_into_a_box_is_asked_otherwise(tmp_path, status):
-    def answer(path, *_):
-        if path.endswith("info.json"):
-            return reply(json.dumps({"@id": "x", "width": 3000, "height": 4000}).encode())
-        return reply(status=status) if "/full/!" in path else reply(BODY)
-
-    table, asked = iiif(answer, tmp_path, ["/iiif/1"])
-    assert table["route"].tolist() == ["iiif 384,"]
-    assert len(asked) == 3
-
-
-def test_brackets_without_end_are_no_information(tmp_path):
-    def answer(path, *_):
-        if path.endswith("info.json"):
-            return reply(b"[" * 200_000)
-        return reply(BODY) if path.endswith("/full/512,/0/default.jpg") else reply(status="400 Bad Request")
-
-    table, _ = iiif(answer, tmp_path, ["/iiif/1"])
-    assert table["status"].tolist() == ["ok"]
-
-
-@pytest.mark.parametrize(
-    ("given", "asked"),
-    [
-        ("/iiif/1", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/info.json", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/full/0/default.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/max/0/default.png", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/full/1200,/0/native.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/1/pct:10,10,80,80/!800,800/!90/gray.jpg", "/iiif/1/full/!512,512/0/default.jpg"),
-        ("/iiif/ark:%2F65665%2Fabc", "/iiif/ark:%2F65665%2Fabc/full/!512,512/0/default.jpg"),
-        ("/iiif/1?x=1", "/iiif/1/full/!512,512/0/default.jpg?x=1"),
-        ("/fcgi?IIIF=a/b.tif", "/fcgi?IIIF=a/b.tif/full/!512,512/0/default.jpg"),
-    ],
-)
-def test_the_service_is_found_in_whatever_address_is_given(tmp_path, given, asked):
-    assert iiif(lambda *_: reply(BODY), tmp_path, [given])[1] == [asked]
-
-
-@pytest.mark.parametrize(
-    "path", ["/iiif/1/manifest.json", "/presentation/v3/abc", "/p/2/abc/manifest", "/c/collection.json"]
-)
-def test_a_manifest_is_named(tmp_path, path):
-    table, asked = iiif(lambda *_: reply(BODY), tmp_path, [path])
-    assert (table["reason_code"].tolist(), asked) == (["iiif_manifest"], [])
 
 
 # What a fetch ends with

@@ -1,14 +1,16 @@
 """Bodies that break off, change, lie about their length or come too slowly; politeness as the server sees it."""
 
 import hashlib
+import sqlite3
 import time
 
 import pytest
 
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.config import HostLimit
 from sheetlens.fetch.http.rate_limits import retry_after
 from sheetlens.fetch.listing import Request
+from sheetlens.fetch.request_log import Journal
 from tests.services.fetching import bring
 from tests.services.plain import picture
 
@@ -138,7 +140,9 @@ def test_a_host_that_asks_for_days_is_left_alone(services, tmp_path):
     settings = services.settings(hosts={"127.0.0.1": HostLimit(rate=20, connections=1)})
     rows = bring(settings, tmp_path, [Request(name, (services.url(f"/images/{name}"),)) for name in names])
     assert all(row["status"] == "refused" for row in rows.values())
-    assert "127.0.0.1 failed 12 times in a row: run again later" in rows["c.jpg"]["reason"]
+    assert rows["a.jpg"]["reason"] == "127.0.0.1 answered 429 Too Many Requests"
+    said = "127.0.0.1 asked to be left alone for more than 60 minutes: run again later"
+    assert (rows["c.jpg"]["reason"], rows["c.jpg"]["reason_code"]) == (said, "host_down")
     assert len(arrivals(services)) == 1
 
 
@@ -149,6 +153,7 @@ def test_a_host_that_only_fails_is_left_alone(services, tmp_path):
     rows = bring(services.settings(pause=0.001), tmp_path, requests)
     assert {row["status"] for row in rows.values()} == {"refused"}
     assert len(arrivals(services)) <= 12 + 4
+    assert "127.0.0.1 failed 12 times in a row: run again later" in rows["99.jpg"]["reason"]
     assert "redirected more than 10 times" in rows["other.jpg"]["reason"]
 
 
@@ -185,6 +190,51 @@ def test_a_damaged_journal_is_named(services, tmp_path):
     (tmp_path / "fetch").mkdir()
     (tmp_path / "fetch/journal.sqlite").write_bytes(b"nonsense " * 1000)
     with pytest.raises(UserError, match=r"journal.sqlite is damaged .*delete it"):
+        bring(services.settings(), tmp_path, one(services))
+
+
+class FullDisk(sqlite3.Connection):
+    """A database on a disk that fills after some statements, as SQLite says it."""
+
+    left, code = 0, sqlite3.SQLITE_FULL
+
+    def _spend(self):
+        FullDisk.left -= 1
+        if FullDisk.left < 0:
+            error = sqlite3.OperationalError("told")
+            error.sqlite_errorcode = FullDisk.code
+            raise error
+
+    def execute(self, *arguments):
+        self._spend()
+        return super().execute(*arguments)
+
+    def executescript(self, script):
+        self._spend()
+        return super().executescript(script)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY])
+@pytest.mark.parametrize("statements", [0, 1, 5, 11, 14])
+def test_a_disk_that_fails_costs_neither_the_journal_nor_a_row(services, tmp_path, monkeypatch, code, statements):
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **more: connect(*a, factory=FullDisk, **more))
+    FullDisk.left, FullDisk.code = statements, code
+    with pytest.raises(sqlite3.OperationalError) as error:
+        bring(services.settings(), tmp_path, one(services))
+    assert sentence_for(error.value)
+    FullDisk.left = 10**6
+    assert bring(services.settings(), tmp_path, one(services))["a.jpg"]["status"] == "ok"
+
+
+def test_a_disk_that_fails_once_settles_nothing(services, tmp_path, monkeypatch):
+    """A fault below the journal is none of the row's, even if the next statement is written."""
+
+    def fail(*_):
+        raise sqlite3.OperationalError("told")
+
+    monkeypatch.setattr(Journal, "begin", fail)
+    with pytest.raises(sqlite3.OperationalError):
         bring(services.settings(), tmp_path, one(services))
 
 

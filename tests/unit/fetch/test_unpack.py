@@ -1,6 +1,9 @@
 """Archives that nobody vouches for."""
 
+import bz2
+import gzip
 import io
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -113,6 +116,43 @@ def test_a_broken_archive_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(UserError, match=r"is broken .*delete it and run the same command again"):
         run(path, tmp_path / "out")
+
+
+BLOCK = 512
+LONG = ("x" * 150 + "/b.jpg", picture("b"))  # whose name has a header of its own
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("cut", ["between members", "within a header", "before the end", "damaged header", "long name"])
+def test_a_tar_that_ends_without_its_end_is_broken(tmp_path, pack, cut):
+    members = [("a.jpg", picture("a")), LONG if cut == "long name" else ("b.jpg", picture("b"))]
+    data = tar(tmp_path / "whole", members, "w").read_bytes()
+    second = BLOCK + -(-len(picture("a")) // BLOCK) * BLOCK
+    end = second + BLOCK + -(-len(picture("b")) // BLOCK) * BLOCK
+    kept = {"within a header": second + 200, "before the end": end, "long name": second + BLOCK}.get(cut, second)
+    data = data[:second] + b"x" * BLOCK + data[second + BLOCK :] if cut == "damaged header" else data[:kept]
+    (tmp_path / "tar").write_bytes(pack(data))
+    with pytest.raises(UserError, match=r"tar is broken .*delete it and run the same command again"):
+        run(tmp_path / "tar", tmp_path / "out")
+
+
+def test_one_block_of_zeros_is_an_end(tmp_path):
+    data = tar(tmp_path / "whole", [("a.jpg", picture("a"))], "w").read_bytes()
+    (tmp_path / "tar").write_bytes(data[: BLOCK + -(-len(picture("a")) // BLOCK) * BLOCK + BLOCK])
+    assert list(run(tmp_path / "tar", tmp_path / "out")) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_tar_compressed_in_several_members_is_whole(tmp_path, pack):
+    """As bgzip, pigz and pbzip2 write them."""
+    data = tar(tmp_path / "whole", [(f"{name}.jpg", picture(name)) for name in "abc"], "w").read_bytes()
+    for at in (BLOCK, 700, len(data) // 2):
+        (tmp_path / "tar").write_bytes(pack(data[:at]) + pack(data[at:]))
+        check_archive(tmp_path / "tar")
+        found = run(tmp_path / "tar", tmp_path / f"out{at}")
+        assert {name: member.path.read_bytes() for name, member in found.items()} == {
+            f"{name}.jpg": picture(name) for name in "abc"
+        }
 
 
 def test_what_is_no_archive_is_told_from_one(tmp_path):

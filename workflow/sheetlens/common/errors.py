@@ -31,9 +31,18 @@ _WORDS = {  # errno -> what is wrong and what to do; {place} is a file, or nothi
     errno.EEXIST: "something stands in the way{place}: move it away",
     errno.ELOOP: "a link leads in a circle, or where none may be{place}: put the file itself there",
 }
-_BASES = {  # SQLite's code -> errno
-    sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_IOERR: errno.EIO, sqlite3.SQLITE_READONLY: errno.EROFS,
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED = "a database (.sqlite) is damaged: check the disk, delete that file, and run the same command again"
+_BASES: dict[int, int | str] = {  # SQLite's code -> errno, or a sentence of its own
+    sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS, sqlite3.SQLITE_NOMEM: errno.ENOMEM,
     sqlite3.SQLITE_CANTOPEN: errno.EACCES, sqlite3.SQLITE_PERM: errno.EACCES, sqlite3.SQLITE_NOLFS: errno.EFBIG,
+    sqlite3.SQLITE_IOERR_LOCK: errno.ENOLCK, sqlite3.SQLITE_IOERR_RDLOCK: errno.ENOLCK,
+    sqlite3.SQLITE_IOERR_UNLOCK: errno.ENOLCK, sqlite3.SQLITE_PROTOCOL: errno.ENOLCK,
+    # SQLite keeps the system's code to itself, and calls a quota that is used up a fault of the disk, too.
+    sqlite3.SQLITE_IOERR: "the disk cannot read or write a database: your quota may be used up, or the disk has a"
+    " fault; make room or check the disk, and run the same command again",
+    sqlite3.SQLITE_BUSY: "another command is at work on the same database: wait for it, or end it",
+    **dict.fromkeys(DAMAGE, _DAMAGED),
 }  # fmt: skip
 
 
@@ -44,15 +53,19 @@ class UserError(Exception):
 def sentence_for(error: BaseException) -> str:
     """One sentence for a fault of the system or its disks: what is wrong, where, what to do; "" for any other."""
     names: list[str | bytes] = []
+    code: int | str | None = None
     if isinstance(error, sqlite3.Error):
-        code = _BASES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the lower byte is the kind
+        code = _BASES.get(getattr(error, "sqlite_errorcode", 0), _BASES.get(kind_of(error)))
     elif isinstance(error, OSError):
         code = error.errno
         names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-    else:
-        code = None
-    if code is None:
-        return ""
+    if code is None or isinstance(code, str):
+        return code or ""
     place = f" ({' and '.join(map(os.fsdecode, names))})" if names else ""
     words = _WORDS.get(code, "the system says '{why}'{place}: run the same command again")
     return words.format(place=place, why=os.strerror(code))
+
+
+def kind_of(error: sqlite3.Error) -> int:
+    """SQLite's code of an error without its details, which stand above the lowest byte; 0 for none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -5,6 +5,7 @@ Requests are streamed into the journal, which is also the queue: memory does not
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,12 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from yarl import URL
-
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import OURS, Reason, RefusedFileError, code_of
 from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import LaterError, RefusedError, joined
+from sheetlens.fetch.host_faults import HostFaults
 from sheetlens.fetch.http.addresses import check_name, check_url, place, text
 from sheetlens.fetch.http.session import LONGEST_PAUSE, Session
 from sheetlens.fetch.http.transfer import Body, spoil, transfer
@@ -27,8 +27,6 @@ from sheetlens.fetch.request_log import Journal, Taken, digest_of
 
 BATCH = 500  # requests noted at a time
 HANDFUL = 32  # requests that a host's workers take from the queue at a time
-PATIENT = 3  # faults of a host in a row, after which all wait, longer each time
-GIVE_UP = 12  # faults in a row after which a host is left alone for this run: half an hour by default
 DECODERS = 4  # threads that check files
 Alternatives = Callable[[Request, Session], Awaitable[list[tuple[str, str]]]]
 log = logging.getLogger(__name__)
@@ -65,7 +63,7 @@ class Engine:
         self._largest = largest or session.settings.largest
         self._workers: dict[str, list[asyncio.Task[None]]] = {}
         self._waiting: dict[str, deque[Taken]] = {}
-        self._faults: dict[str, int] = {}
+        self._faults = HostFaults(session)
         self._struck: dict[str, dict[str, RefusedFileError]] = {}  # image_id -> address -> why not to ask there again
         self._more: dict[str, list[tuple[str, str]]] = {}  # image_id -> its alternatives, once asked for
         self._done = self._total = 0
@@ -152,9 +150,9 @@ class Engine:
         """Fetch what waits for a host until nothing does."""
         waiting = self._waiting.setdefault(host, deque())
         while True:
-            if self._faults.get(host, 0) >= GIVE_UP:
+            if reason := self._faults.left_alone(host):
                 waiting.clear()
-                self._done += self.journal.give_up(host, Reason("host_down", host=host, times=GIVE_UP))
+                self._done += self.journal.give_up(host, reason)
                 return
             if not waiting:
                 waiting.extend(self.journal.take(host, HANDFUL))
@@ -171,16 +169,14 @@ class Engine:
         try:
             await self._try_addresses(taken)
         except LaterError as error:
-            if not last:
+            if not last and (error.seconds or 0) <= LONGEST_PAUSE:
                 pause = self.session.back_off(taken.attempts + 1, error)
                 self.journal.retry(image_id, pause, taken.spoilt)
                 return
-            said = f"{error} ({taken.attempts + 1} attempts)"
-            reason = Reason.of({"reason": said, "reason_code": code_of(error.reason)})
-            self.journal.refuse(image_id, reason, settled=False)
+            self.journal.refuse(image_id, _after(taken.attempts + 1, error.reason), settled=False)
         except RefusedError as error:
             self.journal.refuse(image_id, error.reason, settled=code_of(error.reason) not in OURS)
-        except (OSError, UserError):
+        except (OSError, UserError, sqlite3.Error):
             raise  # the disk, or what a person must put right first
         except Exception as error:  # whatever one row holds, it ends the row and not the fetch
             log.exception("%s", image_id)
@@ -210,13 +206,16 @@ class Engine:
                 waiting.extend(self._more[request.image_id])
         reason = joined([*struck.values(), *later])
         if later:
-            raise LaterError(reason, max(error.seconds or 0 for error in later))
+            pauses = [error.seconds or 0 for error in later]
+            waited = [pause for pause in pauses if pause <= LONGEST_PAUSE]  # for the others it is another run
+            raise LaterError(reason, max(waited or pauses))
         raise RefusedError(reason)
 
     async def _ask(self, taken: Taken, url: str, route: str) -> None:
         """Bring one file from one address and check it, watching how its host behaves."""
         request, host = taken.request, check_url(url).host or ""
         part = self._parts / digest_of(request)
+        self._faults.check(host)
         begin = partial(self.journal.begin, request.image_id)
         try:
             body = await transfer(self.session, taken, url, part, begin, self._largest)
@@ -226,9 +225,9 @@ class Engine:
                 spoil(taken, part, body.sha256, error.reason)
         except (LaterError, RefusedError) as error:
             if error.of_host if isinstance(error, LaterError) else error.stop:
-                self._trouble(url, host, error)
+                self._faults.failed(url, host, error)
             raise
-        self._faults[host] = 0
+        self._faults.worked(host)
         self._keep_file(request, part, facts, source_url=url, route=route, body=body)
 
     def _examine(self, request: Request, part: Path) -> dict[str, Any]:
@@ -239,16 +238,6 @@ class Engine:
         except RefusedError:
             part.unlink(missing_ok=True)
             raise
-
-    def _trouble(self, url: str, host: str, error: LaterError | RefusedError) -> None:
-        """Count a host's faults in a row; make all wait for it, or leave it alone."""
-        faults = self._faults[host] = self._faults.get(host, 0) + 1
-        if isinstance(error, LaterError) and (error.seconds or 0) > LONGEST_PAUSE:
-            faults = self._faults[host] = GIVE_UP
-        if faults == GIVE_UP:
-            log.info("%s is left alone for this run: %s", host, error)
-        elif PATIENT <= faults < GIVE_UP:
-            self.session.politeness.at(URL(url)).pause(self.session.settings.pause * 2 ** (faults - PATIENT))
 
     def _keep_file(
         self, request: Request, part: Path, facts: dict[str, Any], *, source_url: str, route: str, body: Body
@@ -275,6 +264,12 @@ class Engine:
             part.replace(final)
         else:
             part.unlink()
+
+
+def _after(attempts: int, reason: str) -> Reason:
+    """A reason with how often was asked, where that was more than once."""
+    said = f"{reason} ({attempts} attempts)" if attempts > 1 else reason
+    return Reason.of({"reason": said, "reason_code": code_of(reason)})
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

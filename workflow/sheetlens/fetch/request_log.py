@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import DAMAGE, UserError, kind_of
 from sheetlens.common.refusals import Reason, code_of
 from sheetlens.common.secrets import without_secrets
 from sheetlens.fetch.http.addresses import text
@@ -83,10 +83,16 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)  # it must know addresses with what they hold of passwords, and nobody else need
         self._base = sqlite3.connect(path, isolation_level=None)
+        self._staged = 0
         try:
-            self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+            self._open()
         except sqlite3.DatabaseError as error:
+            if kind_of(error) not in DAMAGE:  # a full disk passes, and the record of what is here must not
+                raise
             raise UserError(f"{path} is damaged ({error}): delete it; its files will be fetched again") from None
+
+    def _open(self) -> None:
+        self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
         known = {row[1] for row in self._base.execute("PRAGMA table_info(files)")}
         for name, kind in ADDED.items():
             if name not in known:
@@ -94,7 +100,6 @@ class Journal:
         self._base.execute("UPDATE state SET opening = opening + 1")
         self._base.execute("UPDATE files SET later = 0 WHERE state = 'waiting'")
         (self._opening,) = self._base.execute("SELECT opening FROM state").fetchone()
-        self._staged = 0
 
     def close(self) -> None:
         """Close it."""

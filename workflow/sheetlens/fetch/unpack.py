@@ -1,7 +1,10 @@
 """Unpack an archive that nobody vouches for: pictures only, into one folder only, of bounded size."""
 
+import bz2
 import errno
+import gzip
 import hashlib
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -36,11 +39,19 @@ class Member:
 
 
 class _CarefulInfo(tarfile.TarInfo):
-    """Refuses headers that are large enough to fill the memory."""
+    """Refuses headers that are large enough to fill the memory, and an archive that ends without its end.
+
+    The end is a block of zeros; tarfile takes any header that it cannot read for one.
+    """
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
-        info = super().frombuf(buf, encoding, errors)
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf and not any(buf):
+                raise
+            raise tarfile.ReadError(f"cut short or damaged between two members: {error}") from None
         if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > LONGEST_HEADER:
             raise UserError("the archive has a header of absurd size: it is not unpacked")
         return info
@@ -96,7 +107,7 @@ def unpack(
 
 
 def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:
-    with tarfile.open(path, "r|*", tarinfo=_CarefulInfo) as archive:
+    with _decompressed(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_CarefulInfo) as archive:
         for member in archive:
             if member.isdir():
                 continue
@@ -105,6 +116,19 @@ def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callabl
             refused = "" if member.isreg() and not member.issparse() else Reason("link")
             yield member.name, member.size, refused, lambda member=member: archive.extractfile(member)  # type: ignore[misc]
             archive.members.clear()  # type: ignore[attr-defined] # else the archive remembers all of them
+
+
+def _decompressed(path: Path) -> IO[bytes]:
+    """Open a tar, compressed or not: in one member or in many, as bgzip and pigz write them."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.open(path)  # type: ignore[return-value]
+    if head.startswith(b"BZh"):
+        return bz2.open(path)
+    if head.startswith((b"\xfd7zXZ", b"\x5d\0\0\x80")):
+        return lzma.open(path)
+    return path.open("rb")
 
 
 def _zip_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:

@@ -17,17 +17,15 @@ LONGEST_LABEL = 63  # characters between two dots of a host name (RFC 1035)
 SHOWN = 200  # characters of an address that a sentence repeats
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1: the same, deprecated
+PUBLIC6 = ipaddress.ip_network("2000::/3")  # all of IPv6 that is handed out; the rest is local, special or nobody's
 LOCAL = tuple(  # not public either, and unknown to some versions of Python
     ipaddress.ip_network(network)
     for network in (
-        "fec0::/10",  # site-local, RFC 3879
-        "64:ff9b:1::/48",  # NAT64 of a site, RFC 8215
         "3fff::/20",  # documentation, RFC 9637
-        "5f00::/16",  # segment routing, RFC 9602
-        "100::/64",  # discarded, RFC 6666
         "192.88.99.0/24",  # 6to4 relays, RFC 7526
     )
 )
+ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, 6.1: an IPv4 address behind them is reached through a tunnel
 LONGEST_NAME, LONGEST_PATH = 200, 900  # bytes; file systems allow 255 and about 1,000
 
 
@@ -76,12 +74,19 @@ def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = info
         address = _innermost(ipaddress.ip_address(place[0].split("%")[0]))
-        public = address.is_global and not address.is_multicast and not any(address in one for one in LOCAL)
-        if not public and not any(address in network for network in networks):
+        if not _is_public(address) and not any(address in network for network in networks):
             raise PrivateAddressError(Reason("private", what=place[0]))
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if not address.is_global or address.is_multicast or any(address in one for one in LOCAL):
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    return address in PUBLIC6 and int(address) >> 32 & 0xFFFFFFFF not in ISATAP
 
 
 def _innermost(

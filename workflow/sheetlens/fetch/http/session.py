@@ -23,7 +23,8 @@ from sheetlens.fetch.http.rate_limits import Limit, Politeness, retry_after
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10
-LATER = (408, 420, 425, 429, 500, 502, 503, 504)  # 420: GBIF's word for 429
+# 420: GBIF's word for 429; 520 to 524 and 529: Cloudflare's for a server behind it that is down or busy
+LATER = (408, 420, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 WAF = "x-amzn-waf-action"
 LONGEST_PAUSE = 3600.0  # seconds; a server that asks for more is left alone in this run
 METADATA = 256 * 2**20  # most bytes of an answer that is held in memory
@@ -207,7 +208,9 @@ def _redirected(
     response: aiohttp.ClientResponse, target: URL, method: str, options: dict[str, Any]
 ) -> tuple[URL, str, dict[str, Any]]:
     """Where a redirect leads, and what is asked there: never the credentials meant for another host."""
-    place = response.headers.get("Location", "")
+    place = response.headers.get("Location", "").strip()
+    if not place:
+        raise RefusedError(Reason("redirect", what="the answer names no address to go on to"), status=response.status)
     try:
         reached = check_url(str(target.join(URL(place, encoded=True))))
     except ValueError:

@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import re
-import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import aiohttp
 
 from sheetlens.common.refusals import Reason, code_of
 from sheetlens.fetch.errors import LaterError, RefusedError
-from sheetlens.fetch.http.session import PIECE, Session, is_html
+from sheetlens.fetch.http.encodings import Decoder
+from sheetlens.fetch.http.session import BEGINNING, PIECE, Session, is_html
 from sheetlens.fetch.request_log import Taken
 
 WHOLE = (200, 203)  # answers that are a whole file; 203: by a proxy that changed something about it
 ACCEPTED = (*WHOLE, 206, 416)
-UNREAD = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")  # encodings that nobody asked for
-CODED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # how gzip and zlib begin
 PAGES = ("a page", "a page again")  # in place of the digest of a spoilt body: a third page is the answer
 
 
@@ -74,6 +72,8 @@ async def transfer(
                 content_type = response.content_type
                 if _is_whole(response, taken):
                     digests = _Digests()
+                elif "Range" not in headers:
+                    raise RefusedError(Reason("status", host=response.url.host, status=_unasked(response.status)))
                 elif not _continues(response, taken, digests.bytes):
                     raise RefusedError(Reason("not_continued", host=response.url.host))
                 await _receive(session, response, taken, url, part, begin, largest, digests)
@@ -84,6 +84,12 @@ async def transfer(
             return await transfer(session, taken, url, part, begin, largest)
     _check(taken, part, digests)
     return Body(digests.bytes, digests.md5.hexdigest(), digests.sha256.hexdigest(), content_type)
+
+
+def _unasked(status: int) -> str:
+    """What an answer to a request for the rest of a file says where none was made."""
+    what = "with a part of the file" if status == 206 else "as if for a part of the file"
+    return f"{status} {what}, though all of it was asked for"
 
 
 def _minds_ranges(error: RefusedError | LaterError) -> bool:
@@ -110,49 +116,30 @@ async def _receive(
     if total > limit:
         part.unlink(missing_ok=True)
         raise RefusedError(Reason("announced", total=total, limit=limit))
-    unpacked = _decoder(response, limit)
+    decoder = Decoder("" if offset else response.headers.get("Content-Encoding", ""), limit)
     pieces = session.pieces(response, limit - offset)
-    first = await anext(pieces, b"")
-    coded = unpacked is not None and first.startswith(CODED)  # there are servers that only say so
+    body = decoder.undo(await _beginning(pieces))
+    coded = decoder.applied
     if not offset:
+        _check_kind(taken, response, body)
         begin(url, "" if coded else _validator(response), 0 if coded else total, response.content_type)
     with part.open("ab" if offset else "wb", buffering=0) as file:
-        piece = first
-        while piece:
-            body = unpacked(piece) if coded and unpacked else piece
-            if body and not digests.bytes:
-                _check_kind(taken, response, body)
+        file.write(body)
+        digests.update(body)
+        async for piece in pieces:
+            body = decoder.undo(piece)
             file.write(body)
             digests.update(body)
-            piece = await anext(pieces, b"")
     if total and not coded and digests.bytes != total:
         raise LaterError(Reason("ended_early", bytes=digests.bytes, total=total))
 
 
-def _decoder(response: aiohttp.ClientResponse, limit: int) -> Callable[[bytes], bytes] | None:
-    """What undoes the Content-Encoding of an answer within `limit` bytes; None for one that is no encoding.
-
-    We ask for none. Servers name one that they did not apply, or what is no encoding at all ("utf-8", "binary").
-    """
-    names = [name.strip().lower() for name in response.headers.get("Content-Encoding", "").split(",")]
-    if missing := [name for name in names if name in UNREAD]:
-        raise RefusedError(Reason("encoded", what=missing[0]))
-    if not set(names) & {"gzip", "x-gzip", "deflate"}:
-        return None
-    state, received = zlib.decompressobj(wbits=47), 0  # gzip or zlib, by its header (zlib.h, inflateInit2)
-
-    def undo(piece: bytes) -> bytes:
-        nonlocal received
-        try:
-            body = state.decompress(piece, limit - received + 1)
-        except zlib.error:
-            raise LaterError(Reason("encoded", what="and broken")) from None
-        received += len(body)
-        if received > limit:
-            raise RefusedError(Reason("too_many_bytes", limit=limit))
-        return body
-
-    return undo
+async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
+    """As much of a body as tells what it is: the first piece may have a single byte."""
+    first = b""
+    while len(first) < BEGINNING and (piece := await anext(pieces, b"")):
+        first += piece
+    return first
 
 
 def _is_whole(response: aiohttp.ClientResponse, taken: Taken) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sheetlens.common.refusals import Reason
 from sheetlens.config import IiifSource
@@ -19,13 +20,19 @@ from sheetlens.fetch.sources.urls import plan as plan_table
 from sheetlens.fetch.sources.urls import request, rows
 
 ENDING = "/0/default.jpg"
-# region/size/rotation/quality.format (IIIF Image API 2 and 3, section 4) at the end of a picture's address
+# region/size/rotation/quality.format (IIIF Image API 1 to 3, section 4): the last four parts of a picture's address
 PICTURE = re.compile(
-    r"/(full|square|(pct:)?[\d.]+(,[\d.]+){3})/(\^?(full|max|!?\d*,\d*|pct:[\d.]+))/!?[\d.]+"
-    r"/(default|color|gray|bitonal|native)(\.\w+)?$"
+    r"(full|square|(pct:)?[\d.]+(,[\d.]+){3})/\^?(full|max|!?\d*,\d*|pct:[\d.]+)/!?[\d.]+"
+    r"/(default|color|gray|grey|bitonal|native)(\.\w+)?",
+    re.IGNORECASE,
 )
-# The address of a manifest or collection of the Presentation API, as most servers spell it
-MANIFEST = re.compile(r"/(manifest|collection)(\.json)?/?([?#]|$)|/presentation/[^?]*$", re.IGNORECASE)
+INFO = "/info.json"
+# The address of what the Presentation API gives: manifests, collections and their parts, as most servers spell it
+MANIFEST = re.compile(
+    r"/(manifest|[\w.-]*manifest\.json(ld)?|manifests?[:/].+|(collections?|sequence|canvas)(/[^/]+)?(\.json(ld)?)?"
+    r"|presentation/.*)/?([;?#]|$)|[?&]manifest=",
+    re.IGNORECASE,
+)
 
 
 async def requests(settings: IiifSource, session: Session, folder: Path) -> AsyncIterator[Request]:
@@ -37,7 +44,7 @@ async def requests(settings: IiifSource, session: Session, folder: Path) -> Asyn
         before, after = service(row["url"])
         size = f"!{settings.size},{settings.size}"
         made = request(settings, {**row, "url": before + after}, f"{before}/full/{size}{ENDING}{after}", f"iiif {size}")
-        if MANIFEST.search(row["url"]) and not made.refused:
+        if is_manifest(row["url"]) and not made.refused:
             made = dataclasses.replace(made, refused=Reason("iiif_manifest"))
         yield made
 
@@ -47,11 +54,27 @@ def service(url: str) -> tuple[str, str]:
 
     Some servers take the parameters in their query (`?IIIF=`); another query stays where it is, at the end.
     """
-    address, mark, query = url.partition("?")
-    if mark and query.upper().startswith("IIIF="):
-        address, mark, query = url, "", ""
-    base = PICTURE.sub("", address).removesuffix("/info.json").rstrip("/")
-    return base, mark + query
+    base, _, after = _parts(url)
+    return base, after
+
+
+def is_manifest(url: str) -> bool:
+    """Whether an address is that of a manifest and the like; one that asks for a picture is none, whatever its name."""
+    return not _parts(url)[1] and MANIFEST.search(url) is not None
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """The image service of an address, what of it is asked for ("" for an address that does not say), the query."""
+    address, mark, query = url.partition("#")[0].partition("?")
+    if re.search(r"(^|&)IIIF=", query, re.IGNORECASE):
+        address, mark, query = address + mark + query, "", ""
+    address = address.rstrip("/")
+    if address.endswith(INFO):
+        return address.removesuffix(INFO).rstrip("/"), INFO, mark + query
+    asked = "/".join(address.split("/")[-4:])
+    if PICTURE.fullmatch(unquote(asked)):  # as in %21512%2C512
+        return address.removesuffix(asked).rstrip("/"), asked, mark + query
+    return address, "", mark + query
 
 
 async def alternatives(request: Request, session: Session) -> list[tuple[str, str]]:
@@ -80,7 +103,7 @@ def forms(info: Any, size: int) -> list[str]:
     ]
     large = sorted(pair for pair in pairs if min(pair) > 0 and max(pair) >= size)
     found = [f"{w}," if second else f"{w},{h}" for w, h in large[:1]]
-    fitting = round(width * min(1, size / max(width, height))) if width and height else size
+    fitting = max(1, round(width * min(1, size / max(width, height)))) if width and height else size
     found.append(f"{min(fitting, _number(info.get('maxWidth')) or fitting)},")
     return [*dict.fromkeys(found), *(["full", "max"] if second or not info else ["max"])]
 
@@ -91,7 +114,12 @@ def plan(settings: IiifSource) -> list[Plan]:
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**6 else 0
+    """Pixels that a server states, as a number or as text; 0 for what is none."""
+    try:
+        number = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return round(number) if 0 < number < 10**6 else 0
 
 
 SOURCE = Source(plan, requests=requests, alternatives=alternatives)
