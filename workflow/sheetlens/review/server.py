@@ -79,7 +79,7 @@ def tell(journal: Journal) -> None:
     path = journal.path
     for copy in journal.cut:
         log.warning("the last line of %s was torn, so it is no decision; it is kept in %s", path, copy)
-    for line in journal.refused:
+    for line in decisions.summary(journal.refused):
         log.warning("line %d of %s does not count (%s): mend it while no review is open", line.line, path, line.reason)
 
 
