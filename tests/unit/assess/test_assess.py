@@ -1,6 +1,7 @@
 """From a run of `predict` to a sample, to what people saw, to what is said of the model on this collection."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -192,6 +193,19 @@ def test_answers_of_another_model_are_refused(assessed, tmp_path):
     files.write_json(tmp_path / "package.json", PACKAGE)
     with pytest.raises(UserError, match="are not of the model"):
         write_assessment(run, tmp_path, run / "check/sample.csv", None, None, tmp_path)
+
+
+@pytest.mark.parametrize("said", [{"errors": {"stained": ERRORS["stained"]}}, {"guarantee": None}])
+def test_a_model_that_does_not_say_how_often_it_errs_is_refused(assessed, tmp_path, said):
+    _, run, *_ = assessed
+    package = {name: value for name, value in (PACKAGE | SAID | said).items() if value is not None}
+    files.write_json(tmp_path / "package.json", package)
+    shutil.copytree(run, tmp_path / "run")
+    summary = files.read_json(run / "summary.json")
+    summary["model"]["package_sha256"] = files.sha256(tmp_path / "package.json")
+    files.write_json(tmp_path / "run/summary.json", summary)
+    with pytest.raises(UserError, match="does not say how often it errs"):
+        write_assessment(tmp_path / "run", tmp_path, run / "check/sample.csv", None, None, tmp_path)
 
 
 def test_corrections_say_the_same_as_the_journal(assessed, tmp_path):

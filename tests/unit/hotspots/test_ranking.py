@@ -122,6 +122,13 @@ def test_a_collection_without_records_gets_a_hazard_list_and_is_told_why_no_more
     assert "no cabinets can be ranked" in (tmp_path / "out/hotspots.html").read_text()
 
 
+def test_a_model_that_does_not_say_how_large_the_classes_were_is_one_sentence(tmp_path):
+    write_collection(tmp_path, {"x": (30, 6)})
+    (tmp_path / "package.json").write_text(json.dumps(PACKAGE | {"shares": {"stained": 0.5}}))
+    with pytest.raises(UserError, match="does not say how large the share of each class is"):
+        write_hotspots(tmp_path / "answers.csv", tmp_path, [], "stained", 4, tmp_path / "out")
+
+
 def test_images_of_one_specimen_count_once(tmp_path):
     (tmp_path / "p.csv").write_text(
         "image_id,specimen_id,probability_stained,probability_unstained\n"

@@ -341,6 +341,7 @@ def seed(value):
     return change
 
 
+CHECK = {"risk": RISK, "threshold": -2.5, "coverage": 0.9, "unguaranteed": -2.6, "unguaranteed_coverage": 0.95}
 BAD = {
     "no package": (lambda folder: (folder / "package.json").unlink(), "is no model: it has no package.json"),
     "no JSON": (lambda folder: (folder / "package.json").write_text('{"policy": '), "package.json cannot be read"),
@@ -372,6 +373,22 @@ BAD = {
     "one class twice": (change_json("package.json", classes=["fern", "fern"]), "two classes have one name"),
     "a class without a name": (change_json("package.json", classes=["", "moss"]), "its classes are no list of names"),
     "half a character": (change_json("package.json", classes=["\ud800", "moss"]), "package.json cannot be read"),
+    "no object of the JSON": (change_json("package.json", title={}), "its title is no text"),
+    "a number without end": (change_json("package.json", temperature=10**400), "its temperature is no number above 0"),
+    "a limit too large": (change_json("package.json", limit=10**400), "its limit is no number above 0"),
+    "groups too large": (change_json("package.json", group_size=10**400), "its group_size is no number from 1 on"),
+    "nothing to compare with": (change_json("package.json", reference=[None]), "its reference is no list of numbers"),
+    "lists to compare with": (change_json("package.json", reference=[[]]), "its reference is no list of numbers"),
+    "NaN to compare with": (change_json("package.json", reference=[float("nan")]), "its reference is no list of n"),
+    "a text of sheets": (change_json("package.json", independent="x"), "its independent is no number of sheets"),
+    "half a sheet": (change_json("package.json", independent=1.5), "its independent is no number of sheets"),
+    "an object of thresholds": (change_json("package.json", thresholds={}), "its thresholds are no list"),
+    "a coverage of no number": (threshold(coverage="x"), "the coverage of a threshold is no share"),
+    **{
+        f"{name} that is {value!r}": (change_json("package.json", **{name: value}), f"its {name} (is no|are no)")
+        for name in ("confusion", "errors", "floors", "shares", "unlike", "guarantee")
+        for value in (5.5, "x", None, [None], {"fern": None}, [[[]]], 10**400)
+    },
     "no seed": (seed(None), "model.json cannot be read .its seed is not there"),
     "a seed too large": (seed(10**30), "model.json cannot be read .its seed is 1000"),
     "a seed of no number": (seed("x"), "model.json cannot be read .its seed is x"),
@@ -387,6 +404,38 @@ def test_a_model_that_does_not_fit_is_one_sentence(model, tmp_path, fault):
     break_it(tmp_path / "model")
     with pytest.raises(UserError, match=sentence) as refused:
         Classifier(tmp_path / "model")
+    assert "\n" not in str(refused.value)
+
+
+CHECKED = {
+    "no object": [],
+    "lists": {"classes": [], "looks": [], "model": 5, "thresholds": []},
+    "a number of thresholds": {"thresholds": 5},
+    "an object of thresholds": {"thresholds": {}},
+    "a risk alone": {"thresholds": [{"risk": 0.05}]},
+    "no risk": {"thresholds": [{}]},
+    "a threshold that is a text": {"thresholds": [CHECK | {"threshold": "x"}]},
+    "a threshold that is no number": {"thresholds": [CHECK | {"unguaranteed": float("nan")}]},
+    "a threshold without end": {"thresholds": [CHECK | {"threshold": 10**400}]},
+    "a coverage that is a text": {"thresholds": [CHECK | {"coverage": "x"}]},
+    "a class of nothing": {"classes": {"fern": {}}},
+    "a class of the wrong pairs": {
+        "classes": {"fern": {"sensitivity": {"local": 5}, "specificity": {"local": [1, 2]}}}
+    },
+    "looks at nothing": {"looks": [{}]},
+    "sure of nothing": {"confidence": "x"},
+}
+
+
+@pytest.mark.parametrize("fault", CHECKED)
+def test_what_no_check_says_is_one_sentence_before_anything_is_read(model, tmp_path, fault):
+    about = {"package_sha256": files.sha256(model / "package.json")}
+    facts = {"classes": {}, "looks": [], "model": about, "thresholds": [CHECK]}
+    files.write_json(tmp_path / "check.json", facts)
+    Classifier(model, checked=tmp_path / "check.json")
+    files.write_json(tmp_path / "check.json", facts | CHECKED[fault] if CHECKED[fault] else [])
+    with pytest.raises(UserError, match=r"check\.json is no result of a check") as refused:
+        Classifier(model, checked=tmp_path / "check.json")
     assert "\n" not in str(refused.value)
 
 

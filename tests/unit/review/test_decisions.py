@@ -1,10 +1,12 @@
 import json
 import os
+import shutil
 import threading
 
 import pytest
 
 from sheetlens.common.errors import UserError
+from sheetlens.common.journals import GrowingFile
 from sheetlens.review.decisions import NAME, Journal, how_chosen, identify, read_contents, read_entries, standing
 from tests.browser.runs import write_run
 from tests.conftest import sheetlens
@@ -67,6 +69,82 @@ def test_decisions_of_another_run_are_refused_when_added_and_when_read(tmp_path)
     assert [(line.line, line.reason) for line in found.refused] == [(2, "it is a decision of another run (elsewhere)")]
 
 
+def begun(folder, *entries):
+    """A run of which somebody decided already."""
+    run = identify(folder)
+    journal = Journal(folder / NAME)
+    journal.append(entries)
+    journal.close()
+    return run
+
+
+@pytest.mark.parametrize("how", ["copied", "copied after decisions", "appended"])
+def test_the_journal_of_another_run_is_none_of_this_run(tmp_path, how):
+    other, run = begun(tmp_path / "a", decision("a")), begun(tmp_path / "b")
+    path, foreign = tmp_path / "b" / NAME, (tmp_path / "a" / NAME).read_bytes()
+    own = how != "copied"
+    if own:
+        begun(tmp_path / "b", decision("b"))
+    path.write_bytes(foreign + path.read_bytes() if how == "copied after decisions" else path.read_bytes() + foreign)
+    assert identify(tmp_path / "b") == run != other
+    found = read_contents(path)
+    assert (found.run, [entry["id"] for entry in found.entries]) == (run, ["b"] * own)
+    assert [line.reason for line in found.refused] == [f"it is a decision of another run ({other})"]
+    journal = Journal(path)
+    journal.append([decision("new")])
+    assert journal.run == run and [line.reason for line in journal.refused] == [line.reason for line in found.refused]
+    journal.close()
+    assert ids(path) == ["b"] * own + ["new"] and foreign in path.read_bytes(), "what is refused is kept"
+
+
+def test_the_export_takes_no_decision_of_another_run_and_says_so(tmp_path):
+    other, run = write_run(tmp_path / "a", 5), write_run(tmp_path / "b", 5)
+    begun(other, *(decision(f"a{number}", image_id=f"sheets/00000{number}.jpg") for number in range(3)))
+    begun(run)
+    (run / NAME).write_bytes((other / NAME).read_bytes())
+    result = sheetlens("review", run, "--export", tmp_path / "corrections.csv")
+    assert result.returncode == 0 and result.stderr.count("left out") == 1
+    assert f"line 1 of {run / NAME} is left out (it is a decision of another run (" in result.stderr
+    assert "), and so are 2 more): mend it" in result.stderr
+    assert (tmp_path / "corrections.csv").read_text().count("\n") == 1
+
+
+def test_a_run_that_is_moved_or_copied_as_a_whole_keeps_its_decisions(tmp_path):
+    run = begun(tmp_path / "a", decision("1"))
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    (tmp_path / "a").rename(tmp_path / "moved")
+    for name in ("copy", "moved"):
+        assert identify(tmp_path / name) == run and ids(tmp_path / name / NAME) == ["1"]
+
+
+def test_an_identity_that_is_lost_is_written_again(tmp_path):
+    run = begun(tmp_path, decision("1"))
+    (tmp_path / "review/decisions.run").write_text("")
+    Journal(tmp_path / NAME).close()
+    assert (tmp_path / "review/decisions.run").read_text() == f"{run}\n"
+
+
+def test_what_is_no_identity_is_refused(tmp_path):
+    begun(tmp_path, decision("1"))
+    (tmp_path / "review/decisions.run").write_bytes(b"\xff\xfe\n\nab; c")
+    for read in (Journal, read_contents):
+        with pytest.raises(UserError, match=r"decisions.run names no run: delete it"):
+            read(tmp_path / NAME)
+
+
+@pytest.mark.parametrize("linked", ["review", NAME, "review/decisions.run"])
+def test_no_link_leads_to_the_decisions_of_another_run(tmp_path, linked):
+    for name in ("a", "b"):
+        begun(tmp_path / name, decision(name))
+    place = tmp_path / "b" / linked
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(tmp_path / "a" / linked)
+    for read in (Journal, read_contents):
+        with pytest.raises(UserError, match=f"{linked} is a link"):
+            read(tmp_path / "b" / NAME)
+    assert ids(tmp_path / "a" / NAME) == ["a"]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_last_line_without_its_line_break_counts(tmp_path, count):
     lines = [decision(str(number)) for number in range(count)]
@@ -103,6 +181,13 @@ def test_a_link_in_the_place_of_the_journal_is_refused_and_what_it_leads_to_is_l
     assert target.read_text() == "no line break at the end"
 
 
+def test_a_link_in_the_place_of_any_journal_is_refused_when_it_is_opened(tmp_path):
+    (tmp_path / "target").write_text("")
+    (tmp_path / "part").symlink_to(tmp_path / "target")
+    with pytest.raises(UserError, match="part is a link"):
+        GrowingFile(tmp_path / "part")
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "review").mkdir()
     os.mkfifo(tmp_path / NAME)
@@ -120,6 +205,8 @@ BROKEN = {
     "an unknown decision": decision(decision="delete", label=""),
     "a class without a label": decision(label=""),
     "no time": decision(time="yesterday"),
+    "reasons that are nothing": decision(reasons=None),
+    "a run that could be no cookie's name": decision(run="a; b"),
     "reasons that are no texts": decision(reasons=[1]),
     "no number": decision(distance=float("nan")),
     "chosen by nobody knows what": decision(chosen={"how": "guessed"}),
@@ -156,6 +243,21 @@ def test_the_export_leaves_out_one_line_and_says_which(tmp_path):
     assert f"line 2 of {path} is left out (it holds half a character (U+D83D))" in result.stderr
     table = (tmp_path / "corrections.csv").read_text()
     assert "000001" in table and "000002" in table and "s1.jpg" not in table
+
+
+def test_a_decision_without_reasons_counts_and_stops_no_export(tmp_path):
+    run = write_run(tmp_path / "run", 5)
+    lines = [decision("1", image_id="sheets/000001.jpg"), decision("2", image_id="sheets/000002.jpg")]
+    del lines[0]["reasons"], lines[0]["undoes"]
+    written(run / NAME, *lines)
+    result = sheetlens("review", run, "--export", tmp_path / "corrections.csv")
+    assert result.returncode == 0, result.stderr
+    rows = (tmp_path / "corrections.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ['"sheets/000001.jpg"', '"sheets/000002.jpg"']
+    journal = Journal(run / NAME)
+    journal.append([{name: value for name, value in decision("3").items() if name != "reasons"}])
+    assert [entry["reasons"] for entry in journal.entries] == [[], [], []]
+    journal.close()
 
 
 def test_what_is_sent_twice_is_there_once(tmp_path):

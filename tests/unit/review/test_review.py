@@ -182,6 +182,60 @@ def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
     assert "is no run: give the folder that" in result.stderr
 
 
+def told(**model):
+    """A summary that says something else of its model."""
+    return lambda run: files.write_json(
+        run / "summary.json", (found := files.read_json(run / "summary.json")) | {"model": found["model"] | model}
+    )
+
+
+def asked(threshold):
+    return lambda run: files.write_json(
+        run / "summary.json", files.read_json(run / "summary.json") | {"asked": {"threshold": threshold}}
+    )
+
+
+def column(values, *names):
+    """Another column in the tables of a run."""
+
+    def change(run):
+        for name in ("predictions", "list"):
+            table = files.read_table(run / f"{name}.parquet")
+            files.write_table(run / f"{name}.parquet", table.assign(**{one: values for one in names if one in table}))
+
+    return change
+
+
+UNREAL = {
+    "classes in an object": told(classes={"stained": 0, "unstained": 1}),
+    "classes in a text": told(classes="stained"),
+    "classes that are numbers": told(classes=[1, 2]),
+    "no classes": told(classes=[]),
+    "nothing of classes": told(classes=None),
+    "a title of no text": told(title=["x"]),
+    "a model in a list": lambda run: files.write_json(run / "summary.json", {"model": [], "asked": {}}),
+    "a summary in a list": lambda run: (run / "summary.json").write_text("[]"),
+    "a threshold of text": asked("x"),
+    "a threshold without end": asked(10**400),
+    "numbers for names": column(range(5), "image_id"),
+    "numbers for barcodes": column(range(5), "barcode"),
+    "numbers for decisions": column(range(5), "decision"),
+    "numbers for paths": column(range(5), "path"),
+    "texts for probabilities": column("x", "probability_stained"),
+    "texts for distances": column("x", "distance"),
+}
+
+
+@pytest.mark.parametrize("fault", UNREAL)
+def test_a_damaged_run_is_one_sentence_when_it_is_opened(tmp_path, fault):
+    run = write_run(tmp_path / "run", 5)
+    open_run(run)
+    UNREAL[fault](run)
+    with pytest.raises(UserError, match=r"a table or summary in .*: make it again with this version") as refused:
+        open_run(run)
+    assert "\n" not in str(refused.value)
+
+
 def test_photographs_are_decoded_within_the_limits(run):
     """A photograph that has grown since it was read: the page says so, and no other process decodes it."""
     queue = open_run(run, Limits(megapixels=1))

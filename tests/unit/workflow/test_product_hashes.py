@@ -117,3 +117,42 @@ def test_notes_that_were_cut_within_a_line_or_changed_are_noticed(results):
             product_hashes.changed(results)
     path.write_text(whole)
     assert product_hashes.changed(results) == []
+
+
+def test_what_is_no_file_stops_no_notes(results, tmp_path):
+    os.mkfifo(results / "pipe")
+    (results / "gone").symlink_to("nowhere")
+    (results / "circle").symlink_to("circle")
+    (results / "device").symlink_to("/dev/zero")
+    (tmp_path / "kept.csv").write_text("kept")
+    (results / "linked.csv").symlink_to(tmp_path / "kept.csv")  # as DVC may link what it keeps
+    product_hashes.begin(results)
+    assert product_hashes.note(results) == [] and product_hashes.all_noted(results)
+    assert product_hashes.changed(results) == []
+    damage(tmp_path / "kept.csv", "kepd")
+    assert product_hashes.changed(results) == ["linked.csv"]
+
+
+def test_names_that_are_no_utf_8_are_noted_as_they_are(results):
+    name = os.fsdecode(b"\xff\xfe/plan \xe9.csv")
+    (results / name).parent.mkdir()
+    (results / name).write_text("a")
+    product_hashes.begin(results)
+    assert product_hashes.note(results) == [] and product_hashes.changed(results) == []
+    damage(results / name, "b")
+    assert product_hashes.changed(results) == [name]
+    assert sheetlens("check", results).returncode == 1
+    assert sheetlens("check", "--remove", results).returncode == 0 and not (results / name).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", b"\xff\xfe", b"9" * 5000])
+def test_a_beginning_that_was_damaged_is_that_of_its_file(results, content):
+    began = results.parent / product_hashes.BEGAN
+    (results / "results.csv").write_text("mine")
+    os.utime(results / "results.csv", ns=(10**9, 10**9))
+    (results / "figures/figure-1.png").write_text("the run's")
+    os.utime(results / "figures/figure-1.png", ns=(9 * 10**9, 9 * 10**9))
+    began.write_bytes(content)
+    os.utime(began, ns=(5 * 10**9, 5 * 10**9))
+    product_hashes.begin(results)
+    assert product_hashes.note(results) == ["results.csv"] and not began.exists()

@@ -14,7 +14,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import safe_cell
 from sheetlens.pages.render import safety_warning, write_page
-from sheetlens.predict.model_package import read_facts
+from sheetlens.predict.model_package import AGAIN, read_facts
 from sheetlens.statistics import survey
 
 MANY_OPEN = 0.1  # share of a sample that nobody decided, from which on the page warns
@@ -36,6 +36,8 @@ def write_assessment(
     fingerprint = files.sha256(model / "package.json")
     if answers.summary["model"]["package_sha256"] != fingerprint:
         raise UserError(f"the answers in {run} are not of the model in {model}: give the model that made them")
+    if "guarantee" not in package or any(name not in package["errors"] for name in answers.classes):
+        raise UserError(f"the model in {model} does not say how often it errs, or how surely: {AGAIN}")
     drawn_table, facts = read_sample(sample), check_belongs(sample, answers.digest)
     looked = read_looks(run, decisions, list(drawn_table["image_id"]))
     strata, rows, labels = _arrange(answers, drawn_table, looked)

@@ -26,7 +26,9 @@ class GrowingFile:
     """
 
     def __init__(self, path: Path, lasting: bool = False) -> None:
-        """Open or begin it. UserError for a link, for what is no file, and where another process writes it."""
+        """Open or begin it. UserError for what is no file, for a link, and where another process writes it."""
+        if lasting:
+            refuse_links(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.end, self._lasting = path, 0, lasting
         self._file = _open(path)
@@ -116,12 +118,23 @@ def _is_object(line: bytes) -> bool:
     return line.startswith(b"{") and line.endswith(b"}\n")
 
 
+def refuse_links(path: Path) -> None:
+    """Raise UserError where a file, or its folder, is a link: it may lead to where something else is kept."""
+    for place in (path.parent, path):
+        if place.is_symlink():
+            raise UserError(_linked(place))
+
+
+def _linked(path: Path) -> str:
+    return f"{path} is a link: put the file or folder itself in its place, so that it cannot be lost"
+
+
 def _open(path: Path) -> BinaryIO:
     try:
         file = os.fdopen(os.open(path, FLAGS, 0o666), "r+b", buffering=0)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise UserError(f"{path} is a link: put the file itself in its place, so that it cannot be lost") from None
+            raise UserError(_linked(path)) from None
         if error.errno in (errno.EISDIR, errno.ENXIO):
             raise UserError(f"{path} is no file: move it away") from None
         raise

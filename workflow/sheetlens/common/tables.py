@@ -32,13 +32,20 @@ log = logging.getLogger(__name__)
 Header = list[str]
 # What makes a spreadsheet compute a cell (OWASP, CSV injection), full-width and small forms included: at the beginning,
 # or behind what begins a new cell or line for another program, with anything before it that is not seen.
-_SIGN = r"[=+\-@\u207a\u207c\u208a\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+_SIGN = r"[=+\-@\u207a-\u207c\u208a-\u208c\u2212\u2795\u2796\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
 _BREAK = r"\t\n\v\f\r;\x85\u2028\u2029"  # not in _UNSEEN, so that a text of breaks alone takes no square of its length
+# Spaces, controls, Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), blanks, quotes of any script.
+# Those beyond U+FFFF are two halves to JavaScript, whose pattern FORMULA is (review.js), and one character here.
+_HALVES = r"|\ud82f[\udca0-\udca3]|\ud834[\udd73-\udd7a]|[\udb40-\udb43][\udc00-\udfff]"
+_WHOLE = r"|[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 _UNSEEN = (
-    r"[\x00-\x08\x0e-\x20\x7f-\x84\x86-\xa0\xad\u1680\u180e\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff\"']*"
+    r"(?:[\x00-\x08\x0e-\x20`\x7f-\x84\x86-\xa0\xab\xad\xb4\xbb\u02b9-\u02bd\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5"
+    r"\u180b-\u180f\u2000-\u200f\u2018-\u201f\u202a-\u202f\u2032-\u2037\u2039\u203a\u205f-\u206f\u2800\u3000"
+    rf"\u301d-\u301f\u3164\ufe00-\ufe0f\ufeff\uff02\uff07\uff40\uffa0\ufff0-\ufffb\"']{_HALVES})*"
 )
 FORMULA = re.compile(rf"(?:^|(?<=[{_BREAK}]))(?={_UNSEEN}{_SIGN})|^(?='*[\x00\t\n\r])")
-_GUARDED = re.compile(f"(?:{FORMULA.pattern})'")
+_FORMULA = re.compile(FORMULA.pattern.replace(_HALVES, _WHOLE))
+_GUARDED = re.compile(f"(?:{_FORMULA.pattern})'")
 
 
 def read_rows(
@@ -159,7 +166,7 @@ def _parquet(path: Path) -> tuple[Header, Iterator[list[Any]]]:
 
 def safe_cell(value: Any) -> Any:
     """A value of a table for people: text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return FORMULA.sub("'", value) if isinstance(value, str) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def plain_cell(value: str) -> str:

@@ -49,6 +49,8 @@ def read_check(path: Path, model: Path, sheets: pd.DataFrame, label: str) -> Che
     facts = read_checked(path, files.sha256(model / "package.json"))
     if label not in facts["classes"]:
         raise UserError(f"{path} says nothing of the class '{label}'; it knows {', '.join(facts['classes'])}")
+    if "confidence" not in facts:
+        raise UserError(f"{path} does not say how sure it is: check the answers again with this version")
     own = facts["classes"][label]
     places = {name: row for row, name in enumerate(sheets["image_id"])}
     by_barcode = _by_barcode(sheets)

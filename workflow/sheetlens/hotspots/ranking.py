@@ -45,7 +45,7 @@ from sheetlens.hotspots.evidence import (
 from sheetlens.hotspots.hazards import MISSED, list_hazards, recall_floor
 from sheetlens.hotspots.measurements import Measurements
 from sheetlens.pages.render import SAFETY_WARNING, embed_figure, write_page
-from sheetlens.predict.model_package import read_facts
+from sheetlens.predict.model_package import AGAIN, read_facts
 from sheetlens.statistics.prevalence import UNKNOWN, Counts, corrected_prevalence
 
 GROUPINGS = {
@@ -86,6 +86,8 @@ def write_hotspots(
     facts = read_facts(model)
     if label not in facts["classes"]:
         raise UserError(f"the model has no class '{label}'; its classes are {', '.join(facts['classes'])}")
+    if any(name not in facts["shares"] for name in facts["classes"]):
+        raise UserError(f"the model in {model} does not say how large the share of each class is: {AGAIN}")
     sheets, left_out = read_sheets(predictions, records, facts["classes"], label)
     check = read_check(checked, model, sheets, label) if checked else None
     known = check.known if check else known_errors(facts, label)

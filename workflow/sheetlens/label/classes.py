@@ -12,11 +12,9 @@ class Classes:
     """The classes and their names before, in a small file."""
 
     def __init__(self, path: Path) -> None:
-        """Take them up from their file, if it is there."""
+        """Take them up from their file, if it is there; UserError for one that is damaged."""
         self._path, self._lock = path, threading.Lock()
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        self.names: tuple[str, ...] = tuple(known.get("classes", ()))
-        self._renamed: dict[str, str] = dict(known.get("renamed", {}))
+        self.names, self._renamed = _read(path)
 
     def now(self, name: str) -> str:
         """Today's name of a class."""
@@ -45,6 +43,39 @@ class Classes:
         with files.whole(self._path) as part:
             part.write_text(json.dumps({"classes": names, "renamed": renamed}), encoding="utf-8")
         self.names, self._renamed = names, renamed
+
+
+def _read(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The classes and the names of those that were renamed: before -> afterwards."""
+    if not path.exists():
+        return (), {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        names, renamed = known["classes"], known["renamed"]
+        if not (isinstance(names, list) and isinstance(renamed, dict)):
+            raise TypeError("it holds no classes")
+        for name in (*names, *renamed, *renamed.values()):
+            if _usable(name) != name:
+                raise ValueError(f"'{name}' names no class")
+        if len(set(names)) < len(names) or _lead_back(renamed):
+            raise ValueError("it contradicts itself")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}), and nothing but a copy holds the names that classes"
+            " were given: put a copy in its place, or move it away and add and rename the classes again"
+        ) from None
+    return tuple(names), renamed
+
+
+def _lead_back(renamed: dict[str, str]) -> bool:
+    """Whether a name was given for another and that for it: nobody could say which is today's."""
+    for name in renamed:
+        seen = {name}
+        while (name := renamed.get(name, "")) and name not in seen:
+            seen.add(name)
+        if name:
+            return True
+    return False
 
 
 def _usable(name: str) -> str:

@@ -17,10 +17,11 @@ from sheetlens.label.sheets import Sheets
 from sheetlens.prepare.decoding.decoder_processes import shared_readers
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
-from sheetlens.review.access import guard, is_local, to_open
+from sheetlens.review.access import guarded, is_local, to_open
 from sheetlens.review.connections import Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, to_jpeg
+from sheetlens.review.requests import read_json, refusal, whole_number
 from sheetlens.review.server import NAMES, check_run, run_app, tell
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,7 @@ def serve(source: Path, folder: Path, classes: tuple[str, ...], host: str, port:
 
 def make_app(session: Session, token: str, host: str, limits: Limits, door: Door | None = None) -> web.Application:
     """The application: page, pictures, the next sheets, a wall of them, decisions, classes and numbers."""
-    layers = [guard(token, host, session.journal.run), *([door.watch] if door else [])]
-    app = web.Application(middlewares=layers)
+    app = guarded(token, host, session.journal.run, door)
     sheets, journal = session.sheets, session.journal
 
     async def page(request: web.Request) -> web.Response:
@@ -93,7 +93,7 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
 
     async def following(request: web.Request) -> web.Response:
         query = request.query
-        count = min(int(query.get("count", "8")), MOST) if query.get("count", "8").isdecimal() else MOST
+        count = min(whole_number(query.get("count", "8"), MOST), MOST)
         skip = set(query.get("skip", "").split(","))
         reviewer, mode = query.get("reviewer", ""), query.get("mode", "suggested")
         return web.json_response(_shown(await asyncio.to_thread(session.next_sheets, reviewer, mode, count, skip)))
@@ -123,28 +123,28 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
         return web.json_response(described[state])
 
     async def classes(request: web.Request) -> web.Response:
-        given = await request.json()
+        given = await read_json(request, dict)
         try:
             if given.get("rename"):
                 session.rename_class(str(given["rename"]), str(given.get("name", "")))
             else:
                 session.add_class(str(given.get("name", "")))
         except UserError as error:
-            raise web.HTTPBadRequest(text=str(error)) from None
+            raise refusal(web.HTTPBadRequest, error) from None
         await asyncio.to_thread(write_labels, session, session.folder / LABELS)
         return web.json_response({"classes": session.classes})
 
     async def decide(request: web.Request) -> web.Response:
+        given = await read_json(request, list)
         try:
-            given = await request.json()
             entries = [_entry(session, one) for one in given]
             await asyncio.shield(asyncio.to_thread(session.decide, entries))
             await asyncio.to_thread(write_labels, session, session.folder / LABELS)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise web.HTTPBadRequest(text=f"not decisions: {error}") from None
+            raise refusal(web.HTTPBadRequest, f"not decisions: {error}") from None
         except OSError as error:
             log.error("decisions are not kept: %s", sentence_for(error) or error)
-            raise web.HTTPServiceUnavailable(text=sentence_for(error) or str(error)) from None
+            raise refusal(web.HTTPServiceUnavailable, sentence_for(error) or error) from None
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/start.json", start), web.get("/next.json", following), web.get("/wall.json", wall)])
@@ -169,7 +169,7 @@ def _show(sheets: Sheets, row: int, longest: int, limits: Limits) -> bytes:
     try:
         return to_jpeg(shared_readers(limits).show(Path(sheets.table["path"].iloc[row]), longest))
     except (OSError, RefusedImageError) as error:
-        raise web.HTTPNotFound(text=str(error)) from None
+        raise refusal(web.HTTPNotFound, error) from None
 
 
 def _jpeg(content: bytes) -> web.Response:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sheetlens.common import files
+from sheetlens.common.errors import UserError
 from sheetlens.config import Limits
 from sheetlens.label.store import Kept, Store
 from sheetlens.predict.input_list import write_list
@@ -114,6 +115,8 @@ class Sheets:
                 waiting = in_order(pool, lambda row: (row, _look(readers, row)), self._until_stopped(rows), AHEAD)
                 while some := list(islice(waiting, BATCH)):
                     self._keep(reader, some)
+        except UserError as error:
+            log.error("%s; the photographs are read no further, labelling goes on in random order", error)
         except Exception:
             log.exception("the photographs are read no further; labelling goes on in random order")
 

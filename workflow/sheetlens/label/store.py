@@ -5,11 +5,15 @@ A SQLite database beside the labels. What was read before a kill stays; a photog
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sheetlens.common.errors import UserError, sentence_for
 
 SCHEMA = """
 create table if not exists sheet
@@ -32,44 +36,74 @@ class Store:
     """The database, for any number of threads. It belongs to one backbone: features of two are never mixed."""
 
     def __init__(self, path: Path, backbone: str) -> None:
-        """Open or begin it; features that another backbone read are forgotten."""
+        """Open or begin it; features that another backbone read are forgotten.
+
+        Raises UserError, as every use does, for what is no such database or cannot be read or written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(path, check_same_thread=False)
-        self._lock = threading.Lock()
-        with self._lock, self._base:
-            self._base.execute("pragma journal_mode=wal")
-            self._base.executescript(SCHEMA)
-            known = self._base.execute("select value from fact where name = 'backbone'").fetchone()
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: move it away")
+        self._path, self._lock = path, threading.Lock()
+        try:
+            self._base = sqlite3.connect(path, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._fault(error) from None
+        with self._asking() as base:
+            base.execute("pragma journal_mode=wal")
+            base.executescript(SCHEMA)
+            known = base.execute("select value from fact where name = 'backbone'").fetchone()
             if known and known[0] != backbone:
-                self._base.execute("delete from sheet")
-            self._base.execute("insert or replace into fact values ('backbone', ?)", (backbone,))
+                base.execute("delete from sheet")
+            base.execute("insert or replace into fact values ('backbone', ?)", (backbone,))
+            base.execute("select image_id, stamp, reason, picture, features from sheet limit 1")
+
+    @contextmanager
+    def _asking(self) -> Iterator[sqlite3.Connection]:
+        """The database, for one thread at a time."""
+        try:
+            with self._lock, self._base:
+                yield self._base
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise self._fault(error) from None
+
+    def _fault(self, error: Exception) -> UserError:
+        if sentence := sentence_for(error):
+            return UserError(f"{self._path}: {sentence}")
+        name = self._path.name
+        return UserError(
+            f"{self._path} is damaged, or none of a labelling ({error}): delete it, with {name}-wal and {name}-shm if"
+            " they are there; the photographs are then read again, and no label is lost"
+        )
 
     def stamps(self) -> dict[str, str]:
         """Stamp of each photograph that was read, by image_id."""
-        with self._lock:
-            return dict(self._base.execute("select image_id, stamp from sheet"))
+        with self._asking() as base:
+            return dict(base.execute("select image_id, stamp from sheet"))
 
     def features(self) -> dict[str, NDArray[np.float16]]:
-        """Features of each photograph that has some, by image_id."""
-        with self._lock:
-            rows = self._base.execute("select image_id, features from sheet where reason = ''").fetchall()
-        return {image_id: np.frombuffer(blob, np.float16) for image_id, blob in rows}
+        """Features of each photograph that has some, by image_id; all have equally many."""
+        with self._asking() as base:
+            rows = base.execute("select image_id, features from sheet where reason = ''").fetchall()
+            found = {image_id: np.frombuffer(blob, np.float16) for image_id, blob in rows}
+            if len({len(features) for features in found.values()}) > 1:
+                raise ValueError("features of several lengths")
+        return found
 
     def reasons(self) -> dict[str, str]:
         """Why photographs were refused, by image_id."""
-        with self._lock:
-            return dict(self._base.execute("select image_id, reason from sheet where reason != ''"))
+        with self._asking() as base:
+            return dict(base.execute("select image_id, reason from sheet where reason != ''"))
 
     def picture(self, image_id: str) -> bytes | None:
         """The small picture of a photograph, JPEG; None where there is none yet."""
-        with self._lock:
-            row = self._base.execute("select picture from sheet where image_id = ?", (image_id,)).fetchone()
+        with self._asking() as base:
+            row = base.execute("select picture from sheet where image_id = ?", (image_id,)).fetchone()
         return row[0] if row and row[0] else None
 
     def add(self, rows: list[Kept]) -> None:
         """Keep what was read of some photographs."""
-        with self._lock, self._base:
-            self._base.executemany(
+        with self._asking() as base:
+            base.executemany(
                 "insert or replace into sheet values (?, ?, ?, ?, ?)",
                 [(row.image_id, row.stamp, row.reason, row.picture, row.features.tobytes()) for row in rows],
             )

@@ -5,17 +5,21 @@ from typing import Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
-
-NEEDED = ("classes", "looks", "model", "thresholds")
+from sheetlens.predict.package_values import check_checked
 
 
 def read_checked(path: Path, fingerprint: str) -> dict[str, Any]:
     """Read it; UserError where it is none, or is about another model than the one whose package has this hash."""
     facts = files.read_json(path)
-    if not isinstance(facts, dict) or any(name not in facts for name in NEEDED):
-        raise UserError(f"{path} is no result of a check: give the check.json that `sheetlens assess` wrote")
+    try:
+        check_checked(facts)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is no result of a check ({type(error).__name__}: {error}): give the check.json that"
+            " `sheetlens assess` wrote"
+        ) from None
     if facts["model"].get("package_sha256") != fingerprint:
         raise UserError(
             f"{path} is about another model ('{facts['model'].get('title')}'): check the answers of this one"
         )
-    return facts
+    return dict(facts)

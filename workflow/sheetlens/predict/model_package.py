@@ -5,13 +5,15 @@ from the reading of its parts, and `package.json`, which `sheetlens.predict.pack
 are to be taken. Nothing in them is executed.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
+from sheetlens.predict.package_values import REVIEW, check_package
 from sheetlens.prepare.resize import OVERSAMPLING, POLICY, SIZE
+
+__all__ = ["AGAIN", "PARTS", "REVIEW", "read_facts", "read_package"]
 
 PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
 NEEDED = (  # in package.json
@@ -19,9 +21,7 @@ NEEDED = (  # in package.json
     "policy", "reference", "shares", "temperature", "thresholds",
 )  # fmt: skip
 TO_READ = ("dataset", "title", "trained_on", "unlike")  # in package.json, too, where it is to read sheets
-THRESHOLD = ("threshold", "coverage", "unguaranteed", "unguaranteed_coverage")  # of each risk
 SEEDS = 2**63  # torch takes seeds below
-REVIEW = "review"  # the decision that a person must look
 AGAIN = "make the model's products again with this version"
 
 
@@ -34,7 +34,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts = files.read_json(path)
         if lacking := [name for name in NEEDED if name not in facts]:
             raise ValueError(f"it lacks {lacking[0]}")
-        _check(facts)
+        check_package(facts)
     except (ValueError, RecursionError, KeyError, TypeError) as error:  # no JSON or no UTF-8 is a ValueError
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     return dict(facts)
@@ -66,36 +66,6 @@ def read_package(folder: Path) -> dict[str, Any]:
     if not isinstance(seed, int) or not 0 <= seed < SEEDS:
         raise UserError(f"{folder / 'model.json'} cannot be read (its seed is {str(seed)[:40]}): {AGAIN}")
     return facts
-
-
-def _check(facts: dict[str, Any]) -> None:
-    """Raise ValueError, KeyError or TypeError for values that no model of ours has."""
-    if not isinstance(facts["files"], dict):
-        raise TypeError("its files are no object")
-    classes = facts["classes"]
-    if not isinstance(classes, list) or not all(isinstance(name, str) and name for name in classes):
-        raise TypeError("its classes are no list of names")
-    if len(set(classes)) != len(classes) or REVIEW in classes:
-        raise ValueError(f"two classes have one name, or one is called {REVIEW}")
-    "".join(classes).encode()  # half a character could stand in no table
-    if not isinstance(facts.get("title", ""), str):
-        raise TypeError("its title is no text")
-    for name in ("temperature", "limit"):
-        if not (_is_number(facts[name]) and facts[name] > 0):
-            raise ValueError(f"its {name} is no number above 0")
-    for known in facts["thresholds"]:
-        if not (isinstance(known["risk"], float) and _is_number(known["risk"])):
-            raise ValueError("a threshold lacks its risk")
-        if any(not _is_number(known[name]) for name in ("threshold", "unguaranteed") if known.get(name) is not None):
-            raise ValueError("a threshold is no number")
-        if lacking := [name for name in THRESHOLD if name not in known]:
-            raise ValueError(f"a threshold lacks its {lacking[0]}, as those of an earlier version do")
-    if not (_is_number(facts["group_size"]) and facts["group_size"] >= 1 and isinstance(facts["reference"], list)):
-        raise ValueError("its validation part cannot be compared with")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _seed(path: Path) -> Any:

@@ -7,7 +7,8 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sheetlens.review import static_page
 
@@ -19,16 +20,31 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+UNREADABLE = (web.RequestPayloadError, ClientPayloadError, HttpProcessingError)  # a body that is none
 COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not served on
 ELSEWHERE = ("192.0.2.1", "2001:db8::1")  # RFC 5737, RFC 3849: addresses of documentation, to which nothing is sent
+
+
+def guarded(token: str, host: str, run: str, door: Any = None) -> web.Application:
+    """An application that lets in whom `guard` lets in, through a `connections.Door` if there is one.
+
+    Every answer gets the HEADERS, those to faults included, also where no middleware is asked.
+    """
+    app = web.Application(middlewares=[guard(token, host, run), *([door.watch] if door else [])])
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def _add_headers(request: web.Request, answer: web.StreamResponse) -> None:
+    answer.headers.update(HEADERS)
 
 
 def guard(token: str, host: str, run: str) -> Any:
     """The middleware that lets in who names this server, holds its token if any, and writes from our page.
 
     `host` is what the server was told to serve on, `run` the identity of its run: cookies know no ports, so that each
-    server needs a name of its own for its cookie. Every answer gets the HEADERS, those to faults included.
+    server needs a name of its own for its cookie.
     """
     cookie = f"{COOKIE}-{run}"
 
@@ -37,12 +53,13 @@ def guard(token: str, host: str, run: str) -> Any:
         try:
             _check(request, token, host, cookie)
             answer: web.StreamResponse = await handler(request)
-        except web.HTTPException as error:
-            answer = web.Response(status=error.status, text=error.text, headers=_allowed(error))
+        except web.HTTPException:
+            raise
+        except UNREADABLE:
+            answer = web.Response(status=400, text="the request cannot be read")
         except Exception:
             log.exception("fault at %s", request.path)
             answer = web.Response(status=500, text="a fault of the server's, which its terminal shows")
-        answer.headers.update(HEADERS)
         if token and request.query.get("token") and answer.status < 400:
             answer.set_cookie(cookie, token, httponly=True, samesite="Strict")
         return answer
@@ -51,7 +68,14 @@ def guard(token: str, host: str, run: str) -> Any:
 
 
 def _check(request: web.Request, token: str, host: str, cookie: str) -> None:
-    """Raise HTTPForbidden for a request that is none of ours."""
+    """Raise HTTPForbidden for a request that is none of ours, HTTPBadRequest for one whose head makes no sense."""
+    try:
+        _check_head(request, token, host, cookie)
+    except ValueError:  # names, addresses and cookies that are none
+        raise web.HTTPBadRequest(text="the request cannot be read") from None
+
+
+def _check_head(request: web.Request, token: str, host: str, cookie: str) -> None:
     if not _host_is_ours(request, token, host):
         raise web.HTTPForbidden(text="open the address that the server printed")
     asked = (request.query.get("token", ""), request.cookies.get(cookie, ""))
@@ -64,10 +88,6 @@ def _check(request: web.Request, token: str, host: str, cookie: str) -> None:
         foreign or MARK not in request.headers or request.content_type != "application/json"
     ):
         raise web.HTTPForbidden(text="decisions are taken from this server's own page only")
-
-
-def _allowed(error: web.HTTPException) -> dict[str, str]:
-    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
 
 
 def is_local(host: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sheetlens.review.access import HEADERS
+from sheetlens.review.access import HEADERS, UNREADABLE
 
 LONGEST = 10.0  # seconds until a whole request must be here
 WAITING = 400  # connections that may wait for a request; a browser opens six
@@ -23,6 +23,11 @@ class _Handler(web.RequestHandler):
         answer = super().handle_error(*arguments, **named)
         answer.headers.update(HEADERS)
         return answer
+
+    def log_exception(self, *arguments: Any, exc_info: Any = None, **named: Any) -> None:
+        """Log a fault of ours; a body that is none is the sender's, who has an answer."""
+        if not isinstance(exc_info, UNREADABLE):
+            super().log_exception(*arguments, exc_info=exc_info, **named)
 
 
 class Door:

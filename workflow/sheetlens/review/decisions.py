@@ -1,7 +1,8 @@
 """What people decided about sheets: who, when, on which sheet, what, and how the sheet was chosen.
 
 One journal for a run's review, for labelling and for check samples: a file that only grows, one JSON object a line,
-each on the disk before it counts. Every decision names its run; a small file beside the journal does so from the start.
+each on the disk before it counts. Every decision names its run; a small file beside the journal does so from the start,
+and where the two differ the file decides: the journal of another run may have been copied here.
 """
 
 import json
@@ -10,23 +11,20 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sheetlens.common import files
-from sheetlens.common.journals import GrowingFile
+from sheetlens.common.errors import UserError
+from sheetlens.common.journals import GrowingFile, refuse_links
+from sheetlens.review.entries import CHOSEN, DECISIONS, NOTHING, RUN, Entry, check, how_chosen, standing, utc
+
+__all__ = [
+    "CHOSEN", "DECISIONS", "NAME", "Contents", "Entry", "Journal", "Refused", "check", "how_chosen", "identify",
+    "read_contents", "read_entries", "standing", "summary", "utc",
+]  # fmt: skip
 
 NAME = "review/decisions.jsonl"  # below the run's folder
-DECISIONS = ("class", "unsure", "undo")
-CHOSEN = (  # how a sheet came before a person: only those chosen at random may estimate an error
-    "random",  # with the probability that stands beside it
-    "suggested",  # a model asked for it
-    "doubted",  # the run gave a reason to look at it
-    "picked",  # the person went to it
-)
-Entry = dict[str, Any]
-FIELDS = ("id", "image_id", "reviewer", "decision", "label", "before", "time")  # text, in every entry
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,15 @@ class Refused:
 
     line: int
     reason: str
+
+
+def summary(refused: Iterable[Refused]) -> list[Refused]:
+    """The first line that is refused for each reason, which then says how many more are: journals have thousands."""
+    lines = defaultdict[str, list[int]](list)
+    for one in refused:
+        lines[one.reason].append(one.line)
+    more = {reason: f", and so are {len(which) - 1:,} more" * (len(which) > 1) for reason, which in lines.items()}
+    return [Refused(which[0], reason + more[reason]) for reason, which in lines.items()]
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Contents:
         self.run = self.run or entry.get("run", "")
         if entry["id"] not in self.ids:
             self.ids.add(entry["id"])
-            self.entries.append(entry)
+            self.entries.append(NOTHING | entry)
 
     def check(self, entry: Any) -> None:
         """Raise ValueError for what is no decision of this run."""
@@ -87,12 +94,14 @@ class Journal:
 
         Raises UserError for a link, and where another process writes it; OSError where it cannot be written.
         """
-        self.path, self._known, self._lock = path, Contents(), threading.Lock()
+        self.path, self._lock = path, threading.Lock()
         self._file = GrowingFile(path, lasting=True)
         self.cut: list[Path] = []  # copies of what was cut off
         try:
+            named = _read_run(path)
+            self._known = Contents(named)
             self._take_up()
-            self._known.run = self._known.run or _read_run(path) or _begin_run(path)
+            self._known.run = named or _write_run(path, self._known.run or secrets.token_hex(8))
         except BaseException:
             self._file.close()
             raise
@@ -122,7 +131,7 @@ class Journal:
             if self._file.size() != self._file.end:  # a fault left something, or somebody added lines
                 self._take_up()
             new: dict[str, Entry] = {}
-            for entry in ({"run": self.run} | given for given in entries):
+            for entry in (NOTHING | {"run": self.run} | given for given in entries):
                 self._known.check(entry)
                 if entry["id"] not in self._known.ids:
                     new.setdefault(entry["id"], entry)
@@ -156,65 +165,32 @@ def _run_file(path: Path) -> Path:
 
 
 def _read_run(path: Path) -> str:
-    """The identity that stands beside a journal, or ""."""
+    """The identity that stands beside a journal, or "" where none does; UserError for what is none."""
     file = _run_file(path)
-    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    refuse_links(file)
+    run = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    if run and not RUN.fullmatch(run):
+        raise UserError(f"{file} names no run: delete it, the decisions beside it name their run as well")
+    return run
 
 
-def _begin_run(path: Path) -> str:
-    run = secrets.token_hex(8)
+def _write_run(path: Path, run: str) -> str:
     with files.whole(_run_file(path)) as part:
         part.write_text(f"{run}\n")
     return run
 
 
-def check(entry: Any) -> None:
-    """Raise ValueError for what is no decision, with the reason."""
-    if not isinstance(entry, dict):
-        raise ValueError("it is no object")
-    fields = (*FIELDS, "undoes") if entry.get("decision") == "undo" else FIELDS
-    if wrong := [name for name in fields if not isinstance(entry.get(name), str)]:
-        raise ValueError(f"its {wrong[0]} is missing, or no text")
-    if not isinstance(entry.get("run", ""), str):
-        raise ValueError("its run is no text")
-    if entry["decision"] not in DECISIONS:
-        raise ValueError(f"its decision is none of {', '.join(DECISIONS)}")
-    if any(not entry[name] for name in ("id", "image_id", "reviewer")):
-        raise ValueError("its id, image_id or reviewer is empty")
-    if (entry["decision"] == "class") != bool(entry["label"]):
-        raise ValueError("a class needs a label, and nothing else has one")
-    if not isinstance(entry.get("reasons", []), list) or not all(isinstance(x, str) for x in entry.get("reasons", [])):
-        raise ValueError("its reasons are no list of texts")
-    if entry.get("chosen") is not None:
-        _check_chosen(entry["chosen"])
-    datetime.fromisoformat(entry["time"])
-    try:
-        json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"it holds half a character (U+{ord(error.object[error.start]):04X})") from None
-
-
-def _check_chosen(chosen: Any) -> None:
-    if not isinstance(chosen, dict) or chosen.get("how") not in CHOSEN:
-        raise ValueError(f"it does not say how its sheet was chosen: {', '.join(CHOSEN)}")
-    probability = chosen.get("probability")
-    if chosen["how"] == "random" and not (isinstance(probability, int | float) and 0 < probability <= 1):
-        raise ValueError("a sheet chosen at random has no probability above 0 and up to 1")
-
-
-def utc(time: str) -> str:
-    """A time (ISO 8601) as it stands in an entry; raises ValueError or OverflowError for what is none."""
-    return datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds")
-
-
 def read_contents(path: Path) -> Contents:
-    """What stands in a journal, also while a server writes it; empty where there is none. It changes nothing."""
-    found = Contents()
+    """What stands in a journal, also while a server writes it; empty where there is none. It changes nothing.
+
+    Raises UserError for a link, as it may lead to the decisions of another run.
+    """
+    refuse_links(path)
+    found = Contents(_read_run(path))
     if path.is_file():
         *lines, last = path.read_bytes().split(b"\n")
         for line in (*lines, last) if _is_whole(last) else lines:
             found.take(line)
-    found.run = found.run or _read_run(path)
     return found
 
 
@@ -249,25 +225,3 @@ def _is_whole(line: bytes) -> bool:
 
 def _line(entry: Entry) -> bytes:
     return json.dumps(entry).encode() + b"\n"
-
-
-def standing(entries: Iterable[Entry]) -> dict[str, dict[str, Entry]]:
-    """What counts: image_id -> reviewer -> the last decision of theirs on it that they have not taken back."""
-    undone, stacks = set(), defaultdict[str, dict[str, list[Entry]]](lambda: defaultdict(list))
-    for entry in entries:
-        if entry["decision"] == "undo":
-            undone.add(entry["undoes"])
-        else:
-            stacks[entry["image_id"]][entry["reviewer"]].append(entry)
-    found: dict[str, dict[str, Entry]] = {}
-    for image_id, reviewers in stacks.items():
-        for reviewer, made in reviewers.items():
-            if kept := [entry for entry in made if entry["id"] not in undone]:
-                found.setdefault(image_id, {})[reviewer] = kept[-1]
-    return found
-
-
-def how_chosen(entry: Entry) -> str:
-    """How the sheet of an entry was chosen, one of CHOSEN; of entries from before this was noted, by their reasons."""
-    chosen = entry.get("chosen") or {}
-    return str(chosen.get("how") or ("doubted" if entry.get("reasons") else "picked"))

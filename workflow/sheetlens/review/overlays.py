@@ -12,9 +12,8 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
 from sheetlens.predict.model_package import read_package
 from sheetlens.prepare.decoding.decoder_processes import Readers
-from sheetlens.prepare.image_set import open_image_set
 from sheetlens.prepare.resize import SIZE, RefusedImageError
-from sheetlens.review.photographs import PICTURE_PIXELS, read_picture, to_jpeg
+from sheetlens.review.photographs import PICTURE_PIXELS, prepared, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
 
 if TYPE_CHECKING:  # torch takes seconds to import, and is imported with the first sheet that is asked for
@@ -82,7 +81,7 @@ class Evidence:
         """A sheet as the network sees it: from the image set, or read by a process of its own."""
         sheet, pack = self._queue.sheets.iloc[place], self._queue.folder / "images/pixels.npy"
         if sheet["row"] >= 0 and pack.is_file():
-            return np.array(open_image_set(pack)[sheet["row"]])
+            return prepared(pack, sheet["row"])
         if not (path := self._queue.photograph(place)):
             raise OSError(f"the photograph is not there any more: {sheet['path']}")
         reading = self._readers.read({"image_id": sheet["image_id"], "path": str(path), "sha256": ""})

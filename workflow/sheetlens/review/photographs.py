@@ -1,7 +1,10 @@
 """The photographs of a review's sheets, as a page shows them."""
 
 import io
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sheetlens.pages.thumbnails import open_refused
@@ -30,12 +33,20 @@ def read_picture(queue: Queue, place: int, longest: int = PICTURE_PIXELS) -> Ima
             else shared_readers(queue.limits).show(path, longest)
         )
     elif sheet["row"] >= 0 and pack.is_file():
-        image = Image.fromarray(open_image_set(pack)[sheet["row"]].transpose(1, 2, 0))
+        image = Image.fromarray(prepared(pack, sheet["row"]).transpose(1, 2, 0))
     else:
         raise OSError(f"the photograph is not there any more: {sheet['path']}")
     if image is None:
         raise RefusedImageError(sheet["reason"])
     return image.convert("RGB")
+
+
+def prepared(pack: Path, row: int) -> NDArray[np.uint8]:
+    """A sheet as the image set has it, uint8, shape (3, 256, 256); OSError where that is damaged."""
+    try:
+        return np.array(open_image_set(pack)[row])
+    except (ValueError, EOFError, IndexError) as error:
+        raise OSError(f"{pack} is damaged ({error}): let the workflow make it again") from None
 
 
 def to_jpeg(picture: Image.Image) -> bytes:

@@ -27,6 +27,9 @@ REASONS = {  # in the order of the queue
 }
 UNDECIDED = 0.1  # share of a study's sheets that count as not sure enough: what the paper set aside
 KEY = 16  # hexadecimal digits that stand for a sheet of this run in addresses and in file names
+# What becomes of tables and summaries that no run of ours wrote.
+FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+TEXTS = ("image_id", "path", "barcode", "current", "decided")  # columns of every queue
 TERMS = (  # of the record, as they are shown
     "scientificName", "family", "genus", "recordedBy", "recordNumber", "eventDate", "countryCode", "stateProvince",
     "locality", "storageLocation", "institutionCode", "collectionCode", "catalogNumber", "licence", "rights_holder",
@@ -114,8 +117,8 @@ def open_run(folder: Path, limits: Limits = LIMITS) -> Queue:
             return replace(_of_collection(folder), limits=limits)
         if (folder / "manifest.parquet").is_file() and list(folder.glob("models/*/*/predictions.parquet")):
             return replace(_of_study(folder), limits=limits)
-    except (KeyError, TypeError, ValueError) as error:
-        lacking = f"has no {error}" if isinstance(error, KeyError) else f"is not that of a run ({error})"
+    except FAULTS as error:
+        lacking = f"has no {error}" if type(error) is KeyError else f"is not that of a run ({error})"
         raise UserError(f"a table or summary in {folder} {lacking}: make it again with this version") from None
     raise UserError(
         f"{folder} is no run: give the folder that `sheetlens predict` wrote, or results/{{dataset}}/ of a study that"
@@ -226,6 +229,8 @@ def _queue(
     folder: Path,
 ) -> Queue:  # fmt: skip
     """Put the sheets in order: by their first reason, within it by `ranks`, those without one last, by `rest`."""
+    sheets = sheets.assign(path=sheets["path"].fillna(""), row=sheets["row"].astype(np.int64))
+    _check(title, classes, sheets)
     first, rank = np.full(len(sheets), len(REASONS)), np.array(rest, float)
     for number, name in reversed(list(enumerate(REASONS))):
         if name in marks:
@@ -238,7 +243,16 @@ def _queue(
     run = identify(folder)
     sheets["key"] = [_digest(f"{run}/{name}")[:KEY] for name in sheets["image_id"]]
     order = np.lexsort((sheets["image_id"].map(_digest), rank, first))
-    return Queue(title, list(classes), sheets.iloc[order].reset_index(drop=True), folder, run)
+    return Queue(title, classes, sheets.iloc[order].reset_index(drop=True), folder, run)
+
+
+def _check(title: Any, classes: Any, sheets: pd.DataFrame) -> None:
+    """Raise TypeError for what a page could not show, or a decision not name."""
+    if not (isinstance(title, str) and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise TypeError("its title is no text, or its classes are no list of names")
+    for name in TEXTS:
+        if not all(isinstance(value, str) for value in sheets[name]):
+            raise TypeError(f"its {name} is not always text")
 
 
 def _digest(text: str) -> str:

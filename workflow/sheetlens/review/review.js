@@ -212,9 +212,9 @@ async function settle(key) {
 }
 
 // No formula for a spreadsheet: the same as FORMULA in common/tables.py, and a test compares them
-const SIGN = "[=+\\-@\\u207a\\u207c\\u208a\\u208c\\u2212\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20]";
+const SIGN = "[=+\\-@\\u207a-\\u207c\\u208a-\\u208c\\u2212\\u2795\\u2796\\ufb29\\ufe62\\ufe63\\ufe66\\ufe6b\\uff0b\\uff0d\\uff1d\\uff20]";
 const BREAK = "\\t\\n\\v\\f\\r;\\x85\\u2028\\u2029";
-const UNSEEN = "[\\x00-\\x08\\x0e-\\x20\\x7f-\\x84\\x86-\\xa0\\xad\\u1680\\u180e\\u2000-\\u200f\\u202a-\\u202f\\u205f-\\u206f\\u3000\\ufeff\"']*";
+const UNSEEN = "(?:[\\x00-\\x08\\x0e-\\x20`\\x7f-\\x84\\x86-\\xa0\\xab\\xad\\xb4\\xbb\\u02b9-\\u02bd\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5\\u180b-\\u180f\\u2000-\\u200f\\u2018-\\u201f\\u202a-\\u202f\\u2032-\\u2037\\u2039\\u203a\\u205f-\\u206f\\u2800\\u3000\\u301d-\\u301f\\u3164\\ufe00-\\ufe0f\\ufeff\\uff02\\uff07\\uff40\\uffa0\\ufff0-\\ufffb\"']|\\ud82f[\\udca0-\\udca3]|\\ud834[\\udd73-\\udd7a]|[\\udb40-\\udb43][\\udc00-\\udfff])*";
 const FORMULA = new RegExp(`(?:^|(?<=[${BREAK}]))(?=${UNSEEN}${SIGN})|^(?='*[\\x00\\t\\n\\r])`, "g");
 
 function cell(text) {

@@ -17,13 +17,14 @@ from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.pages.render import safety_warning
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
-from sheetlens.review.access import guard, is_local, to_open
+from sheetlens.review.access import guarded, is_local, to_open
 from sheetlens.review.connections import BACKLOG, Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.likeness import Likeness, open_likeness
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
+from sheetlens.review.requests import read_json, refusal, whole_number
 
 log = logging.getLogger(__name__)
 SCRIPTS = ("keep.js", "closer.js", "review.js")
@@ -79,7 +80,7 @@ def tell(journal: Journal) -> None:
     path = journal.path
     for copy in journal.cut:
         log.warning("the last line of %s was torn, so it is no decision; it is kept in %s", path, copy)
-    for line in journal.refused:
+    for line in decisions.summary(journal.refused):
         log.warning("line %d of %s does not count (%s): mend it while no review is open", line.line, path, line.reason)
 
 
@@ -93,8 +94,7 @@ def make_app(
     likeness: Likeness | None = None,
 ) -> web.Application:
     """The application: page, queue, sheets, pictures, decisions; a model's evidence and like sheets where they are."""
-    layers = [guard(token, host, journal.run), *([door.watch] if door else [])]
-    app = web.Application(middlewares=layers)
+    app = guarded(token, host, journal.run, door)
     offers = {"evidence": evidence is not None, "likeness": likeness is not None}
     light = json.dumps(queue.light() | {"warning": safety_warning(queue.classes)} | offers).encode()
     keys = dict(zip(queue.sheets["image_id"], queue.sheets["key"], strict=True))
@@ -128,7 +128,7 @@ def make_app(
                 read if large else kept, place, CLOSE_UP_PIXELS if large else PICTURE_PIXELS
             )
         except (OSError, RefusedImageError) as error:
-            raise web.HTTPNotFound(text=str(error)) from None
+            raise refusal(web.HTTPNotFound, error) from None
         headers = {"Cache-Control": "private, max-age=3600"}
         return web.Response(body=content, content_type="image/jpeg", headers=headers)
 
@@ -139,7 +139,7 @@ def make_app(
         try:
             found = await asyncio.get_running_loop().run_in_executor(looking, evidence.overlay, place)
         except (OSError, RefusedImageError, UserError) as error:
-            raise web.HTTPNotFound(text=str(error)) from None
+            raise refusal(web.HTTPNotFound, error) from None
         if request.match_info["kind"] == "json":
             return web.json_response(found.facts)
         return web.Response(body=found.picture, content_type="image/jpeg")
@@ -153,26 +153,26 @@ def make_app(
 
     async def changes(request: web.Request) -> web.Response:
         check_run(request.query.get("run"), queue.run, queue.folder)
-        since, every = request.query.get("since", ""), journal.entries
-        start = int(since) if since.isdecimal() and len(since) < 10 and int(since) <= len(every) else 0
+        start, every = whole_number(request.query.get("since", ""), 0), journal.entries
+        start = start if start <= len(every) else 0
         some = every[start:]  # others are added meanwhile
         new = [entry | {"key": keys[entry["image_id"]]} for entry in some if entry["image_id"] in keys]
         return web.json_response({"entries": new, "next": start + len(some)})
 
     async def decide(request: web.Request) -> web.Response:
+        given = await read_json(request, list)
         try:
-            given = await request.json()
             for one in given:
                 check_run(one.get("run"), queue.run, queue.folder)
             entries = [_entry(queue, one) for one in given]
             # Where the browser goes away meanwhile the decisions are kept all the same.
             await asyncio.shield(asyncio.to_thread(journal.append, entries))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise web.HTTPBadRequest(text=f"not decisions: {error}") from None
+            raise refusal(web.HTTPBadRequest, f"not decisions: {error}") from None
         except OSError as error:
             log.error("decisions are not kept: %s", sentence_for(error) or error)
             what = sentence_for(error).rpartition(": ")[0]  # what to do is for whoever started the server
-            raise web.HTTPServiceUnavailable(text=what or str(error)) from None
+            raise refusal(web.HTTPServiceUnavailable, what or error) from None
         return web.json_response({"kept": [entry["id"] for entry in entries]})
 
     app.add_routes([web.get("/queue.json", whole_queue), web.get("/sheets/{key}.json", sheet)])
@@ -192,7 +192,7 @@ def _place(queue: Queue, request: web.Request) -> int:
 def check_run(given: Any, run: str, folder: Path) -> None:
     """Refuse what a page has for another run than that of a folder, which was served at this address before."""
     if given not in (None, run):
-        raise web.HTTPConflict(text=f"another run is served here now: {folder.resolve().name}")
+        raise refusal(web.HTTPConflict, f"another run is served here now: {folder.resolve().name}")
 
 
 def _entry(queue: Queue, given: dict[str, Any]) -> decisions.Entry:

@@ -13,13 +13,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sheetlens.common import files
 from sheetlens.common.errors import UserError
 
 DECISIONS = "review/decisions.*"  # what people decided (sheetlens.review.decisions)
 END = "end of the notes"  # with their number and a hash of them: notes that were cut short must not pass for all
+AS_IT_IS: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}  # names of files are bytes
 NOTES, BEGAN = "logs/hashes.tsv", "logs/hashes.began"  # beside results/
 
 
@@ -45,7 +46,7 @@ def note(results: Path) -> list[str]:
     What is as large and as old as it was is not read again. A product that somebody changed keeps its note.
     """
     began = results.parent / BEGAN
-    since = int(began.read_text())
+    since = _began(began)
     known, noted, strange = _read(results), {}, []
     for name, path in _products(results):
         found, before = path.stat(), known.get(name)
@@ -57,7 +58,7 @@ def note(results: Path) -> list[str]:
             strange.append(name)
         noted[name] = before if before and name in strange else now
     rows = [[name, *map(str, values)] for name, values in noted.items()]
-    with files.whole(results.parent / NOTES) as part, part.open("w", newline="") as file:
+    with files.whole(results.parent / NOTES) as part, part.open("w", **AS_IT_IS) as file:
         writer = csv.writer(file, dialect="excel-tab")
         writer.writerows([*rows, [END, str(len(rows)), _digest(rows)]])
     began.unlink()
@@ -93,12 +94,22 @@ def remove(results: Path, names: list[str]) -> None:
         path.unlink(missing_ok=True)
 
 
+def _began(path: Path) -> int:
+    """When products might change from, in nanoseconds; where that was damaged, when it was written."""
+    try:
+        return int(path.read_text())
+    except ValueError:
+        return path.stat().st_mtime_ns
+
+
 def _products(results: Path) -> Iterator[tuple[str, Path]]:
+    """Names and places of all regular files: a pipe or a device has no bytes of its own, a dead link none at all."""
     for folder, subfolders, names in os.walk(results):
         subfolders[:] = sorted(name for name in subfolders if name != "originals")
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix != ".part" and not path.match(DECISIONS):
+            ours = not name.startswith(".") and path.suffix != ".part" and not path.match(DECISIONS)
+            if ours and path.is_file():
                 yield path.relative_to(results).as_posix(), path
 
 
@@ -107,7 +118,7 @@ def _read(results: Path) -> dict[str, Note]:
     if not path.exists():
         return {}
     try:
-        with path.open(newline="") as file:
+        with path.open(**AS_IT_IS) as file:
             rows = list(csv.reader(file, "excel-tab"))
         if not rows or rows.pop() != [END, str(len(rows)), _digest(rows)]:
             raise ValueError("cut short or changed")

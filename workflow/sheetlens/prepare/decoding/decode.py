@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sheetlens.common.refusals import Reason
-from sheetlens.prepare.decoding.formats import camera_raw, file_types, tiff
+from sheetlens.prepare.decoding.formats import camera_raw, file_types, png, tiff
 from sheetlens.prepare.decoding.formats.decoded import Decoded, Original, RefusedImageError
 from sheetlens.prepare.decoding.formats.jpeg import decode_jpeg
 from sheetlens.prepare.decoding.formats.jpeg2000 import decode_jpeg2000
@@ -124,8 +124,15 @@ def wrong_ending(name: str, original: Original) -> bool:
     return ending in {one for endings in (*ENDINGS.values(), (".gif", ".bmp")) for one in endings} - set(known)
 
 
-def _decode_whole(original: Original, least: tuple[int, int]) -> Decoded:
+def load(original: Original) -> None:
+    """Decode all of it; OSError, or another of STUMBLES, where something of it is not there."""
     original.image.load()
+    if original.format == "PNG":
+        png.check_rows(original.data, original.image)
+
+
+def _decode_whole(original: Original, least: tuple[int, int]) -> Decoded:
+    load(original)
     return Decoded(original.image, (0, 0, *original.image.size))
 
 
@@ -137,6 +144,7 @@ def _decode_tiff(original: Original, least: tuple[int, int]) -> Decoded:
         if directory.compression in tiff.ORDINARY:
             raise
         raise RefusedImageError(Reason("unread_tiff", what=tiff.describe(directory))) from None
+    tiff.check_pieces(original.data, directory)
     notes = []
     if original.orientation == 1 and (rows := tiff.blank_tail(image, directory)):
         notes.append(f"the last {rows} of {image.height} rows are exactly 0: perhaps the file was cut short")

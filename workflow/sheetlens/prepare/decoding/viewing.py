@@ -12,6 +12,7 @@ from sheetlens.prepare.decoding.decode import (
     STUMBLES,
     RefusedImageError,
     decode,
+    load,
     open_original,
 )
 from sheetlens.prepare.resize import read_exif, still_to_turn, to_srgb, upright
@@ -69,9 +70,9 @@ def check_whole(data: bytes, megapixels: int = MEGAPIXELS) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # broken EXIF and the like: the pixels decide
         try:
-            image = open_original(data, megapixels).image
-            image.draft("L", (1, 1))
-            image.load()
+            original = open_original(data, megapixels)
+            original.image.draft("L", (1, 1))
+            load(original)
         except MemoryError:
             raise RefusedImageError(Reason("memory")) from None
         except STUMBLES as error:

@@ -11,6 +11,7 @@ OTHERS = {  # how files begin -> what they are
     rb"....ftyp(hei|hev|mif1|msf1)": f"a HEIC picture{EXPORT}",
     rb"....ftypavi[fs]": f"an AVIF picture{EXPORT}",
     rb"....ftyp|....(moov|mdat|wide)|\x1aE\xdf\xa3|RIFF....AVI ": "a video file",
+    rb"II[*+]\0|MM\0[*+]": "a TIFF that is cut short: copy it again",  # one with a directory is read as a TIFF
     rb"II\xbc\x01": f"a JPEG XR picture{EXPORT}",
     rb"\xff\xd8\xff\xf7": f"a JPEG-LS picture{EXPORT}",
     rb"v/1\x01": f"an OpenEXR picture{EXPORT}",

@@ -16,11 +16,13 @@ from sheetlens.common.refusals import Reason
 from sheetlens.prepare.decoding.formats.decoded import Decoded, Original, RefusedImageError
 
 COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> simplejpeg's colours
-# What libjpeg-turbo says when picture data are lost; its other warnings are about form.
-DAMAGE = re.compile("premature end|bad huffman|instead of rst|extraneous bytes|corrupt jpeg", re.IGNORECASE)
+# What libjpeg-turbo says of form alone. It says no more of a JPEG than the first thing, so that what hides behind must
+# be asked for without it; whatever it says then is damage: bad codes as well as markers it cannot go on after.
+SCANS = "Invalid SOS parameters for sequential JPEG"
 STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 SCAN = range(0xD0, 0xDA)  # markers within the picture data, and that of their end
-END = b"\xff\xd9"
+END, START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
+SEQUENTIAL = b"\0\x3f\0"  # first and last coefficient and their bits in a scan of a sequential JPEG (T.81, B.2.3)
 # Bytes of text and of padding. Of 100 bytes of picture data, 38 are among them: it is told apart from 8 bytes on.
 PLAIN = bytes([*range(32, 127), 9, 10, 13, 0, 0xFF])
 PADDING, LEAST_TEXT, MOSTLY = b"\0\xff", 8, 0.95
@@ -37,22 +39,28 @@ def decode_jpeg(original: Original, least: tuple[int, int]) -> Decoded:
         "min_width": math.ceil(width / factor),
         "min_height": math.ceil(height / factor),
     }
-    data, notes = original.data, []
-    if said := _complaint(data, reduced):
-        data = without_strays(data, said, lambda cleaned: _complaint(cleaned, reduced))
-        remaining = _complaint(data, reduced) if data is not original.data else said
-        if "Premature end of JPEG file" in remaining:
-            raise RefusedImageError(Reason("truncated"))
-        if DAMAGE.search(remaining):
-            raise RefusedImageError(Reason("damaged", what=remaining))
-        notes.append(f"odd JPEG: {said}")
+    data, said = as_sound(original.data, reduced)
     pixels = simplejpeg.decode_jpeg(data, **reduced, strict=False)
     if original.image.mode == "L":
         pixels = pixels[:, :, 0]
     if original.image.mode == "CMYK" and "adobe" in original.image.info:
         pixels = 255 - pixels  # Adobe's programs store ink the other way round, and say so by their marker
     image = Image.fromarray(pixels, original.image.mode)
-    return Decoded(image, (0, 0, width / factor, height / factor), factor, notes)
+    return Decoded(image, (0, 0, width / factor, height / factor), factor, [f"odd JPEG: {said}"] if said else [])
+
+
+def as_sound(data: bytes, reduced: dict[str, Any]) -> tuple[bytes, str]:
+    """The JPEG without what is odd in its form alone, and what the decoder said of that; refused if it is damaged."""
+    said = _complaint(data, reduced)
+    if not said:
+        return data, ""
+    sound = without_strays(data, said, lambda cleaned: _complaint(cleaned, reduced))
+    remaining = _complaint(sound, reduced) if sound is not data else said
+    if "Premature end of JPEG file" in remaining:
+        raise RefusedImageError(Reason("truncated"))
+    if remaining:
+        raise RefusedImageError(Reason("damaged", what=remaining))
+    return sound, said
 
 
 def _complaint(data: bytes, reduced: dict[str, Any]) -> str:
@@ -65,7 +73,7 @@ def _complaint(data: bytes, reduced: dict[str, Any]) -> str:
 
 
 def without_strays(data: bytes, said: str, complaint: Callable[[bytes], str]) -> bytes:
-    """The same JPEG without bytes that belong to nothing: between its tables, and before its end.
+    """The same JPEG without what is odd in its form alone: bytes that belong to nothing, and odd settings of its scans.
 
     `said` is what the decoder said, `complaint` asks it again. Before the end only what is plainly text or padding
     is taken out: other bytes there are picture data left over, because a damaged picture had its blocks too early.
@@ -73,7 +81,11 @@ def without_strays(data: bytes, said: str, complaint: Callable[[bytes], str]) ->
     found = STRAY.search(said)
     if found and int(found[2], 16) not in SCAN:
         data = _tidy_header(data)
-        found = STRAY.search(complaint(data))
+        said = complaint(data)
+    if said == SCANS:
+        data = _sequential(data)
+        said = complaint(data)
+    found = STRAY.search(said)
     if found and int(found[2], 16) == 0xD9:
         end = data.find(END, _header_end(data))
         tail = data[end - int(found[1]) : end]
@@ -111,3 +123,12 @@ def _tidy_header(data: bytes) -> bytes:
     return (
         data[:2] + b"".join(data[start:end] for start, end in segments) + data[segments[-1][1] :] if segments else data
     )
+
+
+def _sequential(data: bytes) -> bytes:
+    """The JPEG with the settings in each scan that a sequential one has: libjpeg takes no others into account."""
+    whole, at = bytearray(data), max((start for start, _ in _segments(data)), default=0)
+    while (at := data.find(START_OF_SCAN, at)) >= 0:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        whole[at - len(SEQUENTIAL) : at] = SEQUENTIAL
+    return bytes(whole)
