@@ -60,6 +60,27 @@ def test_an_odd_setting_of_a_scan_is_noted_and_hides_no_damage():
     assert code(odd_scan(jpeg())[:-3000]) == "truncated"
 
 
+@pytest.mark.parametrize(
+    ("segment", "words"),
+    [
+        (b"\xff\xe0\x00\x10JFIF\0\x02\x01\0\0\1\0\1\0\0", "Warning: unknown JFIF revision number 2.01"),
+        (b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0\x07", "Unknown Adobe color transform code 7"),
+        (b"\xff\xe2\x00\x15ICC_PROFILE\0\x02\x01abcde", "Corrupt JPEG data: bad ICC marker"),
+    ],
+)
+def test_an_odd_segment_of_the_header_is_noted_and_hides_no_damage(segment, words):
+    """A JFIF segment has 18 bytes behind the two that begin the file."""
+
+    def odd(data: bytes) -> bytes:
+        return data[:2] + segment + (data[20:] if segment[1] != 0xE2 else data[2:])
+
+    read = read_sheet(odd(jpeg()))
+    assert read.notes == f"odd JPEG: {words}"
+    np.testing.assert_array_equal(read.pixels, read_sheet(jpeg()).pixels)
+    assert code(odd(spoilt(jpeg(), 0.5, b"\xff\x47"))) == "damaged"
+    assert code(odd(jpeg())[:-3000]) == "truncated"
+
+
 # PNG
 
 

@@ -19,9 +19,12 @@ COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode -> simple
 # What libjpeg-turbo says of form alone. It says no more of a JPEG than the first thing, so that what hides behind must
 # be asked for without it; whatever it says then is damage: bad codes as well as markers it cannot go on after.
 SCANS = "Invalid SOS parameters for sequential JPEG"
+TRANSFORM = "Unknown Adobe color transform code"
+NEEDLESS = {"unknown JFIF revision number": 0xE0, "bad ICC marker": 0xE2}  # words on a segment that does without
 STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 SCAN = range(0xD0, 0xDA)  # markers within the picture data, and that of their end
 END, START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
+FRAMES, ADOBE = (0xC0, 0xC1, 0xC2), 0xEE  # markers of the frame, whose tenth byte counts its colours, and of Adobe
 SEQUENTIAL = b"\0\x3f\0"  # first and last coefficient and their bits in a scan of a sequential JPEG (T.81, B.2.3)
 # Bytes of text and of padding. Of 100 bytes of picture data, 38 are among them: it is told apart from 8 bytes on.
 PLAIN = bytes([*range(32, 127), 9, 10, 13, 0, 0xFF])
@@ -73,11 +76,19 @@ def _complaint(data: bytes, reduced: dict[str, Any]) -> str:
 
 
 def without_strays(data: bytes, said: str, complaint: Callable[[bytes], str]) -> bytes:
-    """The same JPEG without what is odd in its form alone: bytes that belong to nothing, and odd settings of its scans.
+    """The same JPEG without what is odd in its form alone.
 
-    `said` is what the decoder said, `complaint` asks it again. Before the end only what is plainly text or padding
-    is taken out: other bytes there are picture data left over, because a damaged picture had its blocks too early.
+    These are segments with odd settings, bytes that belong to nothing, and odd settings of its scans. `said` is what
+    the decoder said, `complaint` asks it again. Before the end only what is plainly text or padding is taken out: other
+    bytes there are picture data left over, because a damaged picture had its blocks too early.
     """
+    for words, marker in NEEDLESS.items():
+        if words in said:
+            data = _tidy_header(data, marker)
+            said = complaint(data)
+    if TRANSFORM in said:
+        data = _known_transform(data)
+        said = complaint(data)
     found = STRAY.search(said)
     if found and int(found[2], 16) not in SCAN:
         data = _tidy_header(data)
@@ -117,12 +128,21 @@ def _header_end(data: bytes) -> int:
     return max((end for _, end in _segments(data)), default=2)
 
 
-def _tidy_header(data: bytes) -> bytes:
-    """The JPEG with nothing between the segments of its header."""
+def _tidy_header(data: bytes, without: int = -1) -> bytes:
+    """The JPEG with nothing between the segments of its header, and none of those `without` which it will do."""
     segments = list(_segments(data))
-    return (
-        data[:2] + b"".join(data[start:end] for start, end in segments) + data[segments[-1][1] :] if segments else data
-    )
+    kept = (data[start:end] for start, end in segments if data[start + 1] != without)
+    return data[:2] + b"".join(kept) + data[segments[-1][1] :] if segments else data
+
+
+def _known_transform(data: bytes) -> bytes:
+    """The JPEG with the colour transform that libjpeg takes for an unknown one: YCCK of four colours, else YCbCr."""
+    whole, segments = bytearray(data), list(_segments(data))
+    colours = next((data[start + 9] for start, _ in segments if data[start + 1] in FRAMES), 3)
+    for start, end in segments:
+        if data[start + 1] == ADOBE:
+            whole[end - 1] = 2 if colours == 4 else 1
+    return bytes(whole)
 
 
 def _sequential(data: bytes) -> bytes:
