@@ -118,6 +118,7 @@ def test_brackets_without_end_are_no_information(tmp_path):
         ("/iiif/1/full/max/0/default.jpg/", "/iiif/1/full/!512,512/0/default.jpg"),
         ("/iiif/1/full/max/0/default.jpg#x", "/iiif/1/full/!512,512/0/default.jpg"),
         ("/iiif/1/full/600,/0/grey.jpg?a=1#x", "/iiif/1/full/!512,512/0/default.jpg?a=1"),
+        ("/iiif/1/full/max/0/default.jpg?a=1&iiif=2", "/iiif/1/full/!512,512/0/default.jpg?a=1&iiif=2"),
         ("/iiif/1/info.json/", "/iiif/1/full/!512,512/0/default.jpg"),
         ("/iiif/1/info.json#x", "/iiif/1/full/!512,512/0/default.jpg"),
         ("/manifest/1/full/full/0/default.jpg", "/manifest/1/full/!512,512/0/default.jpg"),

@@ -26,7 +26,7 @@ PICTURE = re.compile(
     r"/(default|color|gray|grey|bitonal|native)(\.\w+)?",
     re.IGNORECASE,
 )
-INFO = "/info.json"
+INFO = "info.json"
 # The address of what the Presentation API gives: manifests, collections and their parts, as most servers spell it
 MANIFEST = re.compile(
     r"/(manifest|[\w.-]*manifest\.json(ld)?|manifests?[:/].+|(collections?|sequence|canvas)(/[^/]+)?(\.json(ld)?)?"
@@ -65,16 +65,21 @@ def is_manifest(url: str) -> bool:
 
 def _parts(url: str) -> tuple[str, str, str]:
     """The image service of an address, what of it is asked for ("" for an address that does not say), the query."""
-    address, mark, query = url.partition("#")[0].partition("?")
-    if re.search(r"(^|&)IIIF=", query, re.IGNORECASE):
-        address, mark, query = address + mark + query, "", ""
-    address = address.rstrip("/")
-    if address.endswith(INFO):
-        return address.removesuffix(INFO).rstrip("/"), INFO, mark + query
-    asked = "/".join(address.split("/")[-4:])
-    if PICTURE.fullmatch(unquote(asked)):  # as in %21512%2C512
-        return address.removesuffix(asked).rstrip("/"), asked, mark + query
-    return address, "", mark + query
+    whole = url.partition("#")[0]
+    address, mark, query = whole.partition("?")
+    if not _asked(address) and re.search(r"(^|&)IIIF=", query, re.IGNORECASE):
+        address, mark, query = whole, "", ""
+    asked = _asked(address)
+    return address.rstrip("/").removesuffix(asked).rstrip("/"), asked, mark + query
+
+
+def _asked(address: str) -> str:
+    """The end of an address, as it is spelt there, that asks an image service for something; "" if none does."""
+    *_, last = parts = address.rstrip("/").split("/")[-4:]
+    if last == INFO:
+        return last
+    end = "/".join(parts)
+    return end if PICTURE.fullmatch(unquote(end)) else ""  # as in %21512%2C512
 
 
 async def alternatives(request: Request, session: Session) -> list[tuple[str, str]]:
