@@ -146,3 +146,10 @@ def test_second_pictures_in_a_table_of_addresses_are_of_one_specimen(tmp_path):
     found = [urls.request(source, row, row["url"], "urls").fields["specimen_id"] for row in urls.rows(source)]
     assert found[:2] == ["K00012345_1", "K00012345_2"] and len({specimen(one) for one in found[:2]}) == 1
     assert len(set(found[2:])) == 2, "a name of no barcode is that of one address"
+
+
+@pytest.mark.parametrize("url", ["user:hunter2@a.example", "http://user:hunter2@a.example/K00012345.jpg"])
+def test_no_password_stands_in_the_names_that_are_made_of_an_address(tmp_path, url):
+    source = UrlsSource(table=str(write(tmp_path, [{"url": url, "label": "fern"}], ".csv")))
+    (found,) = [urls.request(source, row, row["url"], "urls") for row in urls.rows(source)]
+    assert "hunter2" not in f"{found.image_id} {found.fields['specimen_id']}"

@@ -11,6 +11,7 @@ from yarl import URL
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.licences import allows, own
+from sheetlens.common.secrets import without_secrets
 from sheetlens.common.tables import read_rows
 from sheetlens.config import UrlsSource
 from sheetlens.fetch.http.session import Session
@@ -112,7 +113,7 @@ def plan(settings: UrlsSource) -> list[Plan]:
 
 def _address(url: str) -> URL:
     try:
-        return URL(url)
+        return URL(without_secrets(url))  # a password may stand where a path is taken to be
     except ValueError:
         return URL()
 
