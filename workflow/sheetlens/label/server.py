@@ -17,11 +17,10 @@ from sheetlens.label.sheets import Sheets
 from sheetlens.prepare.decoding.decoder_processes import shared_readers
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
-from sheetlens.review.access import guarded, is_local, to_open
+from sheetlens.review.access import guarded, is_local, read_json, refusal, to_open, whole_number
 from sheetlens.review.connections import Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, to_jpeg
-from sheetlens.review.requests import read_json, refusal, whole_number
 from sheetlens.review.server import NAMES, check_run, run_app, tell
 
 log = logging.getLogger(__name__)

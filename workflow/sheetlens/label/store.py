@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetlens.common.errors import UserError, sentence_for
+from sheetlens.common.errors import DAMAGE, UserError, kind_of, sentence_for
 
 SCHEMA = """
 create table if not exists sheet
@@ -67,7 +67,8 @@ class Store:
             raise self._fault(error) from None
 
     def _fault(self, error: Exception) -> UserError:
-        if sentence := sentence_for(error):
+        damaged = isinstance(error, sqlite3.Error) and kind_of(error) in DAMAGE
+        if not damaged and (sentence := sentence_for(error)):
             return UserError(f"{self._path}: {sentence}")
         name = self._path.name
         return UserError(

@@ -1,7 +1,8 @@
-"""Who may ask the review's server for what: names, tokens and origins of requests, and the headers of all answers."""
+"""Who may ask the review's server for what: names, tokens and origins of requests, what they bring, and all headers."""
 
 import hmac
 import ipaddress
+import json
 import logging
 import socket
 from typing import Any
@@ -22,6 +23,7 @@ HEADERS = {
 }
 UNREADABLE = (web.RequestPayloadError, ClientPayloadError, HttpProcessingError)  # a body that is none
 COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
+DIGITS = 9  # of the largest number that is asked for
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not served on
 ELSEWHERE = ("192.0.2.1", "2001:db8::1")  # RFC 5737, RFC 3849: addresses of documentation, to which nothing is sent
 
@@ -129,3 +131,24 @@ def _host_is_ours(request: web.Request, token: str, host: str) -> bool:
         return bool(ipaddress.ip_address(named))
     except ValueError:
         return named in ("localhost", host.lower().rstrip("."))
+
+
+def refusal(kind: type[web.HTTPException], why: object) -> web.HTTPException:
+    """An answer that says why in letters that can be sent: half a character, or a name that is no UTF-8, cannot."""
+    return kind(text=str(why).encode("utf-8", "backslashreplace").decode())
+
+
+async def read_json(request: web.Request, kind: type) -> Any:
+    """What a page sent, as JSON of a kind; HTTPBadRequest for anything else, whatever its headers say of it."""
+    try:
+        given = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise refusal(web.HTTPBadRequest, f"it is no JSON: {error}") from None
+    if not isinstance(given, kind):
+        raise refusal(web.HTTPBadRequest, f"it is no {kind.__name__} in JSON")
+    return given
+
+
+def whole_number(text: str, otherwise: int) -> int:
+    """A whole number of an address, from 0 on; another one where there is none."""
+    return int(text) if text.isdecimal() and len(text) <= DIGITS else otherwise

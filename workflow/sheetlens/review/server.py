@@ -17,14 +17,13 @@ from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.pages.render import safety_warning
 from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
-from sheetlens.review.access import guarded, is_local, to_open
+from sheetlens.review.access import guarded, is_local, read_json, refusal, to_open, whole_number
 from sheetlens.review.connections import BACKLOG, Door, open_more_files
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.likeness import Likeness, open_likeness
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
 from sheetlens.review.queue import Queue
-from sheetlens.review.requests import read_json, refusal, whole_number
 
 log = logging.getLogger(__name__)
 SCRIPTS = ("keep.js", "closer.js", "review.js")
