@@ -20,7 +20,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.common.licences import allows
 from sheetlens.fetch.listing import LISTING, Request
 from sheetlens.fetch.records.terms import WITHHELD, withhold
-from sheetlens.fetch.texts import clean, picture_name, slug
+from sheetlens.fetch.records.texts import clean, picture_name, slug
 
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.-]+|\[[\da-f:.]+\])(?=[:/?#]|$)", re.IGNORECASE)  # of a web address
 JPEG = re.compile(r"\.jpe?g(?=$|[?#])", re.IGNORECASE)  # before a master of the same size, which may be huge

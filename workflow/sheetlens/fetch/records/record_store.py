@@ -9,7 +9,7 @@ from typing import Any
 from sheetlens.common.barcodes import normalise, without_suffix
 from sheetlens.fetch.listing import LISTING
 from sheetlens.fetch.records.terms import WITHHELD
-from sheetlens.fetch.texts import clean
+from sheetlens.fetch.records.texts import clean
 
 AMBIGUOUS = "have a number that records of several {0}s have: say theirs ({0}Code)"
 ELSEWHERE = "have a number that only records of other {0}s have"

@@ -28,8 +28,8 @@ from sheetlens.fetch.records import edan, terms
 from sheetlens.fetch.records.archive_files import is_archive
 from sheetlens.fetch.records.darwin_core import open_archive
 from sheetlens.fetch.records.record_store import OWNERS, RecordStore
+from sheetlens.fetch.records.texts import clean
 from sheetlens.fetch.sources.smithsonian import shards
-from sheetlens.fetch.texts import clean
 
 BATCH_ROWS = 10_000  # of an extract in memory at a time
 COLUMNS = (*terms.SAME, terms.WITHHELD)  # of an extract
