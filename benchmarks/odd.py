@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from tests.services.fetching import bring
 from tests.unit.fetch.odd_server import odd_server, reply
+from tests.unit.prepare.test_damage import png
 from tests.unit.prepare.tiffs import page, write_tiff
 
 from sheetlens.config import Fetch, HostLimit, Limits
@@ -96,6 +97,23 @@ def _before_end(picture: Image.Image, random: Random) -> Odd:
     return data[:-2] + random.choice(letters, int(random.integers(12, 400))).tobytes() + data[-2:], "odd JPEG"
 
 
+def _marker_within(picture: Image.Image, random: Random) -> Odd:
+    data = bytearray(_saved(picture, "JPEG", quality=92, progressive=bool(random.integers(0, 2))))
+    at = int(random.uniform(0.3, 0.9) * len(data))
+    data[at : at + 2] = [b"\xff\x47", b"\xff\xc4", b"\xff\xdb", b"\xff\xc3"][random.integers(0, 4)]
+    return bytes(data), "damaged truncated"
+
+
+def _few_rows(picture: Image.Image, random: Random) -> Odd:
+    rows = [b"\0" + row.tobytes() for row in np.asarray(picture)]
+    return png(rows[: int(random.uniform(0.3, 0.99) * len(rows))], picture.size, 8, 2), "damaged truncated"
+
+
+def _odd_header(picture: Image.Image, random: Random) -> Odd:
+    data = _saved(picture, "JPEG", quality=92)
+    return data.replace(b"JFIF\0\x01", b"JFIF\0" + bytes([int(random.integers(2, 9))]), 1), "odd JPEG"
+
+
 def _xmp(picture: Image.Image, random: Random) -> Odd:
     turn = int(random.integers(2, 9))
     xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>{turn}</tiff:Orientation></x:xmpmeta>'
@@ -113,6 +131,9 @@ PICTURES: dict[str, Callable[[Image.Image, Random], Odd]] = {
     "PNG with a hole": _damaged_png,
     "strays before tables": _strays,
     "text before the end": _before_end,
+    "a marker within the picture": _marker_within,
+    "PNG with too few rows": _few_rows,
+    "an unknown version of JFIF": _odd_header,
     "XMP orientation": _xmp,
 }
 

@@ -147,6 +147,7 @@ TABLES = {  # how a table of ones own is written -> delimiter, quoting, encoding
     "tabs of pandas": ("\t", csv.QUOTE_MINIMAL, "utf-8", "\n", BROKEN),
     "Unicode text of Excel": ("\t", csv.QUOTE_MINIMAL, "utf-16", "\r\n", BROKEN),
     "an old Mac": (",", csv.QUOTE_MINIMAL, "latin-1", "\r", PLAIN),
+    "an old Mac with lines in cells": (",", csv.QUOTE_MINIMAL, "latin-1", "\r", (*PLAIN, "by the\nriver")),
     "pipes": ("|", csv.QUOTE_MINIMAL, "utf-8", "\n", BROKEN),
 }
 ENDINGS = (".csv", ".CSV", ".tsv", ".txt", "")
@@ -156,7 +157,8 @@ def build_table(folder: Path, name: str, random: Random) -> tuple[Path, Rows]:
     """A table of image_id, label and locality, and its rows."""
     delimiter, quoting, encoding, line_end, texts = TABLES[name]
     rows = [
-        {"image_id": f"tray/{n}.jpg", "label": str(random.choice(["moss", "fern"])),
+        {"image_id": str(random.choice([f"tray/{n}.jpg", f"{n}", f"https://img.example/{n}", f"sheet {n}"])),
+         "label": str(random.choice(["moss", "fern"])),
          "locality": str(random.choice(texts))}
         for n in range(int(random.integers(4, 60)))
     ]  # fmt: skip
