@@ -150,6 +150,21 @@ def test_a_reader_that_somebody_kills_costs_no_sheet():
         assert set(results) == {"ok"}
 
 
+def test_a_sheet_whose_readers_are_killed_again_and_again_is_read(tmp_path):
+    with Readers(0, "squash", Limits()) as pool:
+        lives = tmp_path / "lives"
+        killed = f"open({str(lives)!r}, 'a').write('.')\n"
+        killed += (
+            f"if len(open({str(lives)!r}).read()) < 6: sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        pool._command = [
+            sys.executable, "-c", f"import os, signal, sys\n{killed}os.execv({pool._command[0]!r}, {pool._command!r})"
+        ]  # fmt: skip
+        pool._idle.put(None)
+        assert pool.read(record("x.jpg"), GOOD).facts["status"] == "ok"
+        assert len(lives.read_text()) == 6
+
+
 def test_a_decoder_that_crashes_costs_only_its_file(monkeypatch):
     crash = "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), signal.SIGSEGV)"
     with Readers(0, "squash", Limits()) as pool:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:  # a decoding process does without the config's libraries
 
 ROW = 3 * SIZE * SIZE  # bytes of a row of the image set
 PATIENCE = 10  # times the limit of processor time, on the clock: for decoders that sleep, and busy machines
-TRIES = 2  # a reader that somebody else ends costs no sheet
+TRIES, KILLS = 2, 20  # of a file whose reader crashes; of one whose reader is killed from outside, which costs no sheet
+FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 PIPE = 2**20  # bytes that fit into a pipe: a row of pixels and more
 TOGETHER = 4  # processes that a program shares for single looks
 GLANCE = 10  # seconds of processor time that showing a refused file may take
@@ -88,29 +89,31 @@ class Readers:
         """Ask until a process answers; a file that costs too much, or ends every process, is refused."""
         request = {"seconds": self._limits.seconds, "length": -1 if data is None else len(data)} | request
         message = json.dumps(request).encode() + b"\n" + (data or b"")
-        found = self._ask(message, request["seconds"])
-        for _ in range(TRIES - 1):
-            if isinstance(found, Reason) and found.code == "crashed":
-                found = self._ask(message, request["seconds"])
+        found, ended = self._ask(message, request["seconds"])
+        tries = 1
+        while ended is not None and tries < (KILLS if ended in FROM_OUTSIDE else TRIES):
+            found, ended = self._ask(message, request["seconds"])
+            tries += 1
         if isinstance(found, Reading):
             return found
         return Reading({"image_id": request.get("image_id"), "sha256": request.get("sha256")} | refused(found))
 
-    def _ask(self, message: bytes, seconds: int) -> Reading | Reason:
+    def _ask(self, message: bytes, seconds: int) -> tuple[Reading | Reason, int | None]:
+        """The answer of a process; and what it ended with, if another may do better."""
         reader = self._idle.get() or self._start()
         wait = PATIENCE * self._limits.seconds
         try:
             reading = _exchange(reader, message, wait, self._room)
         except TimeoutError:
             self._replace(reader)
-            return Reason("hung", seconds=wait)
+            return Reason("hung", seconds=wait), None
         except (OSError, EOFError):  # it died
             code = self._replace(reader)
             if code == -signal.SIGXCPU:
-                return Reason("slow", seconds=min(seconds, self._limits.seconds))
-            return Reason("crashed", signal=signal.Signals(-code).name if code < 0 else code)
+                return Reason("slow", seconds=min(seconds, self._limits.seconds)), None
+            return Reason("crashed", signal=signal.Signals(-code).name if code < 0 else code), code
         self._idle.put(reader)
-        return reading
+        return reading, None
 
     def _replace(self, reader: subprocess.Popen[bytes]) -> int:
         """End a process that is dead or should be, and make its place free; return what it ended with."""
