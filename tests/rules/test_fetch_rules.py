@@ -1,5 +1,6 @@
 """The rules that fetch, with the stand-ins in place of the services."""
 
+import pytest
 import yaml
 
 from sheetlens.common.files import read_table
@@ -7,6 +8,7 @@ from tests.conftest import ROOT, snakemake
 from tests.services.plain import picture
 
 
+@pytest.mark.long
 def test_files_outlive_a_second_run_of_the_rule(tmp_path, services):
     lines = ["url,label,image_id"]
     lines += [

@@ -141,6 +141,7 @@ def test_what_a_rule_computes_with_makes_it_out_of_date(tmp_path, photographs):
     assert set(jobs(run("--dry-run", *splits))) == {"fetch_folder", "prepare_shard", "prepare_pack", "split_sheets"}
 
 
+@pytest.mark.long
 def test_corrections_of_a_review_change_the_next_runs_labels_and_what_depends_on_them(tmp_path, photographs):
     """A study, made up from its split on, is reviewed; the server's decisions are exported and named in the config."""
     work, config = tmp_path / "work", own_config(tmp_path)

@@ -93,6 +93,7 @@ def test_a_command_writes_a_row_and_a_picture_for_each_sheet(model, photographs,
     assert (summary["rows"], summary["explained"], summary["refused"], summary["method"]) == (4, 3, 1, "grad-cam")
 
 
+@pytest.mark.long
 def test_a_kill_between_two_batches_changes_nothing(model, tmp_path):
     for number in range(BATCH + 4):
         jpeg(photograph(120, number), tmp_path / f"sheets/{number:02}.jpg")

@@ -42,7 +42,9 @@ def never_killed(image_set, tmp_path_factory):
     return train(image_set, tmp_path_factory.mktemp("model"), LONGER)
 
 
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "kill", [*(pytest.param(kill, marks=pytest.mark.long) for kill in (signal.SIGTERM, signal.SIGINT)), signal.SIGKILL]
+)
 def test_a_killed_training_continues_to_the_same_bytes(image_set, never_killed, tmp_path, kill):
     command = train_command(image_set, tmp_path, LONGER)
     saving = (
