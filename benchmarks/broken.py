@@ -243,7 +243,8 @@ def write_model(folder: Path, random: Random) -> None:
     features = np.random.default_rng(1).normal(size=(50, 2 * widths))
     (folder / "typical.safetensors").write_bytes(save(out_of_distribution.fit(features)))
     model = {
-        "network": "table1", "classes": ["fern", "moss"], "settings": {"dropout": 0.5, "threads": 1, "device": "cpu"},
+        "network": "table1", "seed": 1, "classes": ["fern", "moss"],
+        "settings": {"dropout": 0.5, "threads": 1, "device": "cpu"},
         "normalisation": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
     }  # fmt: skip
     package = {
@@ -252,6 +253,7 @@ def write_model(folder: Path, random: Random) -> None:
             {"risk": 0.1, "threshold": 0.7, "unguaranteed": 0.6, "coverage": 0.5, "unguaranteed_coverage": 0.6}
         ],
         "limit": 2.0, "errors": {}, "floors": [], "reference": [], "independent": 0, "group_size": 1.0,
+        "confusion": [], "trained_on": 100,
         "dataset": "garden", "title": "Fern or moss", "shares": {"fern": 0.5, "moss": 0.5}, "unlike": 0.05,
     }  # fmt: skip
     name = str(random.choice(["", *PARTS, "package.json"]))
