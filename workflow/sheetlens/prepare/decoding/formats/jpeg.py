@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import simplejpeg
 from PIL import Image
 
@@ -28,6 +29,7 @@ FRAMES, ADOBE = (0xC0, 0xC1, 0xC2), 0xEE  # markers of the frame, whose tenth by
 SEQUENTIAL = b"\0\x3f\0"  # first and last coefficient and their bits in a scan of a sequential JPEG (T.81, B.2.3)
 # Bytes of text and of padding. Of 100 bytes of picture data, 38 are among them: it is told apart from 8 bytes on.
 PLAIN = bytes([*range(32, 127), 9, 10, 13, 0, 0xFF])
+NOTHING = np.empty((0, 0, 0), np.uint8)
 PADDING, LEAST_TEXT, MOSTLY = b"\0\xff", 8, 0.95
 
 
@@ -42,8 +44,7 @@ def decode_jpeg(original: Original, least: tuple[int, int]) -> Decoded:
         "min_width": math.ceil(width / factor),
         "min_height": math.ceil(height / factor),
     }
-    data, said = as_sound(original.data, reduced)
-    pixels = simplejpeg.decode_jpeg(data, **reduced, strict=False)
+    pixels, said = decode_sound(original.data, reduced)
     if original.image.mode == "L":
         pixels = pixels[:, :, 0]
     if original.image.mode == "CMYK" and "adobe" in original.image.info:
@@ -52,27 +53,26 @@ def decode_jpeg(original: Original, least: tuple[int, int]) -> Decoded:
     return Decoded(image, (0, 0, width / factor, height / factor), factor, [f"odd JPEG: {said}"] if said else [])
 
 
-def as_sound(data: bytes, reduced: dict[str, Any]) -> tuple[bytes, str]:
-    """The JPEG without what is odd in its form alone, and what the decoder said of that; refused if it is damaged."""
-    said = _complaint(data, reduced)
+def decode_sound(data: bytes, reduced: dict[str, Any]) -> tuple[np.ndarray, str]:
+    """The pixels of a JPEG, and what the decoder said of its form, "" for nothing; refused if it is damaged."""
+    found, said = _decode(data, reduced)
     if not said:
-        return data, ""
-    sound = without_strays(data, said, lambda cleaned: _complaint(cleaned, reduced))
-    remaining = _complaint(sound, reduced) if sound is not data else said
+        return found, ""
+    sound = without_strays(data, said, lambda cleaned: _decode(cleaned, reduced)[1])
+    found, remaining = _decode(sound, reduced) if sound is not data else (found, said)
     if "Premature end of JPEG file" in remaining:
         raise RefusedImageError(Reason("truncated"))
     if remaining:
         raise RefusedImageError(Reason("damaged", what=remaining))
-    return sound, said
+    return found, said
 
 
-def _complaint(data: bytes, reduced: dict[str, Any]) -> str:
-    """What a strict decoder says of the data; "" for nothing."""
+def _decode(data: bytes, reduced: dict[str, Any]) -> tuple[np.ndarray, str]:
+    """What a strict decoder makes of the data, and what it says of them; no pixels if it says anything."""
     try:
-        simplejpeg.decode_jpeg(data, **reduced)
+        return simplejpeg.decode_jpeg(data, **reduced), ""
     except ValueError as error:
-        return str(error)
-    return ""
+        return NOTHING, str(error)
 
 
 def without_strays(data: bytes, said: str, complaint: Callable[[bytes], str]) -> bytes:

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, TiffImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from sheetlens.prepare.decoding.formats.deflate import inflated
-from sheetlens.prepare.decoding.formats.jpeg import as_sound
+from sheetlens.prepare.decoding.formats.jpeg import decode_sound
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 FILL_ORDER = 266  # bits of a byte the other way round, if 2
@@ -190,7 +190,9 @@ def check_pieces(data: bytes, directory: Directory) -> None:
         for piece in _pieces(data, directory.tags):
             if directory.compression == JPEG and (colours := COLOURS.get(directory.tags.get(277, 1))):
                 tables = bytes(directory.tags.get(347, b""))[:-2] or START
-                as_sound(tables + piece[2:], {"colorspace": colours, "min_factor": 8, "min_width": 1, "min_height": 1})
+                decode_sound(
+                    tables + piece[2:], {"colorspace": colours, "min_factor": 8, "min_width": 1, "min_height": 1}
+                )
             elif directory.compression in DEFLATE and directory.tags.get(FILL_ORDER, 1) == 1:
                 inflated(piece)
     except zlib.error as error:
