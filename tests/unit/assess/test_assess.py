@@ -252,6 +252,19 @@ def test_nothing_looked_at_says_what_to_do(tmp_path):
     assert not (run / "check/check.json").exists()
 
 
+def test_a_decision_of_another_run_does_not_count_and_is_said(tmp_path):
+    run = tmp_path / "run"
+    truth = write_run(run, 200)
+    write_sample(run, 60, [], 1, None, run / "check")
+    decide(run, truth, files.read_table(run / "check/sample.csv")["image_id"].tolist())
+    lines = (run / NAME).read_text().splitlines()
+    foreign = json.loads(lines[0]) | {"id": "elsewhere", "run": "0" * 16, "reviewer": "ben"}
+    (run / NAME).write_text("\n".join([*lines, json.dumps(foreign), ""]))
+    result = sheetlens("assess", run, "--model", tmp_path / "model")
+    assert result.returncode == 0 and "60 sheets looked at" in result.stderr
+    assert f"line 61 of {run / NAME} is left out (it is a decision of another run ({'0' * 16}))" in result.stderr
+
+
 def test_an_empty_stratum_joins_its_neighbour_of_the_same_answer():
     strata, answer = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 1])
     assert merge_strata(strata, answer, np.array([3, 4])).tolist() == [0, 0, 0, 0, 1, 1]

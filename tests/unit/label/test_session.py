@@ -217,3 +217,12 @@ def test_the_page_asks_decides_and_undoes(session):
 
     asyncio.run(walk())
     assert (session.folder / "labels.csv").is_file()
+
+
+def test_features_of_another_length_are_not_read_on_with(session, caplog):
+    """A damaged database whose features are all as short: one sentence, and labelling goes on."""
+    session.sheets._read_all()
+    (said,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert "sheets.sqlite is damaged, or none of a labelling (features of length 8, not " in said
+    assert said.endswith("labelling goes on in random order") and "Traceback" not in caplog.text
+    assert session.sheets.store.stamps() == {}

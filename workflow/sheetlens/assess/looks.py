@@ -10,7 +10,7 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import plain_cell, read_rows
 from sheetlens.prepare.corrections import read_corrections
-from sheetlens.review.decisions import NAME, Entry, read_contents, standing
+from sheetlens.review.decisions import NAME, Entry, read_entries, standing
 from sheetlens.statistics.labelling import kappa
 
 SAMPLE = {"image_id": "image_id", "stratum": "stratum", "inclusion_probability": "inclusion_probability"}
@@ -49,7 +49,7 @@ def read_looks(run: Path, decisions: Path | None, wanted: list[str]) -> Looked:
     A sheet is decided when everybody who looked at it and was sure gave it the same class, which may be the one that it
     had. Raises UserError where none is.
     """
-    given_here = {} if decisions else standing(read_contents(run / NAME).entries)
+    given_here = {} if decisions else standing(read_entries(run / NAME))
     found = _from_table(decisions) if decisions else _labels(given_here)
     labels: dict[str, str] = {}
     undecided: Counter[str] = Counter()

@@ -67,15 +67,12 @@ def review(
 def _export(queue: "Queue", output: Path) -> None:
     """Write the corrections, and say how far reviewers agree; of the sheets that were named, if some were."""
     from sheetlens.review.agreement import write_agreement
-    from sheetlens.review.decisions import NAME, read_contents, summary
+    from sheetlens.review.decisions import NAME, read_entries
     from sheetlens.review.export import write_corrections
 
     barcodes = dict(zip(queue.sheets["image_id"], queue.sheets["barcode"], strict=True))
-    journal = queue.folder / NAME
-    found = read_contents(journal)
-    for line in summary(found.refused):
-        log.warning("line %d of %s is left out (%s): mend it and export again", line.line, journal, line.reason)
-    entries = [entry for entry in found.entries if entry["image_id"] in barcodes or not queue.named]
+    decided = read_entries(queue.folder / NAME)
+    entries = [entry for entry in decided if entry["image_id"] in barcodes or not queue.named]
     counts = write_corrections(entries, barcodes, output)
     log.info("%s: %s", output, ", ".join(f"{count} {name}" for name, count in counts.items()))
     for sentence in write_agreement(entries, output.with_name(f"{output.stem}-agreement.csv")):

@@ -127,6 +127,8 @@ class Sheets:
             yield row
 
     def _keep(self, reader: Any, some: list[tuple[dict[str, Any], Any]]) -> None:
+        if self.features.shape[1] not in (0, reader.size):
+            raise self.store.damaged(f"features of length {self.features.shape[1]}, not {reader.size}")
         readable = [(row, reading) for row, reading in some if reading.pixels]
         kept = [_refused(row, reading) for row, reading in some if not reading.pixels]
         found = np.empty((0, reader.size), np.float32)

@@ -70,9 +70,13 @@ class Store:
         damaged = isinstance(error, sqlite3.Error) and kind_of(error) in DAMAGE
         if not damaged and (sentence := sentence_for(error)):
             return UserError(f"{self._path}: {sentence}")
+        return self.damaged(str(error))
+
+    def damaged(self, why: str) -> UserError:
+        """What to say where it holds what no labelling writes."""
         name = self._path.name
         return UserError(
-            f"{self._path} is damaged, or none of a labelling ({error}): delete it, with {name}-wal and {name}-shm if"
+            f"{self._path} is damaged, or none of a labelling ({why}): delete it, with {name}-wal and {name}-shm if"
             " they are there; the photographs are then read again, and no label is lost"
         )
 

@@ -6,6 +6,7 @@ and where the two differ the file decides: the journal of another run may have b
 """
 
 import json
+import logging
 import secrets
 import threading
 from collections import defaultdict
@@ -25,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 NAME = "review/decisions.jsonl"  # below the run's folder
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,12 @@ def read_contents(path: Path) -> Contents:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """The decisions in a journal (see `read_contents`)."""
-    return read_contents(path).entries
+    """The decisions in a journal (see `read_contents`), for who counts them: what is left out is said."""
+    found = read_contents(path)
+    for one in summary(found.refused):
+        told = (one.line, path, one.reason)
+        log.warning("line %d of %s is left out (%s): mend it and run the same command again", *told)
+    return found.entries
 
 
 def identify(folder: Path) -> str:
