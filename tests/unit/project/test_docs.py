@@ -184,6 +184,11 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
             assert ((ROOT / name).parent / target).exists(), f"{name}: {target}"
 
 
+def test_the_files_that_the_results_name_are_there():
+    named = set(re.findall(r"\b(?:tests|benchmarks)/[\w/]+\.\w+", (ROOT / "benchmarks/RESULTS.md").read_text()))
+    assert len(named) > 10 and not {name for name in named if not (ROOT / name).exists()}
+
+
 def test_the_numbers_of_sheets_needed_are_those_of_the_formula():
     page = (ROOT / "docs/explanation/guarantees.md").read_text()
     rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
