@@ -251,14 +251,30 @@ def test_a_tar_archive_is_read_like_a_zip(tmp_path, mode):
     assert is_archive(path)
 
 
-def test_a_tar_that_leads_out_of_its_folder_is_refused(tmp_path):
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        member = tarfile.TarInfo("../meta.xml")
+@pytest.mark.parametrize("name", ["../meta.xml", "a/../../meta.xml", "a/b/../../../meta.xml", "meta.xml\0"])
+def test_a_tar_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("meta.xml")
+        member.pax_headers = {"path": name}
         member.size = 1
         archive.addfile(member, io.BytesIO(b"x"))
-    with pytest.raises(UserError, match="lie outside of it"):
+    with pytest.raises(UserError, match=r"has a file that would lie outside of it \('.*meta\.xml") as refused:
         read(tmp_path / "a.tar")
-    assert not (tmp_path.parent / "meta.xml").exists()
+    assert "\n" not in str(refused.value) and not (tmp_path.parent / "meta.xml").exists()
+
+
+@pytest.mark.parametrize("before", ["", "./", "/", "dwca/"])
+def test_a_tar_may_name_its_files_in_any_way_that_stays_within(tmp_path, before):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    with zipfile.ZipFile(path) as file, tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
+        for name in file.namelist():
+            member = tarfile.TarInfo(before + name)
+            member.size = len(file.read(name))
+            archive.addfile(member, io.BytesIO(file.read(name)))
+        link = tarfile.TarInfo(f"{before}a link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    assert len(read(tmp_path / "b.tar.gz")) == 2
 
 
 @pytest.mark.parametrize("folder", ["dwca/", "a/b/", "a/b/c/d/"])

@@ -9,8 +9,8 @@ import logging
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -94,8 +94,8 @@ def _take_as_locked(study: dvc.Study, project: Path, folder: Path) -> bool:
 
 
 def _check_out(project: Path, commit: str, place: Path) -> None:
-    with tarfile.open(fileobj=BytesIO(_git(project, "archive", commit))) as archive:
-        archive.extractall(place, filter="data")
+    with zipfile.ZipFile(BytesIO(_git(project, "archive", "--format=zip", commit))) as archive:
+        archive.extractall(place)
     (place / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
 
 
