@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes are named by their argument and place: packed ones hold the time, and each worker must find the same names."""
+    """Bytes are named by their argument and place: packed ones hold the time, and workers must agree on names."""
     return argname if isinstance(val, bytes) else None
 
 

@@ -1,10 +1,22 @@
 import errno
 import sqlite3
+from pathlib import Path
 
 import pytest
+import torch
 
 from sheetlens import cli
 from sheetlens.common.errors import sentence_for
+from sheetlens.common.formats.file_kinds import unreadable
+from sheetlens.common.tables import read_rows
+from sheetlens.config import Recipe
+from sheetlens.fetch.records.darwin_core import open_archive
+from sheetlens.fetch.records.edan import read_shard
+from sheetlens.fetch.unpack import unpack
+from sheetlens.train.checkpoint import Progress
+from sheetlens.train.optimisation import make_optimiser
+
+FAULTY = Path("/proc/self/mem")  # can be opened, and not be read: EIO
 
 FAULTS = {
     errno.ENOSPC: "the disk is full",
@@ -69,3 +81,34 @@ def test_each_fault_below_sqlite_has_its_sentence(code, said):
 @pytest.mark.parametrize("error", [ValueError("a bug"), OSError("words alone"), sqlite3.ProgrammingError("a bug")])
 def test_what_is_no_fault_of_the_system_keeps_its_traceback(error):
     assert sentence_for(error) == ""
+
+
+def opened(path):
+    with open_archive(path):
+        pass
+
+
+def continued(path):
+    network = torch.nn.Linear(1, 1)
+    progress = Progress(network, *make_optimiser(network, 1e-3, 1, Recipe()), path.parent, {})
+    assert progress.checkpoint == path
+    progress.load()
+
+
+@pytest.mark.skipif(not FAULTY.exists(), reason="no file here can be opened and not be read")
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("labels.csv", lambda path: list(read_rows(path, {"label": "label"}))),
+        ("labels.csv", unreadable),
+        ("archive.tar", opened),
+        ("pictures.tar", lambda path: list(unpack(path, path.parent, 100))),
+        ("shard.txt", lambda path: list(read_shard(path))),
+        ("checkpoint.pt", continued),
+    ],
+)
+def test_a_fault_of_a_disk_is_not_told_of_what_lies_on_it(tmp_path, name, read):
+    (tmp_path / name).symlink_to(FAULTY)
+    with pytest.raises(OSError) as error:
+        read(tmp_path / name)
+    assert sentence_for(error.value).startswith("the disk has a fault")

@@ -1,4 +1,6 @@
+import errno
 import io
+import resource
 import tarfile
 import tracemalloc
 import zipfile
@@ -275,6 +277,32 @@ def test_a_tar_may_name_its_files_in_any_way_that_stays_within(tmp_path, before)
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
     assert len(read(tmp_path / "b.tar.gz")) == 2
+
+
+def test_a_disk_that_fills_while_a_tar_is_unpacked_is_not_told_of_the_archive(tmp_path):
+    path = packed(tmp_path, write_archive(tmp_path / "a.zip", occurrences(ROWS)), "tar:gz")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError) as error:
+            read(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.errno == errno.EFBIG
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_of_two_tables_of_one_name_none_is_taken_for_the_other(tmp_path, kind):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    if kind == "zip":
+        with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("occurrences.csv", "id\n")
+    else:
+        path = packed(tmp_path, path, "tar:")
+        with tarfile.open(path, "a") as archive:
+            archive.add(tmp_path / "open/occurrences.csv", arcname="./download/occurrences.csv")
+    with pytest.raises(UserError, match=r"holds two files named '.*occurrences\.csv', and only one"):
+        read(path)
 
 
 @pytest.mark.parametrize("folder", ["dwca/", "a/b/", "a/b/c/d/"])

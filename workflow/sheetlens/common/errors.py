@@ -31,6 +31,8 @@ _WORDS = {  # errno -> what is wrong and what to do; {place} is a file, or nothi
     errno.EEXIST: "something stands in the way{place}: move it away",
     errno.ELOOP: "a link leads in a circle, or where none may be{place}: put the file itself there",
 }
+# What the names in an archive or a listing can bring about by themselves: the disk is not to blame.
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _DAMAGED = "a database (.sqlite) is damaged: check the disk, delete that file, and run the same command again"
 _BASES: dict[int, int | str] = {  # SQLite's code -> errno, or a sentence of its own
@@ -64,6 +66,11 @@ def sentence_for(error: BaseException) -> str:
     place = f" ({' and '.join(map(os.fsdecode, names))})" if names else ""
     words = _WORDS.get(code, "the system says '{why}'{place}: run the same command again")
     return words.format(place=place, why=os.strerror(code))
+
+
+def of_the_disk(error: BaseException) -> bool:
+    """Whether an error is the disk's or the system's (full, gone, forbidden): what was read is not to blame for it."""
+    return isinstance(error, OSError) and error.errno in _WORDS.keys() - _OF_NAMES
 
 
 def kind_of(error: sqlite3.Error) -> int:

@@ -13,7 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, of_the_disk
 from sheetlens.common.formats.delimited import HEAD, Notes, Rows, read_lines
 from sheetlens.common.formats.file_kinds import GZIP, listed, unreadable
 
@@ -82,6 +82,8 @@ def read_rows(
         if number and shifted == number:
             log.warning("%s: %s", path, UNNAMED)
     except (OSError, EOFError, pa.ArrowException, ValueError, StopIteration, zlib.error) as error:
+        if of_the_disk(error):
+            raise
         raise UserError(f"the table {path} cannot be read: {str(error) or 'it is empty'}") from None
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sheetlens.common import files
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, of_the_disk
 from sheetlens.config import Network
 from sheetlens.config.networks import INSTALLED, TIMM
 from sheetlens.prepare.resize import SIZE
@@ -263,6 +263,8 @@ def _download(backbone: str, name: str) -> State:
     try:
         state: State = known[name].get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:  # no network; another hash than in the file's name
+        if of_the_disk(error):
+            raise
         raise UserError(
             f"torchvision's weights {name} for {backbone} cannot be downloaded ({error}): bring the file of"
             f" {known[name].url} here and name it with path and sha256"

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel
 
 from sheetlens.common import files
+from sheetlens.common.errors import of_the_disk
 from sheetlens.train.distributed import ProcessGroup
 
 CHECKPOINT_SECONDS = 120  # what a kill costs at most; Table 2's checkpoint takes about 1 s to write
@@ -155,6 +156,8 @@ class Progress:
         try:
             saved = torch.load(self.checkpoint, weights_only=True, mmap=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+            if of_the_disk(error):  # else a share that is gone for a minute would cost the epochs that lie on it
+                raise
             log.warning("the checkpoint cannot be read (%s): starting afresh", str(error).split("\n")[0])
             return False
         if saved["fingerprint"] != self.fingerprint:

@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from sheetlens.common.errors import of_the_disk
+
 HEAD = 4096  # bytes that tell
 EXPORT = "save it there as CSV (UTF-8) and give that file"
 AGAIN = "open its address in a browser, log in if that is asked, and get the file again"
@@ -60,7 +62,9 @@ def _packed(path: Path) -> tuple[str, str] | None:
     try:
         with gzip.open(path) as file:
             head = file.read(HEAD)
-    except (OSError, EOFError, zlib.error):
+    except (OSError, EOFError, zlib.error) as error:
+        if of_the_disk(error):
+            raise
         return "a gzip file that is cut short or damaged", "get it again"
     named = ("a zip archive or an Excel workbook", "") if head.startswith(b"PK\x03\x04") else _named(head)
     return (f"a gzip file around {named[0]}", UNPACK) if named else None
@@ -99,7 +103,9 @@ def _zipped(path: Path) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        if of_the_disk(error):
+            raise
         return "a zip archive that is cut short or damaged", "get it again"
     for member, kind, advice in ZIPPED:
         if any(name.startswith(member) for name in names):

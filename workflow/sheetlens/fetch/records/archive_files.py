@@ -4,6 +4,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +31,11 @@ def unpacked(path: Path, stack: ExitStack) -> Any:
     if path.is_dir():
         return path
     if zipfile.is_zipfile(path) and not is_office(path):
-        return zipfile.Path(with_slashes(stack.enter_context(zipfile.ZipFile(path))))
+        archive = with_slashes(stack.enter_context(zipfile.ZipFile(path)))
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        if again := next((name for name, times in Counter(names).items() if times > 1), ""):
+            raise _double(path, again)
+        return zipfile.Path(archive)
     if tarfile.is_tarfile(path):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _untar(path, folder)
@@ -61,9 +66,18 @@ def _untar(path: Path, folder: Path) -> None:
             place = folder / member.name.lstrip("/")
             if "\0" in member.name or not place.resolve().is_relative_to(folder.resolve()):
                 raise UserError(f"{path} has a file that would lie outside of it ({member.name!r}): get it again")
+            if place.is_file():
+                raise _double(path, member.name)
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("wb") as file:
                 shutil.copyfileobj(cast(IO[bytes], archive.extractfile(member)), file)
+
+
+def _double(path: Path, name: str) -> UserError:
+    return UserError(
+        f"{path} holds two files named '{name}', and only one can be the table that is meant: get it again, or unpack"
+        " it and give the folder with the right one"
+    )
 
 
 def tables_folder(name: str, root: Any) -> Any:

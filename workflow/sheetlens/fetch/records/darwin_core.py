@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sheetlens.common import files
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, of_the_disk
 from sheetlens.common.formats.delimited import Notes, Rows, read_lines
 from sheetlens.common.formats.file_kinds import listed
 from sheetlens.fetch.records.archive_files import not_a_table, tables_folder, unpacked
@@ -126,6 +126,8 @@ class Archive:
             with member.open("rb") as raw:
                 yield io.BufferedReader(_Limited(raw, f"the table '{location}' of the archive {self.name}"))
         except (OSError, *files.BROKEN_ZIP) as error:
+            if of_the_disk(error):
+                raise
             raise UserError(
                 f"the table '{location}' of the archive {self.name} is broken ({error}): get it again"
             ) from None
@@ -145,6 +147,8 @@ def open_archive(path: Path) -> Iterator[Archive]:
                 core, extensions, metadata = read_descriptor(file.read(DESCRIPTOR_LIMIT), path.name)
             yield Archive(path.name, core, extensions, folder, metadata or "metadata.xml")
         except (OSError, EOFError, tarfile.TarError, *files.BROKEN_ZIP) as error:
+            if of_the_disk(error):
+                raise
             raise UserError(
                 f"{path} is no Darwin Core Archive (a zip file or a folder with meta.xml): {error}"
             ) from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sheetlens.common.errors import UserError
+from sheetlens.common.errors import UserError, of_the_disk
 
 DIGITS = 8  # of a barcode of the US herbarium
 LINE_LIMIT = 2**22  # bytes of a record; longer ones are no specimens
@@ -40,6 +40,8 @@ def read_shard(path: Path) -> Iterator[dict[str, Any]]:
                 if isinstance(record, dict):
                     yield record
     except (OSError, EOFError) as error:
+        if of_the_disk(error):
+            raise
         raise UserError(f"the shard {path} is broken ({error}): get it again") from None
     if broken:
         log.warning("%s: %d lines are no record and are left out", path.name, broken)
