@@ -22,7 +22,8 @@ from sheetlens.config import DemoSource, Limits
 from sheetlens.features.extraction import FeatureReader
 from sheetlens.features.head import fit_head
 from sheetlens.fetch.sources import demo
-from sheetlens.label.session import COMPONENTS, QUEUE, RANDOM_EVERY, STRENGTH, TYPICAL
+from sheetlens.label.session import RANDOM_EVERY
+from sheetlens.label.suggestions import COMPONENTS, QUEUE, STRENGTH, TYPICAL
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.statistics import active_learning

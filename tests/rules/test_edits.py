@@ -143,7 +143,7 @@ def house(tmp_path_factory):
         ("common/errors.py", "disk", "drive", ""),
         ("cli/check.py", '"""', '"""Put otherwise: ', ""),
         ("review/server.py", "KEPT = 64", "KEPT = 65", ""),
-        ("label/session.py", "QUEUE = 64", "QUEUE = 65", ""),
+        ("label/suggestions.py", "QUEUE = 64", "QUEUE = 65", ""),
         ("workflow/cancellation.py", "PATIENCE = 60", "PATIENCE = 61", ""),
     ],
 )

@@ -89,7 +89,7 @@ def test_what_is_known_of_photographs_can_be_made_anew(tmp_path, damage):
 
 def test_a_folder_in_the_place_of_the_database_is_named(tmp_path):
     (tmp_path / "sheets.sqlite").mkdir()
-    with pytest.raises(UserError, match=r"sheets\.sqlite is a folder: move it away"):
+    with pytest.raises(UserError, match=r"sheets\.sqlite is no file: move it away"):
         Store(tmp_path / "sheets.sqlite", "features")
 
 

@@ -17,6 +17,7 @@ from sheetlens.label.server import make_app
 from sheetlens.label.session import AGAIN_EVERY, Session
 from sheetlens.label.sheets import Sheets
 from sheetlens.label.store import Kept
+from sheetlens.label.suggestions import suggest
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.split.parts import split_random
 
@@ -63,7 +64,7 @@ def decide(session, given, label=None, reviewer="Ada", decision="class"):
 def fitted(session):
     """Let the head follow, as its thread does."""
     features, known, _ = session.sheets.read()
-    session._last = session._suggest(features, known, features)
+    session._last = suggest(features, known, features, session.labels(), set(session.decided()))
 
 
 def test_the_random_sample_depends_on_no_label(session):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sheetlens.cli.options import FILE, FOLDER, PATH, limits_option
+from sheetlens.common.errors import UserError
 from sheetlens.common.progress import reporter
 from sheetlens.config import Limits
 
@@ -50,6 +51,7 @@ def review(
     if sheets:
         queue = only(queue, sheets)
     if export:
+        _keep_apart(run, export)
         _export(queue, export)
         return
     if static:
@@ -62,6 +64,15 @@ def review(
     from sheetlens.review.server import serve
 
     serve(queue, host, port, Evidence(queue, model) if model else None)
+
+
+def _keep_apart(run: Path, output: Path) -> None:
+    """Raise UserError where a table would be written over what the run itself consists of."""
+    from sheetlens.review.decisions import NAME
+
+    own = [run / NAME, (run / NAME).with_suffix(".run"), *run.glob("*.parquet"), *run.glob("*.json")]
+    if any(output.resolve() == one.resolve() for one in own):
+        raise UserError(f"{output} belongs to the run and would be lost: give --export another name")
 
 
 def _export(queue: "Queue", output: Path) -> None:

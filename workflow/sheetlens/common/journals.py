@@ -19,6 +19,10 @@ from sheetlens.common.errors import UserError
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+class MovedError(UserError, OSError):
+    """A journal is not where it was: what is added would be written where nobody looks for it."""
+
+
 class GrowingFile:
     """A file that only grows, held against other processes until it is closed; `end` is where its last line ends.
 
@@ -35,6 +39,11 @@ class GrowingFile:
         try:
             files.keep_others_out(self._file, path)
             if lasting:
+                if os.fstat(self._file.fileno()).st_nlink > 1:
+                    raise UserError(
+                        f"{path} has a second name (a hard link), where all that is decided here would stand as well:"
+                        " put a copy of it in its place"
+                    )
                 _sync_folder(path.parent)  # else a file that has just begun may be gone after a power cut
         except BaseException:
             self._file.close()
@@ -58,15 +67,15 @@ class GrowingFile:
     def append(self, data: bytes) -> None:
         """Add whole lines; when this returns a kill cannot undo them, nor a power cut those of a lasting journal.
 
-        Raises OSError where they could not be written (nothing of them stays), and where somebody has put another
-        file in the journal's place or cut it, so that they would be written where nobody looks for them.
+        Raises OSError where they could not be written (nothing of them stays), and MovedError where somebody has put
+        another file in the journal's place or cut it.
         """
-        self._check_place()
+        self.check_place()
         try:
             files.write_all(self._file, data)
             if self._lasting:
                 os.fsync(self._file.fileno())
-            self._check_place()
+            self.check_place()
         except OSError:
             with suppress(OSError):  # the disk may be gone: what stays is recovered before the next addition
                 os.ftruncate(self._file.fileno(), self.end)
@@ -86,14 +95,17 @@ class GrowingFile:
         """Close it and let others in."""
         self._file.close()
 
-    def _check_place(self) -> None:
+    def check_place(self) -> None:
+        """Raise MovedError where the file is not, or no longer whole, where it was opened."""
         mine = os.fstat(self._file.fileno())
         try:
             there = os.lstat(self.path)
         except FileNotFoundError:
             there = None
         if there is None or (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino) or mine.st_size < self.end:
-            raise OSError(errno.ESTALE, "moved away, replaced or cut by another program", str(self.path))
+            raise MovedError(
+                f"{self.path} was moved away, replaced or cut by another program: put it back, or start again"
+            )
 
 
 def recover(journal: GrowingFile, head: bytes, batch: int = 1) -> int:

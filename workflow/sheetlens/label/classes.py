@@ -49,6 +49,8 @@ def _read(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """The classes and the names of those that were renamed: before -> afterwards."""
     if not path.exists():
         return (), {}
+    if not path.is_file():
+        raise UserError(f"{path} is no file: move it away")
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         names, renamed = known["classes"], known["renamed"]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetlens.label.session import Session, fit_labels
+from sheetlens.label.session import Session
+from sheetlens.label.suggestions import fit_labels
 from sheetlens.review.decisions import Entry
 from sheetlens.statistics.labelling import cross_validate, estimate, kappa, learning_curve
 

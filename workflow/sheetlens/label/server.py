@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ def serve(source: Path, folder: Path, classes: tuple[str, ...], host: str, port:
             asyncio.run(run_app(app, door, host, port, ready))
         finally:
             session.close()
-            log.info("%d labels in %s", write_labels(session, folder / LABELS), folder / LABELS)
             sheets.close()
+            journal.check_place()
+            log.info("%d labels in %s", write_labels(session, folder / LABELS), folder / LABELS)
     finally:
         journal.close()
 
@@ -72,6 +74,11 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
     """The application: page, pictures, the next sheets, a wall of them, decisions, classes and numbers."""
     app = guarded(token, host, session.journal.run, door)
     sheets, journal = session.sheets, session.journal
+    writing = threading.Lock()  # of labels.csv: two at once would take each other's file away
+
+    def write() -> None:
+        with writing:
+            write_labels(session, session.folder / LABELS)
 
     async def page(request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -128,9 +135,12 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
                 session.rename_class(str(given["rename"]), str(given.get("name", "")))
             else:
                 session.add_class(str(given.get("name", "")))
+            await asyncio.to_thread(write)
+        except OSError as error:
+            log.error("the classes are not kept: %s", sentence_for(error) or error)
+            raise refusal(web.HTTPServiceUnavailable, sentence_for(error) or error) from None
         except UserError as error:
             raise refusal(web.HTTPBadRequest, error) from None
-        await asyncio.to_thread(write_labels, session, session.folder / LABELS)
         return web.json_response({"classes": session.classes})
 
     async def decide(request: web.Request) -> web.Response:
@@ -138,7 +148,7 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
         try:
             entries = [_entry(session, one) for one in given]
             await asyncio.shield(asyncio.to_thread(session.decide, entries))
-            await asyncio.to_thread(write_labels, session, session.folder / LABELS)
+            await asyncio.to_thread(write)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise refusal(web.HTTPBadRequest, f"not decisions: {error}") from None
         except OSError as error:
@@ -182,8 +192,9 @@ def _entry(session: Session, given: dict[str, Any]) -> decisions.Entry:
     if any(not isinstance(text, str) or len(text) > NAMES for text in texts.values()):
         raise ValueError("a field is no text, or too long")
     row = session.sheets.row.get(given["key"])
-    if row is None or (texts["decision"] == "class" and texts["label"] not in session.classes):
+    if row is None or (texts["decision"] == "class" and session.now(texts["label"]) not in session.classes):
         raise ValueError("an unknown sheet or class")
     facts = {"image_id": session.sheets.table["image_id"].iloc[row], "before": "", "reasons": []}
+    facts["bytes"] = session.sheets.bytes_of(row)  # by which another photograph of this name is noticed
     facts["chosen"] = session.chosen(given["key"]) | {"blind": bool(given.get("blind"))}
     return texts | facts | {"time": decisions.utc(texts["time"])}

@@ -3,41 +3,24 @@
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetlens.features.head import Head, fit_head
+from sheetlens.common.errors import UserError
 from sheetlens.label.classes import Classes
 from sheetlens.label.sheets import Sheets
+from sheetlens.label.suggestions import Suggestion, compare, suggest
 from sheetlens.review.decisions import Entry, Journal, standing
 from sheetlens.statistics import active_learning
 
 RANDOM_EVERY = 5  # each so many-th sheet that is handed out is the next one in random order
 AGAIN_EVERY = 10  # each so many-th has been decided before, and is shown again
 AGAIN_AFTER = 20  # decisions between a person's two looks at a sheet
-QUEUE = 64  # suggested sheets that are kept ready
-TYPICAL = 16  # sheets that stand for the others, shown before there is anything to be unsure of
-STRENGTH = 0.1  # of the head while labels come in (see features.head); choosing it takes longer than fitting
-COMPONENTS = 128  # of the features, by which sheets are compared
 WALL = 24
-CHUNK = 2048  # sheets that are computed with at a time
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """What the last fit says: probabilities, float64, shape (n, classes), and the rows to look at, best first."""
-
-    classes: tuple[str, ...] = ()
-    probabilities: NDArray[np.float64] | None = None
-    rows: tuple[int, ...] = ()
-    units: NDArray[np.float32] | None = None
-    known: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 class Session:
@@ -46,10 +29,16 @@ class Session:
     def __init__(self, sheets: Sheets, journal: Journal, folder: Path, classes: tuple[str, ...]) -> None:
         """Take up what was decided before; `classes` are added to those that are known."""
         self.sheets, self.journal, self.folder = sheets, journal, folder
+        sheets.compare({name: list(given.values())[-1] for name, given in standing(journal.entries).items()}, folder)
         self._lock = threading.RLock()
         self._names = Classes(folder / "classes.json")
-        for name in (*classes, *(entry["label"] for entry in journal.entries if entry["label"])):
+        for name in classes:
             self._names.add(name)
+        for name in dict.fromkeys(entry["label"] for entry in journal.entries if entry["label"]):
+            try:
+                self._names.add(name)
+            except UserError as error:
+                log.warning("decisions in %s are left out: %s", journal.path, error)
         self._handed: dict[str, dict[str, Any]] = {}
         self._by: dict[str, set[int]] = defaultdict(set)  # reviewer -> rows they decided
         self._counts: Counter[str] = Counter()
@@ -77,12 +66,18 @@ class Session:
         """The classes in the order of their keys."""
         return self._names.names
 
+    def now(self, name: str) -> str:
+        """Today's name of a class: a page may still have the one before."""
+        return self._names.now(name)
+
     def add_class(self, name: str) -> None:
         """Add a class; UserError for a name that cannot be one."""
+        self.journal.check_place()  # else a folder of the labelling's name would be begun where it lay
         self._names.add(name)
 
     def rename_class(self, old: str, new: str) -> None:
         """Give a class another name; what was decided counts under the new one. UserError for an unknown class."""
+        self.journal.check_place()
         self._names.rename(old, new)
         self._note_decisions()
         self._wanted.set()
@@ -219,16 +214,18 @@ class Session:
             decided: dict[int, dict[str, str]] = {}
             for image_id, given in standing(self.journal.entries).items():
                 row = self.sheets.row_of.get(image_id)
-                if row is not None:
-                    decided[row] = {who: self._names.now(entry["label"]) for who, entry in given.items()}
-                    for who in given:
+                now = {who: self._names.now(entry["label"]) for who, entry in given.items()}
+                now = {who: name for who, name in now.items() if not name or name in self._names.names}
+                if row is not None and now:
+                    decided[row] = now
+                    for who in now:
                         self._by[who].add(row)
             self._decided, self._fresh = decided, 0
             while self._fresh in decided or self._fresh in self.sheets.unreadable:
                 self._fresh += 1
 
     def _fit_again_and_again(self) -> None:
-        seen, units, components = -1, None, None
+        seen, units, components = -1, np.empty((0, 0), np.float32), None
         while not self._stop.is_set():
             self._wanted.wait(timeout=1)
             if self._stop.is_set():
@@ -242,57 +239,9 @@ class Session:
                 if known.sum() < 2:
                     continue
                 if version != seen:
-                    units, components = _compare(features, known, components)
+                    units, components = compare(features, known, components)
                     seen = version
-                self._last = self._suggest(features, known, units)
+                labels = {row: name for row, name in self.labels().items() if known[row]}
+                self._last = suggest(features, known, units, labels, set(self.decided()))
             except Exception:
                 log.exception("no suggestions; labelling goes on in random order")
-
-    def _suggest(self, features: Any, known: NDArray[np.bool_], units: Any) -> Suggestion:
-        labels = {row: name for row, name in self.labels().items() if known[row]}
-        counts = Counter(labels.values())
-        classes = tuple(sorted(name for name, count in counts.items() if count))
-        with self._lock:
-            done = set(self._decided)
-        left = np.array([row for row in np.flatnonzero(known) if row not in done], np.int64)
-        if len(classes) < 2 or min(counts.values()) < 2:
-            rows = left[active_learning.typical(units[left], min(TYPICAL, len(left)), 0)] if len(left) else left
-            return Suggestion((), None, tuple(rows.tolist()), units, known)
-        head = fit_labels(features, labels, classes)
-        probabilities = np.full((len(known), len(classes)), 1 / len(classes))
-        for rows in _chunks(known):
-            probabilities[rows] = head.probabilities(features[rows])
-        rows = active_learning.unsure(units, probabilities, list(labels), left, QUEUE) if len(left) else left
-        return Suggestion(classes, probabilities, tuple(rows.tolist()), units, known)
-
-
-def fit_labels(
-    features: NDArray[np.float16] | NDArray[np.float32], labels: dict[int, str], classes: tuple[str, ...]
-) -> Head:
-    """The head on the labels so far; classes count alike, however many labels each has."""
-    rows = np.array(sorted(labels), np.int64)
-    numbers = np.array([classes.index(labels[row]) for row in rows.tolist()])
-    return fit_head(features[rows], numbers, len(classes), balanced=True, strength=STRENGTH)
-
-
-def _compare(
-    features: NDArray[np.float16], known: NDArray[np.bool_], components: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Sheets as directions in few dimensions, zeros where nothing is known; the projection is fixed once it can be."""
-    if components is None or len(components) != features.shape[1]:
-        random = np.random.default_rng(0)
-        components = random.standard_normal((features.shape[1], COMPONENTS)).astype(np.float32)
-    some = features[next(_chunks(known))].astype(np.float32)
-    mean, spread = some.mean(axis=0), np.maximum(some.std(axis=0), 1e-6)
-    units = np.zeros((len(known), COMPONENTS), np.float32)
-    for rows in _chunks(known):
-        units[rows] = ((features[rows] - mean) / spread) @ components
-    units[known] = active_learning.directions(units[known])
-    return units, components
-
-
-def _chunks(known: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """The rows that have features, some at a time: a collection's in float64 would fill the memory."""
-    rows = np.flatnonzero(known)
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]

@@ -4,7 +4,7 @@ import hashlib
 import io
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from sheetlens.predict.input_list import write_list
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.prepare.shards import in_order
+from sheetlens.review.decisions import Entry
 
 BACKBONE = "features"  # the built-in one (sheetlens.config.networks)
 READERS, AHEAD, BATCH = 2, 4, 32
@@ -52,6 +53,11 @@ class Sheets:
         order = np.argsort([_digest(f"random/{run}/{name}") for name in table["image_id"]], kind="stable")
         columns = ["image_id", "specimen_id", "path", "key", "stamp"]
         self.table = table.iloc[order][columns].reset_index(drop=True)
+        if twice := sorted(set(self.table["image_id"][self.table["image_id"].duplicated()])):
+            raise UserError(
+                f"{source} gives {len(twice):,} names to more than one photograph ({', '.join(twice[:3])}): make each"
+                " image_id name one"
+            )
         self.row = dict(zip(self.table["key"], range(len(self.table)), strict=True))
         self.row_of = dict(zip(self.table["image_id"], range(len(self.table)), strict=True))
         self.store = Store(folder / "sheets.sqlite", BACKBONE)
@@ -66,6 +72,24 @@ class Sheets:
     def __len__(self) -> int:
         """Number of photographs."""
         return len(self.table)
+
+    def bytes_of(self, row: int) -> int:
+        """How large a photograph's file is."""
+        return int(str(self.table["stamp"].iloc[row]).partition("|")[0] or 0)
+
+    def compare(self, last: Mapping[str, Entry], folder: Path) -> None:
+        """Say of whose last decisions the photographs are others now; UserError where these were never labelled."""
+        gone = [name for name in last if name not in self.row_of]
+        sized = {name: entry["bytes"] for name, entry in last.items() if name in self.row_of and "bytes" in entry}
+        other = [name for name, size in sized.items() if size != self.bytes_of(self.row_of[name])]
+        if 2 * len(other) > len(sized) or len(gone) == len(last) > 0:
+            raise UserError(
+                f"{folder} holds the labels of {len(last):,} other photographs: give those, or another --output"
+            )
+        if other:
+            log.warning("%d labelled photographs have changed, such as %s: look at them again", len(other), other[0])
+        if gone:
+            log.warning("%d labels are left out, their photographs are not there, such as %s", len(gone), gone[0])
 
     def start(self) -> None:
         """Read the photographs in the background."""

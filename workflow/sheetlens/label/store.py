@@ -41,9 +41,10 @@ class Store:
         Raises UserError, as every use does, for what is no such database or cannot be read or written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise UserError(f"{path} is a folder: move it away")
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file: move it away")
         self._path, self._lock = path, threading.Lock()
+        path.touch()  # with the permissions of the umask: SQLite lets nobody but the owner write a new file
         try:
             self._base = sqlite3.connect(path, check_same_thread=False)
         except sqlite3.Error as error:
@@ -103,7 +104,7 @@ class Store:
         """The small picture of a photograph, JPEG; None where there is none yet."""
         with self._asking() as base:
             row = base.execute("select picture from sheet where image_id = ?", (image_id,)).fetchone()
-        return row[0] if row and row[0] else None
+        return row[0] if row and isinstance(row[0], bytes) else None
 
     def add(self, rows: list[Kept]) -> None:
         """Keep what was read of some photographs."""

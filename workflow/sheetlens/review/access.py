@@ -1,10 +1,12 @@
 """Who may ask the review's server for what: names, tokens and origins of requests, what they bring, and all headers."""
 
+import hashlib
 import hmac
 import ipaddress
 import json
 import logging
 import socket
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +26,6 @@ HEADERS = {
 UNREADABLE = (web.RequestPayloadError, ClientPayloadError, HttpProcessingError)  # a body that is none
 COOKIE, MARK = "sheetlens-review", "X-Sheetlens-Review"
 DIGITS = 9  # of the largest number that is asked for
-ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not served on
 ELSEWHERE = ("192.0.2.1", "2001:db8::1")  # RFC 5737, RFC 3849: addresses of documentation, to which nothing is sent
 
 
@@ -48,7 +49,8 @@ def guard(token: str, host: str, run: str) -> Any:
     `host` is what the server was told to serve on, `run` the identity of its run: cookies know no ports, so that each
     server needs a name of its own for its cookie.
     """
-    cookie = f"{COOKIE}-{run}"
+    own = hashlib.sha256(token.encode()).hexdigest()[:8]  # a copied folder has the identity of the first
+    cookie = f"{COOKIE}-{run}-{own}"
 
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -104,9 +106,16 @@ def is_local(host: str) -> bool:
 
 def to_open(host: str) -> str:
     """The name to open a server by, as it stands in an address; where it serves everywhere, this machine's address."""
-    if host in ANYWHERE:
-        host = _own_address(socket.AF_INET6 if host == "::" else socket.AF_INET)
+    if _is_everywhere(host):
+        host = _own_address(socket.AF_INET6 if ":" in host else socket.AF_INET)
     return f"[{host}]" if ":" in host else host
+
+
+def _is_everywhere(host: str) -> bool:
+    """Whether a host means every address of this machine, however it is written: 0.0.0.0, 0, ::, ::0."""
+    with suppress(OSError):
+        return not any(socket.inet_pton(socket.AF_INET6, host) if ":" in host else socket.inet_aton(host))
+    return not host
 
 
 def _own_address(family: socket.AddressFamily) -> str:
@@ -130,7 +139,15 @@ def _host_is_ours(request: web.Request, token: str, host: str) -> bool:
     try:
         return bool(ipaddress.ip_address(named))
     except ValueError:
-        return named in ("localhost", host.lower().rstrip("."))
+        return named in ("localhost", host.lower().rstrip("."), _in_letters_of_addresses(host))
+
+
+def _in_letters_of_addresses(host: str) -> str:
+    """A name as browsers send it: xn--… where it has other letters than ASCII's."""
+    try:
+        return host.lower().rstrip(".").encode("idna").decode()
+    except UnicodeError:
+        return host
 
 
 def refusal(kind: type[web.HTTPException], why: object) -> web.HTTPException:

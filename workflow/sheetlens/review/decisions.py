@@ -141,6 +141,10 @@ class Journal:
             self._known.entries += new.values()
             self._known.ids.update(new)
 
+    def check_place(self) -> None:
+        """Raise MovedError where the journal is no longer where it was opened."""
+        self._file.check_place()
+
     def close(self) -> None:
         """Close it and let others in."""
         with self._lock:
@@ -189,10 +193,16 @@ def read_contents(path: Path) -> Contents:
     """
     refuse_links(path)
     found = Contents(_read_run(path))
-    if path.is_file():
+    if path.parent.exists() and not path.parent.is_dir():
+        raise UserError(f"{path.parent} is no folder: move it away")
+    if path.exists():
+        if not path.is_file():
+            raise UserError(f"{path} is no file: move it away")
         *lines, last = path.read_bytes().split(b"\n")
         for line in (*lines, last) if _is_whole(last) else lines:
             found.take(line)
+        if last and not _is_whole(last):
+            found.refused.append(Refused(found.lines + 1, "it is torn, or is being written"))
     return found
 
 
@@ -203,6 +213,15 @@ def read_entries(path: Path) -> list[Entry]:
         told = (one.line, path, one.reason)
         log.warning("line %d of %s is left out (%s): mend it and run the same command again", *told)
     return found.entries
+
+
+def tell(journal: Journal) -> None:
+    """Say what in a journal is not as it should be; nothing of it is lost."""
+    path = journal.path
+    for copy in journal.cut:
+        log.warning("the last line of %s was torn, so it is no decision; it is kept in %s", path, copy)
+    for line in summary(journal.refused):
+        log.warning("line %d of %s does not count (%s): mend it while no review is open", line.line, path, line.reason)
 
 
 def identify(folder: Path) -> str:
@@ -217,6 +236,7 @@ def identify(folder: Path) -> str:
         journal = Journal(path)
     except OSError:
         return str(folder.resolve())
+    tell(journal)
     journal.close()
     return journal.run
 

@@ -6,6 +6,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from sheetlens.common.errors import UserError
 from sheetlens.common.files import sha256
 from sheetlens.config.networks import FEATURES
 from sheetlens.features.product import CHUNK, open_features
@@ -60,7 +61,7 @@ def open_likeness(queue: Queue) -> Likeness | None:
         features, facts = open_features(found[0])
         if facts["index_sha256"] != sha256(index):
             raise ValueError("they are of other sheets")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, UserError) as error:
         log.warning("%s cannot show which sheets are alike (%s): let the workflow make it again", found[0], error)
         return None
     return Likeness(queue, features)

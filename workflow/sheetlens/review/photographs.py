@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sheetlens.common.errors import UserError
 from sheetlens.pages.thumbnails import open_refused
 from sheetlens.prepare.decoding.decode import RefusedImageError
 from sheetlens.prepare.decoding.decoder_processes import shared_readers
@@ -45,7 +46,7 @@ def prepared(pack: Path, row: int) -> NDArray[np.uint8]:
     """A sheet as the image set has it, uint8, shape (3, 256, 256); OSError where that is damaged."""
     try:
         return np.array(open_image_set(pack)[row])
-    except (ValueError, EOFError, IndexError) as error:
+    except (UserError, IndexError) as error:
         raise OSError(f"{pack} is damaged ({error}): let the workflow make it again") from None
 
 

@@ -253,6 +253,8 @@ def _check(title: Any, classes: Any, sheets: pd.DataFrame) -> None:
     for name in TEXTS:
         if not all(isinstance(value, str) for value in sheets[name]):
             raise TypeError(f"its {name} is not always text")
+    if sheets["image_id"].duplicated().any():
+        raise ValueError("an image_id names more than one sheet")
 
 
 def _digest(text: str) -> str:

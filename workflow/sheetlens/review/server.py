@@ -19,7 +19,7 @@ from sheetlens.prepare.resize import RefusedImageError
 from sheetlens.review import decisions
 from sheetlens.review.access import guarded, is_local, read_json, refusal, to_open, whole_number
 from sheetlens.review.connections import BACKLOG, Door, open_more_files
-from sheetlens.review.decisions import NAME, Journal
+from sheetlens.review.decisions import NAME, Journal, tell
 from sheetlens.review.likeness import Likeness, open_likeness
 from sheetlens.review.overlays import Evidence
 from sheetlens.review.photographs import CLOSE_UP_PIXELS, PICTURE_PIXELS, read_picture, to_jpeg
@@ -72,15 +72,6 @@ async def run_app(app: web.Application, door: Door, host: str, port: int, ready:
         server.close()
     finally:
         await runner.cleanup()
-
-
-def tell(journal: Journal) -> None:
-    """Say what in a journal is not as it should be; nothing of it is lost."""
-    path = journal.path
-    for copy in journal.cut:
-        log.warning("the last line of %s was torn, so it is no decision; it is kept in %s", path, copy)
-    for line in decisions.summary(journal.refused):
-        log.warning("line %d of %s does not count (%s): mend it while no review is open", line.line, path, line.reason)
 
 
 def make_app(
