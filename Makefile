@@ -10,7 +10,9 @@ export PYTHONUNBUFFERED := 1
 export SHEETLENS_PYTHON := $(value PYTHON)
 export SHEETLENS_CONTACT := $(value CONTACT)
 export SHEETLENS_STUDY := $(value STUDY)
-unexport PYTHON SHEETS LABELS CONTACT STUDY
+export SHEETLENS_GPU_PYTHON := $(value GPU_PYTHON)
+export SHEETLENS_GPU_HAS := $(value GPU_HAS)
+unexport GPU_PYTHON GPU_HAS PYTHON SHEETS LABELS CONTACT STUDY
 own: export SHEETLENS_SHEETS := $(value SHEETS)
 own: export SHEETLENS_LABELS := $(value LABELS)
 
@@ -82,7 +84,7 @@ vulnerabilities: .audit/installed
 	@touch $@
 
 gpu-kit: .venv/installed
-	python -m benchmarks.gpu.kit --python $(GPU_PYTHON) $(if $(GPU_HAS),--there "$(GPU_HAS)")
+	python -m benchmarks.gpu.kit --python "$$SHEETLENS_GPU_PYTHON" $${SHEETLENS_GPU_HAS:+--there "$$SHEETLENS_GPU_HAS"}
 
 .venv/installed: requirements.lock pyproject.toml envs/install.py
 	@command -v "$$SHEETLENS_PYTHON" > /dev/null || { echo "sheetlens: there is no $$SHEETLENS_PYTHON here: install Python 3.11 to 3.14."; exit 1; }

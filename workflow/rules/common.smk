@@ -9,6 +9,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 PROJECT = Path(workflow.current_basedir).parents[1]  # not `basedir`: where this is a module, that is the study's folder
+if set(str(PROJECT)) & {"{", "}"}:
+    raise WorkflowError(
+        f"the folder of Sheetlens has braces in its name ({PROJECT}), which Snakemake takes for wildcards: rename it"
+    )
 SOURCE = PROJECT / "workflow"
 sys.path.insert(0, str(SOURCE))
 

@@ -256,6 +256,6 @@ def required(answer: Any, name: str, kind: type[T], service: str) -> T:
 
 def _state(places: Sequence[str]) -> list[tuple[str, int, int]]:
     """Names, sizes and times of the files that are here."""
-    roots = [Path(place).expanduser() for place in places if "://" not in place]
+    roots = [files.at_home(place) for place in places if "://" not in place]
     found = sorted(path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file())
     return [(path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in found]

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
 from sheetlens.fetch.content_checks import BrokenImageError
@@ -20,7 +21,7 @@ async def bring(place: str, session: Session, path: Path, right: Callable[[Path]
     `right` says whether a file that came is of the kind that was meant: servers answer with pages, too.
     """
     if "://" not in place:
-        here = Path(place).expanduser()
+        here = files.at_home(place)
         if not here.exists():
             raise UserError(f"'{place}' does not exist: give a file or folder here, or a web address")
         return here

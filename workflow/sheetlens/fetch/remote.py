@@ -12,13 +12,13 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import LIMITS, Fetch, Limits
 from sheetlens.fetch.content_checks import check_image
 from sheetlens.fetch.engine import Engine
+from sheetlens.fetch.http.addresses import SUMS
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import Request, write_listing
 from sheetlens.fetch.sources import Source, find_source
 from sheetlens.fetch.summary import summarise
 from sheetlens.prepare.intake import Intake
 
-SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
 CITATION = "citation.json"  # where a source found its pictures, and what to cite
 Progress = Callable[[int, int], None]
 Check = Callable[[Path], None]

@@ -15,7 +15,7 @@ from typing import Any
 
 from sheetlens.common.errors import DAMAGE, UserError, kind_of
 from sheetlens.common.refusals import Reason, code_of
-from sheetlens.common.secrets import without_secrets
+from sheetlens.common.secrets import address_without_secrets
 from sheetlens.fetch.http.addresses import text
 from sheetlens.fetch.listing import LISTING, Request
 
@@ -244,7 +244,7 @@ class Journal:
                 found.pop("content_type")  # of a body that began, and was not to be had
             known = {key: value for key, value in found.items() if value}
             row = LISTING | json.loads(fields) | asked | known
-            row["source_url"] = without_secrets(row["source_url"])
+            row["source_url"] = address_without_secrets(row["source_url"])
             yield row | {"image_id": image_id, "status": status, "facts": json.loads(facts)}
 
     def _transaction(self) -> "_Transaction":

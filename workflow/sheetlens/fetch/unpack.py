@@ -8,7 +8,7 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -19,10 +19,10 @@ from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import RefusedError
 from sheetlens.fetch.http.addresses import check_name, place, text
 from sheetlens.fetch.http.session import PIECE
-from sheetlens.fetch.records.archive_files import with_slashes
+from sheetlens.fetch.records.archive_files import CarefulInfo, is_tar, with_slashes
 
 EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
-LONGEST_HEADER = 2**20  # bytes of one tar header, all of which tarfile holds in memory
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 MEMBERS = 2_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jp2", ".gif", ".bmp")
 
@@ -38,28 +38,17 @@ class Member:
     refused: str = ""
 
 
-class _CarefulInfo(tarfile.TarInfo):
-    """Refuses headers that are large enough to fill the memory, and an archive that ends without its end.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names of files that archives have brought below a folder, and of all members that were told of."""
 
-    The end is a block of zeros; tarfile takes any header that it cannot read for one.
-    """
-
-    @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
-        try:
-            info = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf and not any(buf):
-                raise
-            raise tarfile.ReadError(f"cut short or damaged between two members: {error}") from None
-        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > LONGEST_HEADER:
-            raise UserError("the archive has a header of absurd size: it is not unpacked")
-        return info
+    taken: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 def check_archive(path: Path) -> None:
     """Raise BrokenImageError for a file that is no tar (compressed or not) and no zip."""
-    if not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
+    if not zipfile.is_zipfile(path) and not is_tar(path):
         raise BrokenImageError("no archive (tar, tar.gz, zip) that can be read")
 
 
@@ -74,6 +63,7 @@ def unpack(
     largest: int,
     progress: Callable[[int], None] = lambda done: None,
     check: Callable[[Path], None] = check_image,
+    known: Known | None = None,
 ) -> Iterator[Member]:
     """Unpack the pictures of a tar (compressed or not) or zip below `folder`, giving every member in turn.
 
@@ -82,8 +72,7 @@ def unpack(
     picture is refused with a reason. Raises UserError for an archive that is broken or unpacks beyond bounds.
     """
     most = max(EXPANSION * path.stat().st_size, LEAST)
-    taken: set[str] = set()
-    told: set[str] = set()
+    known = known or Known()
     walk = _zip_members if zipfile.is_zipfile(path) else _tar_members
     try:
         for number, (name, size, refused, file) in enumerate(walk(path, most), start=1):
@@ -95,10 +84,12 @@ def unpack(
                 refused = refused or Reason("too_many_bytes", limit=largest)
             member = Member(text(name), refused=refused)
             if not refused:
-                member = _write(file(), name, folder, taken, size, check)
+                member = _write(file(), name, folder, known.taken, size, check)
             # A listing has a row for each member, and no two rows of one name.
-            yield replace(member, name=f"{member.name}#{number}") if member.name in told else member
-            told.add(member.name)
+            while member.name in known.told:
+                member = replace(member, name=f"{member.name}#{number}")
+            known.told.add(member.name)
+            yield member
             progress(number)
     except (tarfile.TarError, OSError, *files.BROKEN_ZIP) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before the start
@@ -107,7 +98,7 @@ def unpack(
 
 
 def _tar_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callable[[], Any]]]:
-    with _decompressed(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_CarefulInfo) as archive:
+    with _decompressed(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=CarefulInfo) as archive:
         for member in archive:
             if member.isdir():
                 continue
@@ -142,12 +133,17 @@ def _zip_members(path: Path, most: int) -> Iterator[tuple[str, int, str, Callabl
                 raise UserError(f"{path} unpacks to more than {most:,} bytes: it is not unpacked any further")
             kind = member.external_attr >> 28  # of a Unix file: 8 regular, 10 link; 0 where it says nothing
             refused = "" if kind in (0, 8) else Reason("link")
+            if member.flag_bits & 1:
+                refused = refused or Reason("encrypted")
+            elif member.compress_type not in METHODS:
+                refused = refused or Reason("packed_otherwise", what=member.compress_type)
             yield member.filename, member.file_size, refused, lambda member=member: archive.open(member)  # type: ignore[misc]
 
 
 def _write(
     source: IO[bytes], name: str, folder: Path, taken: set[str], size: int, check: Callable[[Path], None]
 ) -> Member:
+    name = str(PurePosixPath(name))  # `tar c ./sheets` begins all names so
     inner = PurePosixPath(name).parts
     short = "/".join(inner[1:] if len(inner) > 1 else inner)
     try:

@@ -1,10 +1,13 @@
 """People's own names in the rules: Snakemake takes words in braces for wildcards, and formats shell lines."""
 
 import hashlib
+import os
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from sheetlens.common import files
 
 LINKS = Path(".snakemake/sheetlens-inputs")
 
@@ -16,7 +19,7 @@ def fixed(value: Any) -> Callable[[Any], Any]:
 
 def trackable(paths: Iterable[str]) -> list[str]:
     """Input: files as Snakemake can name them; a link stands for one with braces in its path."""
-    return [_link(path) if set(path) & {"{", "}"} else path for path in paths]
+    return [_link(path) if set(path) & {"{", "}"} else os.path.normpath(path) for path in paths]
 
 
 def quoted(value: object) -> str:
@@ -25,8 +28,9 @@ def quoted(value: object) -> str:
 
 
 def _link(path: str) -> str:
-    target = Path(path).expanduser().absolute()
-    link = LINKS / f"{hashlib.sha256(str(target).encode()).hexdigest()[:16]}{target.suffix}"
+    target = files.at_home(path).absolute()
+    suffix = "" if set(target.suffix) & {"{", "}"} else target.suffix
+    link = LINKS / f"{hashlib.sha256(str(target).encode()).hexdigest()[:16]}{suffix}"
     if not link.is_symlink():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)

@@ -18,10 +18,13 @@ SHOWN = 200  # characters of an address that a sentence repeats
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1: the same, deprecated
 PUBLIC6 = ipaddress.ip_network("2000::/3")  # all of IPv6 that is handed out; the rest is local, special or nobody's
+SUMS = "SHA256SUMS"  # in the folder of originals; `sha256sum --check` reads it
 LOCAL = tuple(  # not public either, and unknown to some versions of Python
     ipaddress.ip_network(network)
     for network in (
         "3fff::/20",  # documentation, RFC 9637
+        "192.0.0.0/29",  # between a home and its provider (DS-Lite), RFC 7335
+        "192.0.0.8/32",  # a dummy, RFC 7600
         "192.88.99.0/24",  # 6to4 relays, RFC 7526
     )
 )
@@ -63,18 +66,20 @@ def _shown(url: str) -> str:
     return without_secrets(url)[:SHOWN]  # before it is cut: half a password would not be known for one
 
 
-def guard(allowed: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
+def guard(allow: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
     """Return the maker of sockets for a connector; it opens none to an address that is private.
 
     It sees the address that is about to be connected to, so that neither a redirect nor a name that
     resolves differently the second time (DNS rebinding) gets around it.
     """
-    networks = [ipaddress.ip_network(network) for network in allowed]
+    networks = [ipaddress.ip_network(network) for network in allow]
 
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = info
-        address = _innermost(ipaddress.ip_address(place[0].split("%")[0]))
-        if not _is_public(address) and not any(address in network for network in networks):
+        own = ipaddress.ip_address(place[0].split("%")[0])
+        address = _innermost(own)
+        allowed = any(one in network for network in networks for one in (own, address))
+        if not allowed and (_is_isatap(own) or not _is_public(address)):
             raise PrivateAddressError(Reason("private", what=place[0]))
         return socket.socket(family=family, type=kind, proto=protocol)
 
@@ -86,7 +91,12 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         return False
     if isinstance(address, ipaddress.IPv4Address):
         return True
-    return address in PUBLIC6 and int(address) >> 32 & 0xFFFFFFFF not in ISATAP
+    return address in PUBLIC6
+
+
+def _is_isatap(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address stands for one of a network within, whatever its beginning says."""
+    return isinstance(address, ipaddress.IPv6Address) and int(address) >> 32 & 0xFFFFFFFF in ISATAP
 
 
 def _innermost(
@@ -110,6 +120,8 @@ def check_name(name: str) -> None:
         raise RefusedError(Reason("name_not_utf8")) from None
     if not parts or name != "/".join(parts) or parts[0][0] == "/" or ".." in parts or "\\" in name:
         raise RefusedError(Reason("name_leads_out"))
+    if parts[0].casefold().removesuffix(".part") == SUMS.casefold():
+        raise RefusedError(Reason("name_ours"))
     if not name.isprintable() or any(part[0] in ".~" for part in parts):
         raise RefusedError(Reason("name_characters"))
     if size > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in parts):

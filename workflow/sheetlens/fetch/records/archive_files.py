@@ -1,29 +1,61 @@
 """The files of a Darwin Core Archive: what a zip, a tar or a folder holds, and where in it the meta.xml lies."""
 
+import posixpath
 import shutil
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NoReturn, cast
 
 from sheetlens.common.errors import UserError
 from sheetlens.common.formats.file_kinds import GZIP, is_office, listed, unreadable
 
+LONGEST_HEADER = 2**20  # bytes of one tar header, all of which tarfile holds in memory
 UNPACKED_LIMIT = 2**36  # bytes that a tar archive of tables may unpack to
+LONGEST_NAME = 255  # bytes
 DEPTH = 4  # folders below which an archive may hold its tables
 PACKED = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of specimen records to `records`"
+
+
+class CarefulInfo(tarfile.TarInfo):
+    """Refuses headers that are large enough to fill the memory, and an archive that ends without its end.
+
+    The end is a block of zeros; tarfile takes any header that it cannot read for one.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        """Read a header."""
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf and not any(buf):
+                raise
+            raise tarfile.ReadError(f"cut short or damaged between two members: {error}") from None
+        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > LONGEST_HEADER:
+            raise UserError("the archive has a header of absurd size: it is not unpacked")
+        return info
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file is a tar archive, compressed or not, whose first header can be held in memory."""
+    try:
+        with tarfile.open(path, tarinfo=CarefulInfo):
+            return True
+    except (tarfile.TarError, UserError, EOFError):
+        return False
 
 
 def is_archive(path: Path) -> bool:
     """Whether a path is a folder with a meta.xml, or a zip or tar file that is no office document."""
     if path.is_dir():
         return any(_descriptors(path, DEPTH))
-    return path.is_file() and ((zipfile.is_zipfile(path) and not is_office(path)) or tarfile.is_tarfile(path))
+    return path.is_file() and ((zipfile.is_zipfile(path) and not is_office(path)) or is_tar(path))
 
 
 def unpacked(path: Path, stack: ExitStack) -> Any:
@@ -32,11 +64,12 @@ def unpacked(path: Path, stack: ExitStack) -> Any:
         return path
     if zipfile.is_zipfile(path) and not is_office(path):
         archive = with_slashes(stack.enter_context(zipfile.ZipFile(path)))
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        if again := next((name for name, times in Counter(names).items() if times > 1), ""):
-            raise _double(path, again)
+        names = Names(path)
+        for name in archive.namelist():
+            if not name.endswith("/"):
+                names.add(name)
         return zipfile.Path(archive)
-    if tarfile.is_tarfile(path):
+    if is_tar(path):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _untar(path, folder)
         return folder
@@ -54,8 +87,8 @@ def with_slashes(archive: zipfile.ZipFile) -> zipfile.ZipFile:
 
 def _untar(path: Path, folder: Path) -> None:
     """Unpack the files of a tar archive (compressed or not) that lie below it and are not too much together."""
-    total = 0
-    with tarfile.open(path) as archive:
+    total, names = 0, Names(path)
+    with tarfile.open(path, tarinfo=CarefulInfo) as archive:
         for member in archive:
             if not member.isfile():
                 continue
@@ -63,14 +96,39 @@ def _untar(path: Path, folder: Path) -> None:
             if total > UNPACKED_LIMIT:
                 raise UserError(f"{path} unpacks to more than {UNPACKED_LIMIT // 2**30} GB: it is no archive of tables")
             # Not `archive.extract`: its filter came with Python 3.11.4, and Debian 12 has 3.11.2.
-            place = folder / member.name.lstrip("/")
-            if "\0" in member.name or not place.resolve().is_relative_to(folder.resolve()):
+            inside = names.add(member.name)
+            place = folder / inside
+            if "\0" in inside or inside == "." or ".." in PurePosixPath(inside).parts:
                 raise UserError(f"{path} has a file that would lie outside of it ({member.name!r}): get it again")
-            if place.is_file():
-                raise _double(path, member.name)
+            if any(len(part.encode()) > LONGEST_NAME for part in PurePosixPath(inside).parts):
+                continue  # no table has such a name, and no disk can hold it
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("wb") as file:
                 shutil.copyfileobj(cast(IO[bytes], archive.extractfile(member)), file)
+
+
+class Names:
+    """The names of an archive's files, no two of which may be one to any file system, or a file and a folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the archive's path, for the message."""
+        self._path, self._files, self._folders = path, set[str](), set[str]()
+
+    def add(self, name: str) -> str:
+        """The plain form of a name; UserError where the archive has it already."""
+        plain = posixpath.normpath(name.lstrip("/"))
+        key = unicodedata.normalize("NFC", plain.replace("\\", "/")).casefold()
+        above = {str(folder) for folder in PurePosixPath(key).parents} - {"."}
+        if key in self._files:
+            raise _double(self._path, name)
+        if key in self._folders or above & self._files:
+            raise UserError(
+                f"{self._path} holds a file and a folder of one name ('{name}'): get it again, or unpack it and give"
+                " the folder with the right one"
+            )
+        self._files.add(key)
+        self._folders |= above
+        return plain
 
 
 def _double(path: Path, name: str) -> UserError:

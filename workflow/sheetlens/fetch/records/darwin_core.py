@@ -25,6 +25,7 @@ from sheetlens.fetch.records.descriptor import Table, read_descriptor
 MEDIA = {"multimedia", "image", "document"}  # last words of the rowTypes of Audubon Core, GBIF's and EOL's extensions
 DESCRIPTOR_LIMIT = 2**22  # bytes of a meta.xml, and of the metadata
 TABLE_LIMIT = 2**38  # bytes of one unpacked table: more is a decompression bomb
+LICENCE = re.compile(r"(creativecommons\.org/[\w/.-]+)")
 DOWNLOAD = re.compile(r"\b10\.15468/dl\.\w+")  # the DOI of a GBIF download
 NO_HEADER = "skipped because of ignoreHeaderLines that looks like a record"
 OTHER_ORDER = "naming the columns in another order than meta.xml, which is followed all the same ({})"
@@ -70,8 +71,9 @@ class Archive:
     def citation(self) -> dict[str, str]:
         """What the archive says of itself: its DOI and how to cite it, as far as it does."""
         metadata, citations = self._read(self.metadata), self._read("citations.txt")
-        title = re.search(r"<title[^>]*>([^<]*)", metadata)
-        licence = re.search(r"<intellectualRights>.*?(creativecommons\.org/[\w/.-]+)", metadata, re.DOTALL)
+        title = re.search(r"<title[^<>]*>([^<]*)", metadata)
+        begin = metadata.find("<intellectualRights>")  # a pattern with both takes the square of the time
+        licence = LICENCE.search(metadata, begin) if begin >= 0 else None
         own = re.findall(r"<alternateIdentifier>[^<]*?(10\.\d{4,9}/[^<\s]+)", metadata)
         facts = {
             "doi": next(iter([*DOWNLOAD.findall(metadata + citations), *own]), ""),

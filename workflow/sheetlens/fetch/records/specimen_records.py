@@ -42,7 +42,7 @@ def read_records(settings: Records) -> Iterator[tuple[str, str, dict[str, str]]]
 
     Raises UserError when the records cannot be read or a column is not there.
     """
-    path = Path(settings.path).expanduser()
+    path = files.at_home(settings.path)
     if is_archive(path):
         records = _from_archive(path, settings)
     elif path.is_dir():

@@ -27,7 +27,7 @@ from sheetlens.fetch.http.addresses import place
 from sheetlens.fetch.http.session import Session
 from sheetlens.fetch.listing import LISTING, Plan, Request
 from sheetlens.fetch.sources import Source
-from sheetlens.fetch.unpack import check_archive, is_picture, unpack
+from sheetlens.fetch.unpack import Known, check_archive, is_picture, unpack
 
 HOSTS = ("api.figshare.com", "ndownloader.figshare.com")
 PAGE = 100  # files asked for at a time; figshare's default is 10, its most 1000
@@ -68,10 +68,11 @@ async def fetch(
     places = await _bring(found, session, folder, reporter("megabytes received"))
     total = sum(wanted.images or 0 for wanted in settings.values())
     rows: list[dict[str, Any]] = []
+    known = {label: Known() for label in settings}  # a class may have several archives
     for one in found:
         before = len(rows)
         report = lambda done, before=before: progress(before + done, max(total, before + done + 1))  # noqa: E731
-        rows += _unpack(one, places[one.file], originals, session.settings.largest, report, check)
+        rows += _unpack(one, places[one.file], originals, session.settings.largest, report, check, known[one.label])
     for label, wanted in settings.items():
         _count(label, wanted, rows, next(places[one.file] for one in found if one.label == label))
     return sorted(rows, key=lambda row: row["image_id"])
@@ -196,6 +197,7 @@ def _unpack(
     largest: int,
     progress: Callable[[int], None],
     check: Callable[[Path], None],
+    known: Known,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the listing for the members of an archive, which is unpacked on the way."""
     shared = {
@@ -204,7 +206,7 @@ def _unpack(
         "route": "figshare archive",
         **one.fields,
     }
-    for member in unpack(path, place(originals, one.label), largest, progress, check):
+    for member in unpack(path, place(originals, one.label), largest, progress, check, known):
         row = LISTING | shared | {"image_id": f"{one.label}/{member.name}"}
         if member.path is None:
             yield row | refused(member.refused)

@@ -35,7 +35,7 @@ def fetch(
     Raises UserError when the folder cannot serve (see `check`), and for labels of files that are not there.
     """
     folder = check(settings, labelled)
-    labels = read_labels(Path(settings.labels).expanduser()) if settings.labels else None
+    labels = read_labels(files.at_home(settings.labels)) if settings.labels else None
     labelled = labelled and labels is None
     found = [one for one in walk(folder) if not one.hidden]
     records = []
@@ -77,7 +77,7 @@ def _with_label(record: dict[str, Any], labels: dict[str, dict[str, str]]) -> di
 
 def count(settings: FolderSource) -> tuple[int, int]:
     """Files on disk, counted by themselves, and hidden files and folders that are left alone."""
-    found = Counter(one.hidden for one in walk(Path(settings.path).expanduser()))
+    found = Counter(one.hidden for one in walk(files.at_home(settings.path)))
     return found[False], found[True]
 
 
@@ -86,13 +86,13 @@ def check(settings: FolderSource, labelled: bool = True) -> Path:
 
     With `labelled=False` it only has to be there.
     """
-    folder = Path(settings.path).expanduser()
+    folder = files.at_home(settings.path)
     if not folder.is_dir():
         raise UserError(
             f"the folder '{folder}' does not exist: give the folder that holds one sub-folder per class"
             " (a relative path starts at the project's folder)"
         )
-    if settings.labels and not Path(settings.labels).expanduser().is_file():
+    if settings.labels and not files.at_home(settings.labels).is_file():
         raise UserError(f"the table of labels '{settings.labels}' is not there (a relative path starts at the project)")
     if not labelled or settings.labels:
         return folder

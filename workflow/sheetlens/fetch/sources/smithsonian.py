@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sheetlens.common import files
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
 from sheetlens.common.tables import read_rows
@@ -125,7 +126,7 @@ def shards(metadata: str) -> list[str]:
     if "://" in metadata:
         address = metadata if "{shard}" in metadata else metadata.rstrip("/") + "/{shard}.txt.bz2"
         return [address.replace("{shard}", shard) for shard in SHARDS]
-    folder = Path(metadata).expanduser()
+    folder = files.at_home(metadata)
     found = sorted(path for path in folder.glob("*.txt*") if path.suffix in (".txt", ".bz2") and path.stem != "index")
     if not found:
         raise UserError(f"the folder '{folder}' has no shards of the Smithsonian's metadata (*.txt.bz2 or *.txt)")

@@ -16,12 +16,14 @@ from PIL import Image
 
 from sheetlens.common.refusals import Reason, refused
 from sheetlens.prepare.decoding.decode import FORMATS
+from sheetlens.prepare.decoding.formats.jpeg2000 import wavelet_levels
 from sheetlens.prepare.decoding.viewing import check_whole, show_photograph
 from sheetlens.prepare.resize import RefusedImageError, Sheet, read_sheet
 
 WORKING = 150  # megabytes of the interpreter and its libraries, beside what a file may take
 LARGE = 200  # megabytes from which on the near side is asked first whether there is room
 PER_PIXEL = 4  # bytes, as Pillow keeps colours
+HEADER = 2**16  # bytes, in which JPEG 2000 says how it is coded
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,22 @@ def _load(path: str) -> bytes:
 
 def megabytes_needed(file: BinaryIO, size: int) -> int:
     """What decoding a file will take about, from its header and its size in bytes."""
-    pixels = 0
-    if file.read(2) != b"\xff\xd8":  # a JPEG is decoded at a fraction of its size
-        try:
-            file.seek(0)
-            pixels = math.prod(Image.open(file, formats=FORMATS).size)
-        except Exception:  # nothing is known of it, such as of a camera raw file: compressed, and three colours
-            pixels = size
-    return (size + PER_PIXEL * pixels) // 10**6
+    try:
+        image = Image.open(file, formats=FORMATS)
+        needed = math.prod(image.size) * _bytes_per_pixel(image, file)
+    except Exception:  # nothing is known of it, such as of a camera raw file: compressed, and three colours
+        needed = PER_PIXEL * size
+    return (size + needed) // 10**6
+
+
+def _bytes_per_pixel(image: Image.Image, file: BinaryIO) -> int:
+    """What a decoder holds for each pixel."""
+    if image.format in ("JPEG", "MPO"):  # decoded at a fraction of its size, but for coefficients that come in scans
+        return 2 * len(image.getbands()) if image.info.get("progressive") else 0
+    if image.format == "JPEG2000":  # as well, where it has wavelet levels to leave out; else whole numbers
+        file.seek(0)
+        return PER_PIXEL if wavelet_levels(file.read(HEADER)) else 16
+    return 12 if ";16" in f"{image.mode} {getattr(image, 'tile', '')}" else PER_PIXEL
 
 
 def _reserve(megabytes: int) -> None:

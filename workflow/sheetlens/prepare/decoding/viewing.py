@@ -1,6 +1,7 @@
 """Photographs to be looked at, and files to be checked: what a process of its own does beside reading sheets."""
 
 import io
+import math
 import warnings
 
 from PIL import Image, ImageFile
@@ -15,8 +16,10 @@ from sheetlens.prepare.decoding.decode import (
     load,
     open_original,
 )
+from sheetlens.prepare.decoding.formats.jpeg2000 import decode_jpeg2000
 from sheetlens.prepare.resize import read_exif, still_to_turn, to_srgb, upright
 
+WHOLE_JPEG2000 = 9 * 10**7  # pixels: OpenJPEG takes 16 bytes for each, and a reader may take 2 GB
 TORN_FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP")  # refused files too; decoded without other programs
 
 
@@ -72,7 +75,10 @@ def check_whole(data: bytes, megapixels: int = MEGAPIXELS) -> None:
         try:
             original = open_original(data, megapixels)
             original.image.draft("L", (1, 1))
-            load(original)
+            if original.image.format == "JPEG2000" and math.prod(original.image.size) > WHOLE_JPEG2000:
+                decode_jpeg2000(original, (512, 512))
+            else:
+                load(original)
         except MemoryError:
             raise RefusedImageError(Reason("memory")) from None
         except STUMBLES as error:
