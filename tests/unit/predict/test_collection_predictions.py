@@ -367,7 +367,7 @@ BAD = {
     "a limit that is a text": (change_json("package.json", limit="1"), "its limit is no number above 0"),
     "a threshold of no number": (threshold(threshold=float("nan")), "a threshold is no number"),
     "a threshold without a guarantee": (threshold(unguaranteed_coverage=None), "lacks its unguaranteed_coverage"),
-    "no title": (without("title"), "cannot be read .it lacks title"),
+    "no title": (without("title"), "cannot be read .*it lacks title"),
     "nothing about the training": (without("trained_on"), "cannot be read .it lacks trained_on"),
     "a title of no text": (change_json("package.json", title=7), "its title is no text"),
     "one class twice": (change_json("package.json", classes=["fern", "fern"]), "two classes have one name"),
@@ -393,7 +393,7 @@ BAD = {
     "a seed too large": (seed(10**30), "model.json cannot be read .its seed is 1000"),
     "a seed of no number": (seed("x"), "model.json cannot be read .its seed is x"),
     "other tensors": (change_tensors, "contradicts itself"),
-    "pickled": (pickled, "contradicts itself"),
+    "pickled": (pickled, "weights.safetensors cannot be read"),
 }
 
 

@@ -1,7 +1,10 @@
 """What `make vulnerabilities` makes of what it finds; the packages themselves are looked up in CI."""
 
 import csv
+import os
 import runpy
+import subprocess
+import sys
 
 import pytest
 
@@ -31,8 +34,29 @@ def test_nothing_is_green_that_was_not_looked_up(found, knows, status, said):
 
 
 def test_a_hole_that_is_borne_is_named_with_its_reason():
-    lines, status = AUDIT["judge"]([BAD], {"CVE-1": "nobody can reach it"}, True)
+    borne = {("x", "CVE-1"): "nobody can reach it"}
+    lines, status = AUDIT["judge"]([BAD], borne, True)
     assert status == AUDIT["WELL"] and "borne: nobody can reach it" in lines[0]
+    mended = BAD | {"vulns": [BAD["vulns"][0] | {"fix_versions": ["2"]}]}
+    for found in (BAD | {"name": "y"}, mended):
+        assert AUDIT["judge"]([found], borne, True)[1] == AUDIT["HOLES"], "of that package alone, until it is mended"
+
+
+def test_every_package_of_the_lock_is_looked_up_for_whatever_python_it_is():
+    lock = (ROOT / "requirements.lock").read_text()
+    lists = AUDIT["pins"](lock)
+    assert sum(map(len, lists)) == sum(
+        "==" in line.partition(";")[0] for line in lock.splitlines() if line[:1].isalnum()
+    )
+    assert all(len({pin.partition("==")[0] for pin in one}) == len(one) for one in lists) and len(lists) > 1
+
+
+@pytest.mark.parametrize("answer", ["", "null", "[]", '{"dependencies": null}', "{}"])
+def test_an_audit_that_fails_is_none(tmp_path, answer):
+    (tmp_path / "pip_audit.py").write_text(f"import sys\nprint({answer!r})\nsys.exit('boom')")
+    command = [sys.executable, ROOT / "envs/audit.py"]
+    run = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert run.returncode == AUDIT["UNKNOWN"] and run.stdout == "NOT AUDITED: pip-audit says boom\n" and not run.stderr
 
 
 def test_what_is_borne_is_locked_and_stands_in_the_page_on_security():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from sheetlens.common.errors import UserError
 from sheetlens.prepare.image_set import open_image_set
 from sheetlens.review.access import HEADERS
 from sheetlens.review.decisions import NAME, Journal
@@ -50,7 +51,7 @@ def test_nothing_is_executed_and_no_shell_is_called():
 
 def test_pixels_that_are_a_pickle_are_not_read(tmp_path):
     np.save(tmp_path / "pixels.npy", np.array([Bomb(tmp_path / "ran")], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="Python objects"):
+    with pytest.raises(UserError, match="Python objects"):
         open_image_set(tmp_path / "pixels.npy")
     assert not (tmp_path / "ran").exists()
 

@@ -48,10 +48,12 @@ def open_answers(run: Path) -> Answers:
     summary, table = files.read_json(run / "summary.json"), files.read_table(path)
     try:
         classes = list(summary["model"]["classes"])
+        if not classes or not isinstance(summary["model"]["package_sha256"], str):
+            raise TypeError("the model's classes or its package_sha256")
         scores = table[probability_columns(classes)].to_numpy(np.float64)
         refused, unlike = table["status"] != "ok", table["unlike"].fillna(False).astype(bool)
         sheets = table[["image_id", "specimen_id", "barcode"]]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the tables in {run} lack {error}: predict again with this version") from None
     known = ~np.isnan(scores).any(axis=1)
     if not known.any():

@@ -39,6 +39,11 @@ def write_assessment(
     if "guarantee" not in package or any(name not in package["errors"] for name in answers.classes):
         raise UserError(f"the model in {model} does not say how often it errs, or how surely: {AGAIN}")
     drawn_table, facts = read_sample(sample), check_belongs(sample, answers.digest)
+    if len(drawn_table) != facts["drawn"]:
+        raise UserError(
+            f"{sample} has {len(drawn_table)} sheets of the {facts['drawn']} that were drawn: use the table as"
+            " `sheetlens sample` wrote it"
+        )
     looked = read_looks(run, decisions, list(drawn_table["image_id"]))
     strata, rows, labels = _arrange(answers, drawn_table, looked)
     wrong = labels != np.array(answers.classes, dtype=object)[answers.answer[rows]]

@@ -93,7 +93,7 @@ def _from_table(path: Path) -> dict[str, dict[str, str]]:
 
 def check_belongs(path: Path, digest: str) -> dict[str, object]:
     """What stands beside a sample (sample.json); UserError where it was drawn from another run's answers."""
-    facts = dict(files.read_json(path.with_suffix(".json")))
+    facts = files.read_object(path.with_suffix(".json"), ("predictions_sha256", "drawn"))
     if facts.get("predictions_sha256") != digest:
         raise UserError(
             f"{path} was drawn from other answers than those in this run: draw a sample of these, or give the run that"

@@ -10,6 +10,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -36,7 +39,28 @@ from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.common.secrets import without_secrets
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    """What click says of a wrong value repeats it: not the passwords and keys in it."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _discreetly():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _discreetly():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _discreetly() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = without_secrets(error.message)  # type: ignore[misc]
+        raise
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Read photographed herbarium sheets with machine learning, reproducibly."""

@@ -6,11 +6,12 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,15 +72,25 @@ def _fault_of_the_disk(error: BaseException, folder: Path) -> int:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Make one sentence of whatever a library says of a file that is cut short, damaged or none of ours."""
     try:
         yield
     except (pa.ArrowException, ValueError, RecursionError, EOFError, OSError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
+        if isinstance(error, OSError) and (told := re.search(r"\(os error (\d+)\)", str(error))):  # safetensors' words
+            raise OSError(int(told[1]), os.strerror(int(told[1])), str(path)) from error
         why = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"{path} cannot be read, it is damaged or no such file ({why}): make it anew") from None
+
+
+def at_home(path: str | Path) -> Path:
+    """A path whose ~ is a home folder; as it is where there is no such home, as a file's name may begin so."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
@@ -90,19 +101,30 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    with _reading(path):
+    with reading(path):
         return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_object(path: Path, needed: Iterable[str]) -> dict[str, Any]:
+    """Read a JSON object; UserError where it is none, or lacks one of the `needed` keys."""
+    found = read_json(path)
+    with reading(path):
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+        if lacking := [name for name in needed if name not in found]:
+            raise ValueError(f"it lacks {lacking[0]}")
+        return found
 
 
 def count_rows(path: Path) -> int:
     """Number of rows of a Parquet table, from its footer."""
-    with _reading(path):
+    with reading(path):
         return int(pq.read_metadata(path).num_rows)
 
 
 def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
     """Rows `start` to `stop` of a Parquet table one by one, with as little of it in memory as may be."""
-    with _reading(path), pq.ParquetFile(path) as table:
+    with reading(path), pq.ParquetFile(path) as table:
         number = 0
         for group in range(table.num_row_groups):
             size = table.metadata.row_group(group).num_rows
@@ -128,7 +150,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a table written by `write_table`; empty text stays empty text. `columns` spares Parquet the others."""
-    with _reading(path):
+    with reading(path):
         if path.suffix == ".parquet":
             return pd.read_parquet(path, columns=columns)
         return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)

@@ -82,9 +82,18 @@ REASONS = {
     "name_long": ("a name that is too long", "the name is too long"),
     "name_link": ("a name that leads elsewhere", "the name leads out of the data set's folder through a link"),
     "name_folder": ("a name of file and folder", "the name is that of a folder and of a file at once"),
+    "name_ours": (
+        "the name of the checksums",
+        "the name is that of the list of checksums (SHA256SUMS): give another image_id",
+    ),
     "no_picture_name": ("no picture by its name", "no picture by its name"),
     "link": ("a link or device", "a link or device"),
     "other_kind": ("another kind of file", "the server answered with another kind of file"),
+    "encrypted": ("encrypted", "it is encrypted: unpack it with its password, and give the folder"),
+    "packed_otherwise": (
+        "packed in a way that is not read",
+        "it is packed in a way that is not read (method {what}): unpack the archive, and give the folder",
+    ),
     "member_again": ("a name that is taken", "another member of the archive has this name: only the first is kept"),
     "row_again": ("a second row of its image_id", "a second row of its image_id"),
     "no_address": ("no address", "no address is given"),

@@ -13,6 +13,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sheetlens.common import files
 from sheetlens.common.errors import UserError, of_the_disk
 from sheetlens.common.formats.delimited import HEAD, Notes, Rows, read_lines
 from sheetlens.common.formats.file_kinds import GZIP, listed, unreadable
@@ -59,7 +60,7 @@ def read_rows(
     error, or has the key `refused`, which says so, for readers that `keep_shifted` rows. What was odd goes to the
     log. Raises UserError for what is no table, lacks a column or has one twice.
     """
-    path = path.expanduser()
+    path = files.at_home(path)
     try:
         with path.open("rb") as file:
             begin = file.read(4)

@@ -93,8 +93,11 @@ def read_model(predictions: Path, classes: list[str]) -> Model:
 
     Without a column `group`, as in tables of earlier versions, each sheet stands alone.
     """
-    table = files.read_table(predictions).sort_values("image_id", ignore_index=True)
-    columns = probability_columns(classes)
+    table, columns = files.read_table(predictions), probability_columns(classes)
+    with files.reading(predictions):
+        table = table.sort_values("image_id", ignore_index=True)
+        if lacking := {"label", "part", *columns} - set(table.columns):
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
     group = table["group"] if "group" in table else table["image_id"]
     groups = pd.Series(pd.factorize(group)[0], index=table.index)
     parts = {part: table[table["part"] == part] for part in ("train", "validation", "test")}

@@ -5,8 +5,8 @@ arithmetic, from which index. It is computed in parts, each a plain file that gr
 where it was, and the parts put together are the same bytes however many there are.
 """
 
-import json
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,22 +80,20 @@ def join_parts(parts: Sequence[Path], index: Path, output: Path) -> None:
     if facts["index_sha256"] != files.sha256(index):
         raise UserError(f"the features are not those of {index}: run the same command again")
     count = sum(stop - start for start, stop in (note["rows"] for note in notes))
-    with files.whole(output) as made:
-        joined = np.lib.format.open_memmap(made, "w+", TYPE, (count, facts["size"]))
-        row = 0
+    row = sum(path.stat().st_size for path in parts) // (facts["size"] * np.dtype(TYPE).itemsize)
+    if row != count:
+        raise UserError(f"the parts of the features hold {row} sheets and not {count}: delete them, run again")
+    head = {"descr": np.dtype(TYPE).str, "fortran_order": False, "shape": (count, facts["size"])}
+    with files.whole(output) as made, made.open("wb") as joined:  # a memory map of a full disk kills (SIGBUS)
+        np.lib.format.write_array_header_1_0(joined, head)
         for path in parts:
-            part: Any = np.memmap(path, TYPE, "r").reshape(-1, facts["size"]) if path.stat().st_size else []
-            for start in range(0, len(part), CHUNK):
-                some = part[start : start + CHUNK]
-                joined[row : row + len(some)] = some
-                row += len(some)
-        joined.flush()
-        del joined
-        if row != count:
-            raise UserError(f"the parts of the features hold {row} sheets and not {count}: delete them, run again")
+            with path.open("rb") as part:
+                shutil.copyfileobj(part, joined)
     files.write_json(output.with_suffix(".json"), facts | {"sheets": count, "version": __version__})
 
 
 def open_features(path: Path) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Features (.npy) without reading them, a memory map of the shape (N, d), and the facts beside them."""
-    return np.load(path, mmap_mode="r"), dict(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+    facts = files.read_object(path.with_suffix(".json"), ("index_sha256",))
+    with files.reading(path):
+        return np.load(path, mmap_mode="r"), facts

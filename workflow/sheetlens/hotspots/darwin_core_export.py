@@ -17,7 +17,7 @@ import pandas as pd
 from sheetlens import __version__
 from sheetlens.common.barcodes import normalise
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import read_json, write_table
+from sheetlens.common.files import read_object, write_table
 from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.hotspots.darwin_core_archive import BOX, Row, Table, check, write_archive
 from sheetlens.hotspots.measurements import REPEATED
@@ -59,7 +59,7 @@ def write_annotations(
     never photographed; results of cabinets are of no specimen, and are counted and left out. Raises UserError for what
     does not fit the standards, and for a kind that does not fit the model's classes.
     """
-    facts = read_json(model / "model.json")
+    facts = read_object(model / "model.json", ("classes", "network", "weights_sha256"))
     classes = ", ".join(facts["classes"])
     if kind == "flags" and label not in facts["classes"]:
         raise UserError(f"the model has no class '{label}' of treated sheets (--label); its classes are {classes}")

@@ -39,6 +39,8 @@ from sheetlens.statistics.comparisons import compare_collections
 
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
+ROW = {"image_id", "decision", "unlike", "status", "reason"}  # of each line, beside what it may lack
+ANEW = "delete it, with what lies beside it of the same name, and run the same command again"
 LARGEST = 700.0  # logarithm of the largest number there is, nearly
 
 
@@ -246,4 +248,19 @@ def _lines(stem: Path, head: bytes) -> Iterator[Row]:
         raise UserError(f"{path} is missing, or belongs to another model, list or risk: run its part again")
     with path.open("rb") as lines:
         next(lines)
-        yield from map(json.loads, lines)
+        left = json.loads(head)["stop"] - json.loads(head)["start"]
+        for line in lines:
+            yield _row(line, path)
+            left -= 1
+    if left:
+        raise UserError(f"{path} has {abs(left):,} rows too {'few' if left > 0 else 'many'}: {ANEW}")
+
+
+def _row(line: bytes, path: Path) -> Row:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not found.keys() >= ROW:
+        raise UserError(f"{path} is damaged, a line of it is no row: {ANEW}")
+    return found

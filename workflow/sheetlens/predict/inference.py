@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save
 from safetensors.torch import load_file
 
@@ -30,10 +31,15 @@ def load_network(folder: Path) -> tuple[torch.nn.Sequential, dict[str, Any]]:
 
     Nothing in the files is executed (safetensors and JSON).
     """
-    facts = files.read_json(folder / "model.json")
+    facts = files.read_object(folder / "model.json", ("classes", "network"))
     with torch.device("meta"):  # no need to draw weights that are replaced at once
         net = rebuild(facts)
-    net.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
+    with files.reading(folder / "weights.safetensors"):
+        try:
+            weights = load_file(folder / "weights.safetensors")
+        except SafetensorError as error:
+            raise ValueError(error) from None
+    net.load_state_dict(weights, assign=True)
     return net.eval(), facts
 
 
@@ -126,7 +132,7 @@ def _read_features(
     values, made = open_features(features)
     if (
         made["index_sha256"] != facts["data"]["index_sha256"]
-        or made["tensors_sha256"] != (facts["features"]["tensors_sha256"])
+        or made.get("tensors_sha256") != (facts["features"]["tensors_sha256"])
     ):
         raise UserError(f"{features} are not the features that the model was trained on: run the same command again")
     seen = np.array(values)

@@ -18,7 +18,7 @@ __all__ = ["AGAIN", "PARTS", "REVIEW", "read_facts", "read_package"]
 PARTS = ("weights.safetensors", "model.json", "typical.safetensors")  # beside package.json
 NEEDED = (  # in package.json
     "classes", "confusion", "errors", "files", "fit", "floors", "group_size", "image_size", "independent", "limit",
-    "policy", "reference", "shares", "temperature", "thresholds",
+    "policy", "reference", "shares", "temperature", "thresholds", "title",
 )  # fmt: skip
 TO_READ = ("dataset", "title", "trained_on", "unlike")  # in package.json, too, where it is to read sheets
 SEEDS = 2**63  # torch takes seeds below

@@ -30,7 +30,7 @@ def write_package(dataset: str, title: str, evaluate: Evaluate, predict: Predict
 
     Raises UserError for a class whose name is a decision of its own.
     """
-    facts = files.read_json(folder / "model.json")
+    facts = files.read_object(folder / "model.json", ("classes", "sheets", "image_size", "policy", "fit"))
     if REVIEW in facts["classes"]:
         raise UserError(f"a class of '{dataset}' is called '{REVIEW}', which here means that a person should look")
     model = read_model(folder / "predictions.parquet", facts["classes"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from sheetlens.common.errors import UserError
-from sheetlens.common.files import whole
+from sheetlens.common.files import reading, whole
 from sheetlens.common.tables import safe_cell
 
 COLUMNS = (
@@ -33,7 +33,7 @@ def write_credits(manifest: Path, output: Path) -> None:
 
 
 def _used(manifest: Path, columns: tuple[str, ...] = COLUMNS) -> Iterator[dict[str, Any]]:
-    with pq.ParquetFile(manifest) as file:
+    with reading(manifest), pq.ParquetFile(manifest) as file:
         names = [name for name in (*columns, "status") if name in file.schema_arrow.names]
         for batch in file.iter_batches(columns=names):
             yield from (row for row in batch.to_pylist() if row["status"] == "ok")

@@ -67,7 +67,8 @@ def write_leakage(
 ) -> None:
     """Write what straddles the parts of a split as JSON."""
     sheets = read_sheets(index, manifest)
-    part = files.read_table(split).set_index("image_id")["part"]
+    with files.reading(split):
+        part = files.read_table(split).set_index("image_id")["part"]
     sheets["part"] = part.reindex(sheets["image_id"]).to_numpy()
     related = relate(sheets, files.read_table(duplicates), settings.barcode_run)
     counts = measure_leakage(sheets, related, comparable(sheets, settings.barcode_run))
