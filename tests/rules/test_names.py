@@ -90,3 +90,47 @@ def test_passwords_of_addresses_in_the_config_stand_in_no_document(tmp_path, pho
     commands = [line for line in lines if " -m sheetlens crate" in line or " -m sheetlens document" in line]
     assert len(commands) == 2 and all("***@example.org/r.csv" in line for line in commands)
     assert not any("hunter2hunter2" in line for line in commands)
+
+
+def test_a_project_in_a_folder_with_braces_is_one_sentence(tmp_path):
+    project = tmp_path / "x {a}"
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).symlink_to(ROOT / name)
+    (project / "Snakefile").unlink()
+    shutil.copy(ROOT / "Snakefile", project)
+    (project / "workflow").unlink()
+    shutil.copytree(ROOT / "workflow", project / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
+    result = snakemake(tmp_path, "--snakefile", project / "Snakefile", "--dry-run")
+    assert result.returncode == 1 and "has braces in its name" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["~t.csv", "t.{csv}", "lab//t.csv"])
+def test_a_table_of_labels_of_any_name_is_read(tmp_path, photographs, name):  # noqa: F811
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    rows = [f"{one.relative_to(photographs)},{one.parent.name}\n" for one in photographs.rglob("*.png")]
+    path.write_text("".join(["image_id,label\n", *rows]))
+    config = own_config(tmp_path)
+    values = yaml.safe_load(config.read_text())
+    values["datasets"]["own"]["folder"]["labels"] = name
+    config.write_text(yaml.safe_dump(values))
+    result = snakemake(tmp_path, "--configfile", config, "--cores", "1", "results/own/listing.parquet")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("value", ["3.12; touch pwned", '"; touch pwned; "', "$(shell touch pwned)", "`touch pwned`"])
+def test_the_kit_for_gpus_is_given_values_as_they_are(tmp_path, value):
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for file in ("Makefile", "requirements.lock", "pyproject.toml", "envs/install.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    program = tmp_path / ".venv/bin/python"
+    program.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / ".venv/installed").touch()
+    command = ["make", "--silent", "gpu-kit", f"GPU_PYTHON={value}", f"GPU_HAS={value}"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout == f"-m|benchmarks.gpu.kit|--python|{value}|--there|{value}|", result.stderr
+    assert not (tmp_path / "pwned").exists()

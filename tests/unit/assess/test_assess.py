@@ -278,3 +278,12 @@ def test_the_json_is_what_predict_reads(assessed):
     assert [row["risk"] for row in facts["thresholds"]] == [0.05, 0.1]
     assert {"threshold", "coverage", "unguaranteed", "unguaranteed_coverage"} < set(facts["thresholds"][0])
     assert json.loads((run / "check/check.json").read_text())["looked_at"] == len(facts["looks"])
+
+
+def test_a_sample_that_was_cut_is_refused(assessed, tmp_path):
+    folder, run, *_ = assessed
+    lines = (run / "check/sample.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "sample.csv").write_text("".join(lines[:-3]))
+    shutil.copy(run / "check/sample.json", tmp_path)
+    with pytest.raises(UserError, match="has 297 sheets of the 300 that were drawn"):
+        write_assessment(run, folder / "model", tmp_path / "sample.csv", None, None, tmp_path)

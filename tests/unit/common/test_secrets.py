@@ -2,11 +2,12 @@ import logging
 import time
 
 import pytest
+from click.testing import CliRunner
 
 from sheetlens import cli
 from sheetlens.common.errors import UserError
 from sheetlens.common.refusals import Reason
-from sheetlens.common.secrets import without_secrets
+from sheetlens.common.secrets import address_without_secrets, without_secrets
 
 SECRET = "hunter2hunter2"
 ADDRESSES = [
@@ -39,6 +40,11 @@ ADDRESSES = [
     f"user:{SECRET}@example.org/a.jpg",
     f"(user:{SECRET}@example.org/a.jpg)",
     f"https://web.example.org/2020/http://user:{SECRET}@example.org/a.jpg",
+    f"http://user:{SECRET}\uff20example.org/a.jpg",
+    f"http://user:{SECRET}\ufe6bexample.org/a.jpg",
+    f"http%3A//user%3A{SECRET}%40example.org/a.jpg",
+    f"https://x-token:{'e' * 2000}{SECRET}@example.org/a.jpg",
+    *(f"https://example.org/a?{name}={SECRET}" for name in ("PHPSESSID", "wmsAuthSign", "sig_v2", "verify", "psw")),
     # Names in other spellings, and addresses within addresses.
     f"https://example.org/a?tok%65n={SECRET}",
     f"https://example.org/a?X-Amz%2DSignature={SECRET}",
@@ -130,3 +136,40 @@ def test_no_command_tells_them(monkeypatch, capsys, fault):
         said = ""
     said += capsys.readouterr().err
     assert SECRET not in said and "asking http://***@example.org/a.jpg" in said and "X-Amz-Signature=***" in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://user:\t{SECRET}@example.org/a.jpg",
+        f"http://example.org/a.jpg?tok\ten={SECRET}",
+        f"http://example.org/a.jpg?tok\r\nen={SECRET}",
+        *(f"http://example.org/a.jpg?token=it{sign}{SECRET}" for sign in "'\"<> \\"),
+    ],
+)
+def test_what_a_server_takes_for_one_address_is_one(address):
+    assert SECRET not in address_without_secrets(address)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [
+            "fetch",
+            "dwca",
+            "--settings",
+            f'{{"archive": "{ADDRESSES[0]}", "x": "{ADDRESSES[0]}"}}',
+            "--originals",
+            "o",
+            "--listing",
+            "l",
+        ],
+        ["extract-records", ADDRESSES[0], "--output", "r.parquet"],
+        ["predict", ADDRESSES[0]],
+        ["fetch", "urls", ADDRESSES[0], ADDRESSES[0]],
+        [ADDRESSES[0]],
+    ],
+)
+def test_a_wrong_word_is_repeated_without_them(arguments):
+    said = CliRunner().invoke(cli.cli, arguments)
+    assert said.exit_code == 2 and SECRET not in said.output + (said.stderr or "") and "Usage" in said.output

@@ -1,5 +1,7 @@
 """Features of an installed backbone as a product, and heads on them that go through everything a network does."""
 
+import errno
+import resource
 import subprocess
 import sys
 
@@ -151,6 +153,20 @@ def test_parts_put_together_are_the_same_bytes_and_go_on_after_a_kill(study, ima
         parts[2].write_bytes(b"")
         product.join_parts(parts, index, tmp_path / "less.npy")
     assert not (tmp_path / "less.npy").exists()
+
+
+def test_a_disk_that_fills_while_parts_are_joined_ends_in_an_error_and_no_product(study, image_set, reader, tmp_path):
+    """What is written through a memory map ends in a signal there."""
+    part = tmp_path / "0.features"
+    product.compute_part(reader, image_set / "pixels.npy", study / "index.parquet", 0, 1, part)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (part.stat().st_size // 2, hard))
+    try:
+        with pytest.raises(OSError) as error:
+            product.join_parts([part], study / "index.parquet", tmp_path / "joined.npy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.errno == errno.EFBIG and not list(tmp_path.glob("joined*"))
 
 
 def test_rows_of_parts_cover_all_sheets_in_whole_batches():

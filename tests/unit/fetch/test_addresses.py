@@ -56,6 +56,8 @@ def test_only_web_addresses_are_asked(url):
         # IPv4 within IPv6 by translation (RFC 2765) and by ISATAP (RFC 5214), and what nobody was given.
         "::ffff:0:127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8", "::5efe:7f00:1", "2a00:1450:4001::5efe:7f00:1",
         "2a00:1450:4001::200:5efe:a00:1", "100:0:0:1::1", "4000::1", "a000::1", "e000::1", "1fff::1", "::1:0:0:1",
+        # A tunnel within a tunnel, and what lies between a home and its provider.
+        "2002:808:808::5efe:7f00:1", "2002:808:808::200:5efe:a00:1", "192.0.0.1", "192.0.0.8",
     ],
 )  # fmt: skip
 def test_no_socket_is_opened_to_an_address_that_is_not_public(address):
@@ -64,7 +66,17 @@ def test_no_socket_is_opened_to_an_address_that_is_not_public(address):
         guard([])((family, socket.SOCK_STREAM, 0, "", (address, 80)))
 
 
-@pytest.mark.parametrize(("address", "allowed"), [("8.8.8.8", []), ("2606:4700::1", []), ("10.1.2.3", ["10.0.0.0/8"])])
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("8.8.8.8", []),
+        ("2606:4700::1", []),
+        ("10.1.2.3", ["10.0.0.0/8"]),
+        ("::1", ["::1"]),
+        ("64:ff9b::10.1.2.3", ["64:ff9b::/96"]),
+        ("::ffff:10.1.2.3", ["10.0.0.0/8"]),
+    ],
+)
 def test_public_and_allowed_addresses_get_one(address, allowed):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     guard(allowed)((family, socket.SOCK_STREAM, 0, "", (address, 80))).close()
@@ -140,3 +152,11 @@ def test_a_name_that_resolves_to_another_address_the_second_time_gets_nowhere(se
 def test_public_addresses_are_asked_in_any_form(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     guard([])((family, socket.SOCK_STREAM, 0, "", (address, 80))).close()
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "sha256sums", "SHA256SUMS.part", "SHA256SUMS/k.jpg"])
+def test_the_name_of_the_checksums_is_taken(name):
+    with pytest.raises(RefusedError) as refused:
+        check_name(name)
+    assert "the list of checksums" in refused.value.reason
+    check_name(f"fern/{name}")

@@ -305,6 +305,51 @@ def test_of_two_tables_of_one_name_none_is_taken_for_the_other(tmp_path, kind):
         read(path)
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x/../occurrences.csv", "holds two files named"),
+        ("./occurrences.csv", "holds two files named"),
+        ("OCCURRENCES.CSV", "holds two files named"),
+        ("META.XML", "holds two files named"),
+        ("occurrences.csv/x", "a file and a folder of one name"),
+    ],
+)
+def test_no_name_is_two_files_on_any_disk(tmp_path, kind, name, said):
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    if kind == "zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(name, "id\n")
+    else:
+        with zipfile.ZipFile(path) as held, tarfile.open(tmp_path / "b.tar", "w") as archive:
+            for one, body in (*((one, held.read(one)) for one in held.namelist()), (name, b"id\n")):
+                member = tarfile.TarInfo(one)
+                member.size = len(body)
+                archive.addfile(member, io.BytesIO(body))
+        path = tmp_path / "b.tar"
+    with pytest.raises(UserError, match=said):
+        read(path)
+
+
+def test_a_name_that_no_disk_holds_is_no_table(tmp_path):
+    path = packed(tmp_path, write_archive(tmp_path / "a.zip", occurrences(ROWS)), "tar:")
+    with tarfile.open(path, "a") as archive:
+        member = tarfile.TarInfo(f"download/{'x' * 300}")
+        archive.addfile(member, io.BytesIO())
+    assert len(read(path)) == 2
+
+
+@pytest.mark.parametrize("repeated", ["<intellectualRights>", "<title"])
+def test_metadata_are_read_once_however_often_they_begin(tmp_path, repeated):
+    """The square of the time would be an hour."""
+    path = write_archive(tmp_path / "a.zip", occurrences(ROWS))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("metadata.xml", repeated * 150_000)
+    with open_archive(path) as opened:
+        assert "licence" not in {name for name, value in opened.citation().items() if value}
+
+
 @pytest.mark.parametrize("folder", ["dwca/", "a/b/", "a/b/c/d/"])
 def test_an_archive_may_lie_some_folders_down(tmp_path, folder):
     assert len(read(write_archive(tmp_path / "A.ZIP", occurrences(ROWS), folder=folder))) == 2

@@ -1,11 +1,13 @@
 """Archives that nobody vouches for."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from sheetlens.common.errors import UserError
 from sheetlens.fetch import unpack as unpacking
 from sheetlens.fetch.content_checks import BrokenImageError
-from sheetlens.fetch.unpack import check_archive, unpack
+from sheetlens.fetch.records.archive_files import is_archive
+from sheetlens.fetch.unpack import Known, check_archive, unpack
 from tests.services.plain import bomb, picture
 
 
@@ -220,3 +223,52 @@ def test_no_member_takes_the_place_of_another(tmp_path, make, names, kept, why):
     refused = [member.refused for member in members.values() if member.refused]
     assert len(members) == len(names) and [reason.split(":")[0] for reason in refused] == [why]
     assert picture("0") in [file.read_bytes() for file in found.values()], "the first is kept"
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("look", [check_archive, is_archive])
+def test_the_first_header_fills_no_memory(tmp_path, kind, look):
+    """A kilobyte that unpacks to one header of three gigabytes; whoever reads it takes as much memory, or fails."""
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type, info.size = kind, 3 * 2**30
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(10**6))
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(BrokenImageError):
+            assert not look(tmp_path / "a.tar.gz")
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_second_archive_takes_no_name_of_the_first(tmp_path):
+    first, second = (tar(tmp_path / name, [("s/a.jpg", picture(name))]) for name in ("1.tgz", "2.tgz"))
+    known = Known()
+    (one,) = unpack(first, tmp_path / "out", 10**6, known=known)
+    (other,) = unpack(second, tmp_path / "out", 10**6, known=known)
+    assert one.path.read_bytes() == picture("1.tgz") and other.refused.startswith("another member")
+    assert one.name != other.name
+
+
+@pytest.mark.parametrize("names", [["s/x.txt", "s/x.txt", "s/x.txt#2"], ["s/x.txt#3", "s/x.txt", "s/x.txt"]])
+def test_no_two_rows_have_one_name(tmp_path, names):
+    found = list(unpack(tar(tmp_path / "a.tgz", [(name, b"") for name in names]), tmp_path / "out", 100))
+    assert len({member.name for member in found}) == 3
+
+
+def test_dots_before_names_lead_nowhere(tmp_path):
+    found = run(tar(tmp_path / "a.tgz", [("./s/a.jpg", picture("a")), ("./../b.jpg", picture("b"))]), tmp_path / "out")
+    assert found["a.jpg"].path.read_bytes() == picture("a")
+    assert "lead out" in found["../b.jpg"].refused
+
+
+@pytest.mark.parametrize(("offset", "value", "why"), [(6, 1, "it is encrypted"), (8, 99, "not read (method 99)")])
+def test_a_member_that_cannot_be_unpacked_costs_no_other(tmp_path, offset, value, why):
+    path = zipped(tmp_path / "a.zip", [("s/a.jpg", picture("a")), ("s/b.jpg", picture("b"))])
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", offset), (b"PK\x01\x02", offset + 2)):
+        data[data.index(mark) + place] = value
+    path.write_bytes(data)
+    found = run(path, tmp_path / "out")
+    assert why in found["s/a.jpg"].refused and found["b.jpg"].path.read_bytes() == picture("b")

@@ -100,3 +100,31 @@ def test_a_fault_of_the_disk_names_the_database(tmp_path):
     with pytest.raises(UserError, match=r"sheets\.sqlite: the disk is full"):
         store.add([sheet(str(number), np.zeros(4000)) for number in range(20)])
     store.close()
+
+
+@pytest.mark.parametrize("name", ["sheets.sqlite", "classes.json"])
+def test_nobody_waits_for_a_pipe(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name} is no file: move it away"):
+        Classes(tmp_path / name) if name == "classes.json" else Store(tmp_path / name, "features")
+
+
+def test_colleagues_may_write_what_the_umask_lets_them(tmp_path):
+    before = os.umask(0o002)
+    try:
+        store = Store(tmp_path / "sheets.sqlite", "features")
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o664}
+        store.close()
+    finally:
+        os.umask(before)
+
+
+def test_a_picture_that_is_none_is_read_again_from_its_photograph(tmp_path):
+    path = filled(tmp_path / "sheets.sqlite")
+    base = sqlite3.connect(path)
+    base.execute("update sheet set picture = 7")
+    base.commit()
+    base.close()
+    store = Store(path, "features")
+    assert {store.picture(name) for name in store.stamps()} == {None}
+    store.close()

@@ -227,3 +227,124 @@ def test_features_of_another_length_are_not_read_on_with(session, caplog):
     assert "sheets.sqlite is damaged, or none of a labelling (features of length 8, not " in said
     assert said.endswith("labelling goes on in random order") and "Traceback" not in caplog.text
     assert session.sheets.store.stamps() == {}
+
+
+HEADERS = {"X-Sheetlens-Review": "1"}
+
+
+def given_decisions(session, keys, label):
+    return [
+        {
+            "id": f"{place:032}", "run": session.journal.run, "key": key, "reviewer": "Ada", "decision": "class",
+            "label": label, "undoes": "", "time": "2026-11-29T10:00:00Z", "blind": True,
+        }
+        for place, key in enumerate(keys)
+    ]  # fmt: skip
+
+
+def with_client(session, walk):
+    async def served():
+        async with TestClient(TestServer(make_app(session, "", "127.0.0.1", LIMITS))) as client:
+            await walk(client)
+
+    asyncio.run(served())
+
+
+def test_decisions_of_many_at_once_are_all_confirmed_and_the_table_is_whole(session):
+    entries = given_decisions(session, session.sheets.table["key"], "dark")
+
+    async def walk(client):
+        answers = await asyncio.gather(*(client.post("/decisions", json=[entry], headers=HEADERS) for entry in entries))
+        assert {answer.status for answer in answers} == {200}
+
+    with_client(session, walk)
+    with (session.folder / "labels.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == COUNT
+
+
+def test_a_decision_under_the_name_before_counts_under_todays(session):
+    async def walk(client):
+        renamed = await client.post("/classes", json={"rename": "dark", "name": "stained"}, headers=HEADERS)
+        assert renamed.status == 200
+        entry = given_decisions(session, session.sheets.table["key"][:1], "dark")
+        assert (await client.post("/decisions", json=entry, headers=HEADERS)).status == 200
+
+    with_client(session, walk)
+    assert list(session.labels().values()) == ["stained"]
+
+
+def test_a_class_is_not_confirmed_where_it_cannot_be_kept(session):
+    folder = session.folder
+
+    async def walk(client):
+        folder.rename(folder.with_name("moved"))
+        answer = await client.post("/classes", json={"name": "torn"}, headers=HEADERS)
+        assert answer.status == 503 and "was moved away" in await answer.text()
+        folder.with_name("moved").rename(folder)
+        (folder / "classes.json.part").mkdir()
+        answer = await client.post("/classes", json={"name": "torn"}, headers=HEADERS)
+        assert answer.status == 503 and "a folder stands where a file should be" in await answer.text()
+
+    with_client(session, walk)
+    assert "torn" not in session.classes and not (folder / "moved").exists()
+
+
+@pytest.fixture
+def labelled(session):
+    """A session in which 6 photographs are labelled; their decisions know how large the files are."""
+    entries = given_decisions(session, session.sheets.table["key"][:6], "dark")
+
+    async def walk(client):
+        assert (await client.post("/decisions", json=entries, headers=HEADERS)).status == 200
+
+    with_client(session, walk)
+    return session
+
+
+def again(session, photographs):
+    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    try:
+        return Session(sheets, session.journal, session.folder, ("dark", "light"))
+    finally:
+        sheets.close()
+
+
+def test_the_labels_of_other_photographs_do_not_count_for_these(labelled, photographs):
+    assert len(again(labelled, photographs.rename(photographs.with_name("moved"))).labels()) == 6
+    photographs.mkdir()
+    for number in range(COUNT):
+        for kind in ("dark", "light"):
+            Image.effect_noise((50, 60), 90).save(photographs / f"{kind}{number:02}.png")
+    with pytest.raises(UserError, match="holds the labels of 6 other photographs: give those, or another --output"):
+        again(labelled, photographs)
+
+
+def test_it_is_said_whose_photograph_is_gone_or_has_changed(labelled, photographs, caplog):
+    first, second = (photographs / name for name in labelled.sheets.table["image_id"][:2])
+    first.unlink()
+    second.write_bytes(second.read_bytes() + bytes(9))
+    assert len(again(labelled, photographs).labels()) == 5
+    assert f"1 labels are left out, their photographs are not there, such as {first.name}" in caplog.text
+    assert f"1 labelled photographs have changed, such as {second.name}: look at them again" in caplog.text
+    for path in photographs.iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(UserError, match="of 6 other photographs"):
+        again(labelled, photographs)
+
+
+def test_one_image_id_names_one_photograph(tmp_path, photographs):
+    names = sorted(photographs.iterdir())[:3]
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "".join(["image_id,path\n", *(f"{name},{path}\n" for name, path in zip("xxy", names, strict=True))])
+    )
+    with pytest.raises(UserError, match=r"gives 1 names to more than one photograph \(x\)"):
+        Sheets(table, tmp_path / "labels", "run", LIMITS)
+
+
+@pytest.mark.parametrize("label", ["review", "a\u00a0b", "x" * 101])
+def test_a_label_that_names_no_class_stops_no_labelling(labelled, photographs, caplog, label):
+    entry = labelled.journal.entries[0]
+    labelled.journal.append([entry | {"id": "9" * 32, "label": label, "reviewer": "Bob"}])
+    assert len(again(labelled, photographs).labels()) == 6
+    assert f"decisions in {labelled.journal.path} are left out: '{label[:100]}' cannot name a class" in caplog.text

@@ -477,3 +477,26 @@ def test_the_limits_of_the_config_hold(model, tmp_path):
         )
         assert found.returncode == 0, found.stderr
         assert files.read_table(tmp_path / "run/predictions.parquet")["status"].tolist() == [status]
+
+
+def damaged(lines, how):
+    return {
+        "cut": lines[:-5],
+        "a line twice": [*lines, lines[-1]],
+        "half a line": [*lines[:-1], lines[-1][:20]],
+        "zeros": [*lines[:-1], bytes(40)],
+        "null": [*lines[:-1], b"null\n"],
+        "no row": [*lines[:-1], b"{}\n"],
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["cut", "a line twice", "half a line", "zeros", "null", "no row"])
+def test_a_finished_part_that_was_damaged_since_is_no_part(model, photographs, whole, tmp_path, how):
+    shutil.copytree(whole[0], tmp_path / "run")
+    part = tmp_path / "run/parts/0.jsonl"
+    part.write_bytes(b"".join(damaged(part.read_bytes().splitlines(keepends=True), how)))
+    with pytest.raises(UserError, match=r"0\.jsonl (has \d rows? too|is damaged).*: delete it") as error:
+        run(model, photographs, tmp_path / "run")
+    assert "\n" not in str(error.value)
+    part.unlink()
+    assert run(model, photographs, tmp_path / "run") == whole[1]

@@ -101,6 +101,12 @@ def test_what_a_file_needs_is_told_from_its_header(tmp_path):
     for kind, options in (("PNG", {}), ("TIFF", {"compression": "tiff_deflate"})):  # a TIFF's stands at its end
         assert needed(encode(large, kind, **options)) == 600
     assert needed(encode(sheet(300, 400), "JPEG"), 60 * 10**6) == 60
+    colours = sheet(3000, 4000)
+    assert needed(encode(colours, "JPEG"), 10**6) == 1
+    assert needed(encode(colours, "JPEG", progressive=True), 10**6) == 6 * 12 + 1
+    assert needed(encode(colours, "JPEG2000", num_resolutions=6), 10**6) == 4 * 12 + 1
+    assert needed(encode(colours, "JPEG2000", num_resolutions=1), 10**6) == 16 * 12 + 1
+    assert needed(encode(Image.new("I;16", (3000, 4000)), "PNG"), 10**6) == 12 * 12 + 1
     assert needed(b"FUJIFILMCCD-RAW" + bytes(100), 50 * 10**6) == 250
 
 
@@ -129,3 +135,13 @@ def test_large_masters_wait_for_each_other(tmp_path):
         watcher.join()
     assert set(found) == {"blank"}
     assert 1 <= most <= 2
+
+
+def test_a_large_jpeg2000_is_checked_within_the_memory_of_a_reader(tmp_path):
+    """100 megapixels of 16 bytes each would be refused as broken."""
+    Image.new("RGB", (10_000, 10_000), (90, 120, 40)).save(tmp_path / "a.jp2", num_resolutions=6)
+    with Readers(1, "squash", Limits()) as readers:
+        readers.check(tmp_path / "a.jp2")
+        (tmp_path / "a.jp2").write_bytes((tmp_path / "a.jp2").read_bytes()[:200])
+        with pytest.raises(RefusedImageError):
+            readers.check(tmp_path / "a.jp2")

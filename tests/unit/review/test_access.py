@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -120,6 +121,29 @@ def test_two_servers_of_one_machine_share_no_cookie(tmp_path):
         given = answer(write_run(tmp_path / name, 3), "GET", "/?token=right", token="right")
         names.add(given.headers["Set-Cookie"].split("=")[0])
     assert len(names) == 2
+
+
+def test_the_servers_of_a_run_and_of_its_copy_share_no_cookie(tmp_path):
+    run = write_run(tmp_path / "a", 3)
+    Journal(run / NAME).close()
+    shutil.copytree(run, tmp_path / "b")
+    given = [
+        answer(folder, "GET", f"/?token={token}", token=token) for folder, token in ((run, "x"), (tmp_path / "b", "y"))
+    ]
+    assert len({one.headers["Set-Cookie"].split("=")[0] for one in given}) == 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "0", "0.0", "0x0", "::0", "0:0:0:0:0:0:0:0"])
+def test_no_address_is_printed_that_means_every_one(host):
+    assert to_open(host).strip("[]") not in ("", host) and not to_open(host).startswith("[::0")
+
+
+def test_a_machine_with_other_letters_is_known_as_browsers_name_it(tmp_path):
+    run = write_run(tmp_path / "a", 3)
+    for sent, status in (("xn--mller-pc-65a", 200), ("m\u00fcller-pc", 200), ("xn--other", 403)):
+        assert (
+            answer(run, "GET", "/?token=x", token="x", host="m\u00fcller-pc", headers={"Host": sent}).status == status
+        )
 
 
 def test_a_cookie_of_another_server_lets_nobody_in(tmp_path):

@@ -6,8 +6,10 @@ import threading
 import pytest
 
 from sheetlens.common.errors import UserError
+from sheetlens.common.files import read_table, write_table
 from sheetlens.common.journals import GrowingFile
 from sheetlens.review.decisions import NAME, Journal, how_chosen, identify, read_contents, read_entries, standing
+from sheetlens.review.queue import open_run
 from tests.browser.runs import write_run
 from tests.conftest import sheetlens
 
@@ -245,6 +247,26 @@ def test_the_export_leaves_out_one_line_and_says_which(tmp_path):
     assert "000001" in table and "000002" in table and "s1.jpg" not in table
 
 
+@pytest.mark.parametrize("name", [NAME, "review/decisions.run", "predictions.parquet"])
+def test_no_export_takes_the_place_of_what_a_run_consists_of(tmp_path, name):
+    run = write_run(tmp_path / "run", 5)
+    written(run / NAME, decision("1", image_id="sheets/000001.jpg"))
+    identify(run)
+    before = (run / name).read_bytes()
+    result = sheetlens("review", run, "--export", run / name)
+    assert result.returncode == 1 and "belongs to the run and would be lost" in result.stderr
+    assert (run / name).read_bytes() == before
+
+
+def test_two_sheets_of_one_name_are_told_before_anybody_decides(tmp_path):
+    run = write_run(tmp_path / "run", 5)
+    for name in ("list.parquet", "predictions.parquet"):
+        table = read_table(run / name)
+        write_table(run / name, table.assign(image_id=table["image_id"].where(table.index != 1, table["image_id"][0])))
+    with pytest.raises(UserError, match="an image_id names more than one sheet"):
+        open_run(run)
+
+
 def test_a_decision_without_reasons_counts_and_stops_no_export(tmp_path):
     run = write_run(tmp_path / "run", 5)
     lines = [decision("1", image_id="sheets/000001.jpg"), decision("2", image_id="sheets/000002.jpg")]
@@ -359,3 +381,32 @@ def test_how_a_sheet_was_chosen_travels_with_its_label(tmp_path):
 def test_the_last_decision_that_was_not_taken_back_stands():
     made = [decision("1"), decision("2", label="unstained"), decision("3", decision="undo", label="", undoes="2")]
     assert standing(made)["s1.jpg"]["Ann"]["id"] == "1"
+
+
+def test_a_journal_of_two_names_is_refused(tmp_path):
+    path = written(tmp_path / NAME, decision("1"))
+    os.link(path, tmp_path / "snapshot")
+    with pytest.raises(UserError, match="has a second name"):
+        Journal(path)
+    assert (tmp_path / "snapshot").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("place", [NAME, "review"])
+def test_an_export_counts_nothing_where_there_is_no_journal_to_read(tmp_path, place):
+    (tmp_path / NAME).parent.mkdir()
+    if place == NAME:
+        (tmp_path / NAME).mkdir()
+    else:
+        (tmp_path / place).rmdir()
+        (tmp_path / place).write_text("")
+    with pytest.raises(UserError, match=r"is no (file|folder): move it away"):
+        read_contents(tmp_path / NAME)
+
+
+def test_what_an_export_leaves_out_of_a_torn_end_is_told(tmp_path, caplog):
+    path = written(tmp_path / NAME, decision("1"))
+    with path.open("a") as file:
+        file.write('{"id": "2", "image_')
+    assert [one.line for one in read_contents(path).refused] == [2]
+    identify(tmp_path)
+    assert "the last line of" in caplog.text and "was torn" in caplog.text and "decisions.jsonl.cut-1" in caplog.text

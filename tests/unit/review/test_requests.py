@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sheetlens.config import LIMITS
 from sheetlens.label.server import make_app as make_label_app
-from sheetlens.review.access import COOKIE, HEADERS, MARK
+from sheetlens.review.access import HEADERS, MARK, cookie_of
 from sheetlens.review.connections import Door
 from sheetlens.review.decisions import NAME, Journal
 from sheetlens.review.photographs import read_picture
@@ -45,7 +45,7 @@ def sent(app, door, head, body=b""):
 
 def asked(run, head, body=b"", token=""):
     journal, door = Journal(run / NAME), Door()
-    head = [line.replace(b"COOKIE", f"{COOKIE}-{journal.run}".encode()) for line in head]
+    head = [line.replace(b"COOKIE", cookie_of(journal.run, token).encode()) for line in head]
     try:
         return sent(make_app(open_run(run), journal, token, door=door), door, head, body)
     finally:

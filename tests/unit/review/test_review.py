@@ -24,12 +24,12 @@ from tests.conftest import sheetlens
 from tests.unit.prepare.test_resize import encode, sheet
 
 
-def answer(run, method, path, token="", **options):
+def answer(run, method, path, token="", host="127.0.0.1", **options):
     """One request to a server of the run: its answer, without the body."""
 
     async def once():
         journal = Journal(run / NAME)
-        async with TestClient(TestServer(make_app(open_run(run), journal, token))) as client:
+        async with TestClient(TestServer(make_app(open_run(run), journal, token, host=host))) as client:
             given = await client.request(method, path, **options)
             journal.close()
             return given

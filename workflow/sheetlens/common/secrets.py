@@ -34,7 +34,7 @@ _VALUE = re.compile(r"(?:\\?[\"'](?=[\w%+/=.~-]))?[^&;#\s\"'<>\\]+")
 _SECRET = re.compile(
     r"signature|token|secret|passw|passphrase|passcode|credential|authorization|bearer|access-?id|session|security"
     r"|sessid|authsign|hmac|jwt|key-pair|(?:api|access|account|private|subscription|license|licence|pair)[._-]?(?:key|id)"
-    r"|(?:key|sigs?(?:_?v\d)?|pwd|pw|psw|auth|(?<!by)(?<!com)pass)$|(?:^|[._-])sign$"
+    r"|(?:key|sigs?(?:_?v)?|pwd|pw|psw|auth|(?<!by)(?<!com)pass)$|(?:^|[._-])sign$"
     r"|^(?:policy|code|ticket|sas|otp|verify|__gda__|hdn(?:ts|ea|tl))$"
 )
 # Servers never see tabs and line ends; a blank or a quote within a value would pass for its end.

@@ -43,14 +43,17 @@ async def _add_headers(request: web.Request, answer: web.StreamResponse) -> None
     answer.headers.update(HEADERS)
 
 
+def cookie_of(run: str, token: str) -> str:
+    """The name of a server's cookie: cookies know no ports, and a copied run has the identity of the first."""
+    return f"{COOKIE}-{run}-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+
+
 def guard(token: str, host: str, run: str) -> Any:
     """The middleware that lets in who names this server, holds its token if any, and writes from our page.
 
-    `host` is what the server was told to serve on, `run` the identity of its run: cookies know no ports, so that each
-    server needs a name of its own for its cookie.
+    `host` is what the server was told to serve on, `run` the identity of its run.
     """
-    own = hashlib.sha256(token.encode()).hexdigest()[:8]  # a copied folder has the identity of the first
-    cookie = f"{COOKIE}-{run}-{own}"
+    cookie = cookie_of(run, token)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
