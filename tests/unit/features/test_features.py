@@ -1,6 +1,7 @@
 """Features of an installed backbone as a product, and heads on them that go through everything a network does."""
 
 import errno
+import os
 import resource
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from sheetlens.train import backbones
 from sheetlens.train.backbones import read_weights
 from sheetlens.train.efficientnet_lite import EfficientNetLite, installed_weights
 from sheetlens.train.networks import build_network, fuse_batchnorm
+from tests.conftest import ROOT
 
 DEFINITION = BUILT_IN[FEATURES]
 # What efficientnet-lite-pytorch 0.1.0 with these weights says of three real sheets: the class of ImageNet, its logit.
@@ -84,6 +86,17 @@ def test_features_are_means_over_the_places_of_each_block(reader, whole, image_s
         reader.read(pixels.astype(np.float32))
 
 
+BFLOAT16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def test_bfloat16_where_the_cpu_has_none_is_one_sentence():
+    code = "from sheetlens.features.extraction import FeatureReader; FeatureReader(device='cpu', precision='bfloat16')"
+    held = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": str(ROOT / "workflow")}
+    result = subprocess.run([sys.executable, "-c", code], env=held, capture_output=True, text=True)
+    assert "UserError: this CPU cannot read features in bfloat16" in result.stderr
+
+
+@pytest.mark.skipif(not BFLOAT16, reason="this CPU cannot compute in bfloat16")
 def test_bfloat16_is_near(image_set, reader):
     pixels = np.load(image_set / "pixels.npy")[:2]
     low = FeatureReader(device="cpu", precision="bfloat16")

@@ -40,6 +40,8 @@ class FeatureReader:
         if not definition.backbone:
             raise UserError("features come from a backbone, and this network has none")
         self._where = choose_device(device, precision, threads)
+        if self._where.bfloat16 and self._where.name == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            raise UserError("this CPU cannot read features in bfloat16 (it has no AVX-512): ask for auto or float32")
         network = build_network(definition, 1, weights=read_weights(definition))
         self._network = pooled_features(network, self._where.bfloat16).to(self._where.name)
         self._normalisation = pixel_statistics(definition)

@@ -89,9 +89,7 @@ def guard(allow: Iterable[str]) -> Callable[[tuple[Any, ...]], socket.socket]:
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if not address.is_global or address.is_multicast or any(address in one for one in LOCAL):
         return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return True
-    return address in PUBLIC6
+    return isinstance(address, ipaddress.IPv4Address) or address in PUBLIC6
 
 
 def _is_isatap(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
