@@ -87,6 +87,7 @@ def main() -> None:
     if exchange == "gloo":
         distributed.BACKEND = "cpu:gloo,cuda:gloo"
     train(Path(folder), "together", Train.model_validate_json(settings))
+    distributed.end_process()
 
 
 if __name__ == "__main__":

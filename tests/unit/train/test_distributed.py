@@ -1,5 +1,6 @@
 """Two processes train to the result of one: on the CPU with gloo, as two GPUs would with NCCL."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sheetlens.common.errors import UserError
 from sheetlens.config import Train
 from sheetlens.predict.inference import predict_sheets
 from sheetlens.train.training import train_network
+from tests.conftest import ROOT
 from tests.unit.train.trainings import PRODUCTS
 
 DATA = ("pixels.npy", "index.parquet", "split.tsv")
@@ -108,3 +110,15 @@ def test_a_process_too_few_is_a_sentence(image_set, tmp_path):
 def test_a_batch_must_be_large_enough_to_share():
     with pytest.raises(ValueError, match="9 gpus cannot share a batch of 8"):
         Train(gpus=9, batch_size=8)
+
+
+@pytest.mark.parametrize(("team", "status"), [({"TORCHELASTIC_RUN_ID": "1"}, 0), ({}, 3)])
+def test_a_process_of_a_team_ends_before_a_thread_can_abort_it(team, status):
+    code = (
+        "import atexit, os; from sheetlens.train.distributed import end_process; atexit.register(os._exit, 3);"
+        " print('whole'); end_process()"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TORCHELASTIC_RUN_ID"} | team
+    environment["PYTHONPATH"] = str(ROOT / "workflow")
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (status, "whole\n" if team else result.stdout)

@@ -10,6 +10,7 @@ does not draw what it would have drawn.
 import logging
 import os
 import signal
+import sys
 
 import torch
 from torch import distributed, nn
@@ -108,6 +109,19 @@ def leave() -> None:
     """Let the other processes go."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def end_process() -> None:
+    """End a process of a team at once, when there is nothing left to do.
+
+    Threads of gloo outlive a group through which a network was synchronised, and one of them may abort a Python that
+    ends (pytorch/pytorch#190489): torchrun would call a training that is whole a failure.
+    """
+    if distributed.is_torchelastic_launched():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 class _Total(torch.autograd.Function):

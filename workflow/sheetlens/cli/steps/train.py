@@ -28,9 +28,11 @@ def train(
     folder: Path,
 ) -> None:
     """Train a network; after a kill, the same command continues."""
+    from sheetlens.train.distributed import end_process
     from sheetlens.train.training import train_network
 
     train_network(pixels, index, split_file, network, seed, settings, folder, definition)
+    end_process()
 
 
 @click.command()
