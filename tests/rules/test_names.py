@@ -21,18 +21,23 @@ NAMES = [
 ]
 
 
+def make(folder, program, script, *words):
+    """Run make in a folder of its own, where a script stands for one program."""
+    for file in ("Makefile", "requirements.lock", "pyproject.toml", "envs/install.py"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    path = folder / ".venv/bin" / program
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    (folder / ".venv/installed").touch()
+    return subprocess.run(["make", "--silent", *words], cwd=folder, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_make_hands_on_what_it_is_given_as_it_is(tmp_path, name):
-    for file in ("Makefile", "requirements.lock", "pyproject.toml", "envs/install.py"):
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
-    program = tmp_path / ".venv/bin/snakemake"
-    program.parent.mkdir(parents=True)
-    program.write_text('#!/bin/sh\nprintf "%s|%s|%s" "$*" "$SHEETLENS_SHEETS" "$SHEETLENS_CONTACT"\n')
-    program.chmod(0o755)
-    (tmp_path / ".venv/installed").touch()
-    command = ["make", "--silent", "own", f"SHEETS={name}", f"CONTACT={name}@example.org"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    script = 'printf "%s|%s|%s" "$*" "$SHEETLENS_SHEETS" "$SHEETLENS_CONTACT"'
+    result = make(tmp_path, "snakemake", script, "own", f"SHEETS={name}", f"CONTACT={name}@example.org")
     assert result.stdout == f"--cores all --configfile config/own.yaml|{name}|{name}@example.org", result.stderr
     assert not (tmp_path / "pwned").exists()
 
@@ -122,15 +127,6 @@ def test_a_table_of_labels_of_any_name_is_read(tmp_path, photographs, name):  # 
 
 @pytest.mark.parametrize("value", ["3.12; touch pwned", '"; touch pwned; "', "$(shell touch pwned)", "`touch pwned`"])
 def test_the_kit_for_gpus_is_given_values_as_they_are(tmp_path, value):
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    for file in ("Makefile", "requirements.lock", "pyproject.toml", "envs/install.py"):
-        (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
-    program = tmp_path / ".venv/bin/python"
-    program.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
-    program.chmod(0o755)
-    (tmp_path / ".venv/installed").touch()
-    command = ["make", "--silent", "gpu-kit", f"GPU_PYTHON={value}", f"GPU_HAS={value}"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    result = make(tmp_path, "python", 'printf "%s|" "$@"', "gpu-kit", f"GPU_PYTHON={value}", f"GPU_HAS={value}")
     assert result.stdout == f"-m|benchmarks.gpu.kit|--python|{value}|--there|{value}|", result.stderr
     assert not (tmp_path / "pwned").exists()

@@ -80,9 +80,11 @@ def join_parts(parts: Sequence[Path], index: Path, output: Path) -> None:
     if facts["index_sha256"] != files.sha256(index):
         raise UserError(f"the features are not those of {index}: run the same command again")
     count = sum(stop - start for start, stop in (note["rows"] for note in notes))
-    row = sum(path.stat().st_size for path in parts) // (facts["size"] * np.dtype(TYPE).itemsize)
-    if row != count:
-        raise UserError(f"the parts of the features hold {row} sheets and not {count}: delete them, run again")
+    row = facts["size"] * np.dtype(TYPE).itemsize
+    for path, note in zip(parts, notes, strict=True):  # each for itself: what is too much in one would shift the next
+        held, told = path.stat().st_size, note["rows"][1] - note["rows"][0]
+        if held != told * row:
+            raise UserError(f"{path} holds {held / row:g} sheets and not {told}: delete the features, run again")
     head = {"descr": np.dtype(TYPE).str, "fortran_order": False, "shape": (count, facts["size"])}
     with files.whole(output) as made, made.open("wb") as joined:  # a memory map of a full disk kills (SIGBUS)
         np.lib.format.write_array_header_1_0(joined, head)
