@@ -212,11 +212,14 @@ def test_normalisation_is_that_of_the_training_part():
 
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler here")
-def test_a_compiled_network_learns_the_same(image_set, tmp_path):
+def test_a_compiled_network_learns_the_same(image_set, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     network = ("small", Network(groups=[(6, 5), (8, 3)], hidden=10))
     settings = SETTINGS.model_copy(update={"precision": "float32", "dropout": 0.0, "batch_size": 9})  # 24: 9, 9, 6
     for name, change in (("plain", {}), ("compiled", {"compile": True})):
         train(image_set, tmp_path / name, settings.model_copy(update=change), network=network)
+    assert list(tmp_path.glob("cache/**/*.so")), "it was compiled here"
+    assert not list(tmp_path.glob("cache/*graph*")), "a graph of another processor could be taken from there"
     plain, compiled = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "compiled"))
     assert list(plain) == list(compiled)
     torch.manual_seed(1)

@@ -157,7 +157,8 @@ def at_work(state: Progress, settings: Train) -> torch.nn.Module:
     if not settings.compile:
         return network
     torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # tells the compiler, too
-    return cast(torch.nn.Module, torch.compile(network))
+    # torch's cache of graphs does not ask for which processor they were compiled: those of another corrupt memory.
+    return cast(torch.nn.Module, torch.compile(network, options={"fx_graph_cache": False}))
 
 
 def _run_epochs(
