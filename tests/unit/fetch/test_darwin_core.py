@@ -151,6 +151,9 @@ CORE = "<archive><core {}><files><location>{}</location></files></core></archive
         (CORE.format('fieldsTerminatedBy="||"', "occurrences.csv"), "is not supported"),
         (CORE.format("", "gone.csv"), "names a table 'gone.csv' that it does not hold"),
         ('<archive><core><field index="99999999999" term="a"/></core></archive>', "cannot have the index"),
+        pytest.param(
+            f"<archive><core>{'<field/>' * 10_001}</core></archive>", "more than 10,000 columns", id="too many columns"
+        ),
     ],
 )
 def test_a_descriptor_that_cannot_be_trusted_is_refused(tmp_path, meta, sentence):

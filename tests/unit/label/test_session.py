@@ -235,7 +235,7 @@ HEADERS = {"X-Sheetlens-Review": "1"}
 def given_decisions(session, keys, label):
     return [
         {
-            "id": f"{place:032}", "run": session.journal.run, "key": key, "reviewer": "Ada", "decision": "class",
+            "id": f"{place:032}", "run": session.journal.on_pages, "key": key, "reviewer": "Ada", "decision": "class",
             "label": label, "undoes": "", "time": "2026-11-29T10:00:00Z", "blind": True,
         }
         for place, key in enumerate(keys)

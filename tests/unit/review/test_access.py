@@ -18,7 +18,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from sheetlens.review.access import HEADERS, MARK, is_local, to_open
-from sheetlens.review.decisions import NAME, Journal
+from sheetlens.review.decisions import NAME, Journal, read_entries
 from sheetlens.review.queue import open_run
 from sheetlens.review.server import make_app
 from tests.browser.runs import write_run
@@ -231,3 +231,22 @@ def test_no_sheet_of_one_run_has_the_key_of_a_sheet_of_another(tmp_path):
     assert list(queues[0].sheets["image_id"]) == list(queues[1].sheets["image_id"])
     assert not set(queues[0].sheets["key"]) & set(queues[1].sheets["key"])
     assert list(open_run(runs[0]).sheets["key"]) == list(queues[0].sheets["key"]), "and they stay"
+
+
+def test_a_copied_run_takes_no_decision_of_a_page_of_the_first_but_keeps_what_was_decided(tmp_path):
+    run = write_run(tmp_path / "run", 5)
+    queue = open_run(run)
+    entry = {"key": queue.sheets["key"].iloc[0], "reviewer": "Ada", "decision": "unsure", "label": "", "undoes": ""}
+    entry |= {"time": "2026-01-01T00:00:00Z"}
+
+    def send(folder, number, **change):
+        body, headers = json.dumps([entry | {"id": number} | change]), {MARK: "1", "Content-Type": "application/json"}
+        return answer(folder, "POST", "/decisions", data=body.encode(), headers=headers).status
+
+    assert send(run, "1", run=queue.run) == 200
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert send(copy, "2", run=queue.run) == 409
+    assert send(copy, "2") == 400, "the key alone tells"
+    own = open_run(copy)
+    assert send(copy, "3", run=own.run, key=own.sheets["key"].iloc[0]) == 200
+    assert [[one["id"] for one in read_entries(which / NAME)] for which in (run, copy)] == [["1"], ["1", "3"]]

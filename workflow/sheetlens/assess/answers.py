@@ -49,12 +49,12 @@ def open_answers(run: Path) -> Answers:
     try:
         classes = list(summary["model"]["classes"])
         if not classes or not isinstance(summary["model"]["package_sha256"], str):
-            raise TypeError("the model's classes or its package_sha256")
+            raise TypeError("its summary names no classes, or no package_sha256")
         scores = table[probability_columns(classes)].to_numpy(np.float64)
         refused, unlike = table["status"] != "ok", table["unlike"].fillna(False).astype(bool)
         sheets = table[["image_id", "specimen_id", "barcode"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the tables in {run} lack {error}: predict again with this version") from None
+        raise UserError(f"{run} is not what `sheetlens predict` wrote ({error}): predict again") from None
     known = ~np.isnan(scores).any(axis=1)
     if not known.any():
         raise UserError(f"no sheet in {run} has probabilities: there is nothing to check")

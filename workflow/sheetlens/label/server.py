@@ -90,7 +90,7 @@ def make_app(session: Session, token: str, host: str, limits: Limits, door: Door
     async def start(request: web.Request) -> web.Response:
         return web.json_response(
             {
-                "run": journal.run,
+                "run": journal.on_pages,
                 "folder": session.folder.resolve().name,
                 "classes": session.classes,
                 "sheets": len(sheets),
@@ -187,7 +187,7 @@ def _jpeg(content: bytes) -> web.Response:
 
 def _entry(session: Session, given: dict[str, Any]) -> decisions.Entry:
     """A decision for the journal, which checks it; raises ValueError or KeyError for none of this labelling's."""
-    check_run(given["run"], session.journal.run, session.folder)
+    check_run(given["run"], session.journal.on_pages, session.folder)
     texts = {name: given[name] for name in ("id", "reviewer", "decision", "label", "time", "undoes")}
     if any(not isinstance(text, str) or len(text) > NAMES for text in texts.values()):
         raise ValueError("a field is no text, or too long")

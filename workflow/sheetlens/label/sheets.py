@@ -22,7 +22,7 @@ from sheetlens.predict.input_list import write_list
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.prepare.shards import in_order
-from sheetlens.review.decisions import Entry
+from sheetlens.review.decisions import Entry, name_on_pages
 
 BACKBONE = "features"  # the built-in one (sheetlens.config.networks)
 READERS, AHEAD, BATCH = 2, 4, 32
@@ -49,7 +49,7 @@ class Sheets:
         self.refused = listed[listed["status"] != "ok"]
         table = listed[listed["status"] == "ok"].copy()
         table["stamp"] = table["size"] + "|" + table["changed"]
-        table["key"] = [_digest(f"{run}/{name}")[:KEY] for name in table["image_id"]]
+        table["key"] = [_digest(f"{name_on_pages(run, folder)}/{name}")[:KEY] for name in table["image_id"]]
         order = np.argsort([_digest(f"random/{run}/{name}") for name in table["image_id"]], kind="stable")
         columns = ["image_id", "specimen_id", "path", "key", "stamp"]
         self.table = table.iloc[order][columns].reset_index(drop=True)

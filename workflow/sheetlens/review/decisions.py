@@ -5,8 +5,10 @@ each on the disk before it counts. Every decision names its run; a small file be
 and where the two differ the file decides: the journal of another run may have been copied here.
 """
 
+import hashlib
 import json
 import logging
+import os
 import secrets
 import threading
 from collections import defaultdict
@@ -22,7 +24,7 @@ from sheetlens.review.entries import CHOSEN, DECISIONS, NOTHING, RUN, Entry, che
 
 __all__ = [
     "CHOSEN", "DECISIONS", "NAME", "Contents", "Entry", "Journal", "Refused", "check", "how_chosen", "identify",
-    "read_contents", "read_entries", "standing", "summary", "utc",
+    "name_on_pages", "read_contents", "read_entries", "standing", "summary", "utc",
 ]  # fmt: skip
 
 NAME = "review/decisions.jsonl"  # below the run's folder
@@ -112,6 +114,11 @@ class Journal:
     def run(self) -> str:
         """The run's identity: made with the journal, the same for as long as the journal is there."""
         return self._known.run
+
+    @property
+    def on_pages(self) -> str:
+        """The run as pages name it (see `name_on_pages`)."""
+        return name_on_pages(self.run, self.path.parent.parent)
 
     @property
     def entries(self) -> list[Entry]:
@@ -239,6 +246,11 @@ def identify(folder: Path) -> str:
     tell(journal)
     journal.close()
     return journal.run
+
+
+def name_on_pages(run: str, folder: Path) -> str:
+    """A run's identity and the place of its folder: a copy of a run shares the identity, and no page's decisions."""
+    return f"{run}-{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]}"
 
 
 def _is_whole(line: bytes) -> bool:

@@ -15,7 +15,7 @@ from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
-from sheetlens.review.decisions import identify
+from sheetlens.review.decisions import identify, name_on_pages
 from sheetlens.statistics.calibration import log_odds
 
 REASONS = {  # in the order of the queue
@@ -40,7 +40,7 @@ TERMS = (  # of the record, as they are shown
 class Queue:
     """Sheets to look at: `sheets` has a row for each, in order, `classes` are those that a sheet can be given.
 
-    `run` is the run's identity. It is part of each key, so that a decision on a sheet of one run names none of another.
+    `run` is the run as pages name it. It is part of each key: a decision on a sheet of one run names none of another.
     Columns: key, image_id, barcode, current (the label, or the class a model gave; "" where none did), decided (what
     stood in the run: a label, a class, "review" or "" for a refused file), reasons (names of REASONS), reason (the
     run's own sentence, or ""), chosen (how the sheet comes before a person, as a decision notes it), path, row (of the
@@ -240,7 +240,7 @@ def _queue(
     reasons = [[name for name in lists if lists[name][row]] for row in range(len(sheets))]
     chosen = [{"how": "doubted" if some else "picked"} for some in reasons]
     sheets = sheets.assign(reasons=pd.Series(reasons, dtype=object), chosen=pd.Series(chosen, dtype=object))
-    run = identify(folder)
+    run = name_on_pages(identify(folder), folder)
     sheets["key"] = [_digest(f"{run}/{name}")[:KEY] for name in sheets["image_id"]]
     order = np.lexsort((sheets["image_id"].map(_digest), rank, first))
     return Queue(title, classes, sheets.iloc[order].reset_index(drop=True), folder, run)

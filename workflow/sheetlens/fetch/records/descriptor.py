@@ -13,6 +13,7 @@ from defusedxml import DefusedXmlException, ElementTree
 
 from sheetlens.common.errors import UserError
 
+COLUMNS = 10_000  # of a table, at most: a terse meta.xml names more than a reader can go through
 ESCAPES = {r"\t": "\t", r"\n": "\n", r"\r": "\r", r"\r\n": "\r\n", r"\\t": "\t", r"\\n": "\n"}
 
 
@@ -84,8 +85,11 @@ def _table(element: Any) -> Table:
         raise ValueError(f"fieldsTerminatedBy {delimiter!r} with fieldsEnclosedBy {quote!r} is not supported")
     terms: dict[str, tuple[int, ...]] = {}
     defaults: dict[str, str] = {}
-    for child in element:
-        if _tag(child) == "field" and (term := _as_in((*terms, *defaults), _word(child.get("term")))):
+    fields = [child for child in element if _tag(child) == "field"]
+    if len(fields) > COLUMNS:
+        raise ValueError(f"a table of more than {COLUMNS:,} columns is not supported")
+    for child in fields:
+        if term := _as_in((*terms, *defaults), _word(child.get("term"))):
             if (index := child.get("index")) is not None:
                 terms[term] = (*terms.get(term, ()), _column(index))
             if child.get("default"):
@@ -126,7 +130,7 @@ def _character(element: Any, name: str, default: str) -> str:
 
 
 def _column(index: str) -> int:
-    if not 0 <= int(index) < 10_000:
+    if not 0 <= int(index) < COLUMNS:
         raise ValueError(f"a column cannot have the index {index}")
     return int(index)
 
