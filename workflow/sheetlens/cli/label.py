@@ -19,7 +19,7 @@ from sheetlens.config import Limits
 def label(source: Path, classes: str, output: Path, host: str, port: int, limits: Limits) -> None:
     """Label PHOTOGRAPHS, a folder or a table of them, in the browser.
 
-    The page shows first what is typical, then what helps a model most, and every fourth sheet at random: from those
+    The page shows first what is typical, then what helps a model most, and every fifth sheet at random: from those
     alone an accuracy can be claimed. The same command goes on where it stopped.
     """
     from sheetlens.label.server import serve
