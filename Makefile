@@ -1,4 +1,6 @@
 # Short names for the plain commands that README.md shows. `make` alone lists them.
+# The make of macOS starts plain words itself, without the PATH below, unless the shell is not its own.
+SHELL := /bin/bash
 PYTHON ?= python3
 SHEETS ?= sheets
 STUDY ?= paper
@@ -79,8 +81,8 @@ vulnerabilities: .audit/installed
 	@.audit/bin/python envs/audit.py
 
 .audit/installed:
-	@"$$SHEETLENS_PYTHON" -m venv .audit
-	@.audit/bin/pip install --quiet pip-audit
+	@{ "$$SHEETLENS_PYTHON" -m venv .audit && .audit/bin/pip install --quiet pip-audit; } || \
+		{ echo "NOT AUDITED: pip-audit cannot be installed (see above)"; exit 1; }
 	@touch $@
 
 gpu-kit: .venv/installed

@@ -12,7 +12,7 @@ import sys
 OLDEST, NEWEST = (3, 11), (3, 14)
 WITHOUT_WHEELS = (3, 14)  # from here on immutables, which Snakemake needs, is built from its source
 WITH_WHEELS = ">=3.11,<3.14"
-DISK_GB = 10  # PyTorch with its CUDA libraries takes most of the 6.5 GB in .venv; uv needs room beside it
+DISK_GB = 10  # PyTorch with its CUDA libraries takes most of the 7 GB in .venv; uv needs room beside it
 PYTHON = ".venv/bin/python"
 
 
@@ -108,7 +108,7 @@ def main():
     free = shutil.disk_usage(".").free / 1e9
     if free < DISK_GB:
         stop("the packages need %d GB of disk, here are %.1f GB free: make room first." % (DISK_GB, free))
-    sys.stdout.write("Installing the locked packages into .venv (about 3 GB to download, once).\n")
+    sys.stdout.write("Installing the locked packages into .venv (about 3.5 GB to download, once).\n")
     sys.stdout.flush()
     if not uv:
         uv = locked_uv()

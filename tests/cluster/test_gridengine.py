@@ -63,7 +63,7 @@ def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finish
     assert trained["exit_status"] != "0"
     assert "-l gpu=1,h_rt=14400,h_vmem=150M,mem_free=300M" in trained["category"]
     assert (trained["granted_pe"], trained["slots"]) == ("smp", "2")
-    assert (tmp_path / f"logs/sge/train_network-{trained['jobnumber']}.log").exists()
+    assert f"jobs that did not end well: logs/sge/train_network-{trained['jobnumber']}.log)" in failed.stderr
 
     # Without it the same command goes on from there, to the model of a run without a cluster.
     result = run()

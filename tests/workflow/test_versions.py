@@ -155,6 +155,15 @@ def test_what_dvc_itself_pulls_is_taken_as_done(published, brought):
     assert brought.repro() == set()
 
 
+def test_dvc_pull_without_a_file_brings_what_is_stored_and_names_the_rest(published, tmp_path):
+    clone = fresh(published, tmp_path)
+    result = subprocess.run(["dvc", "pull"], cwd=clone.folder, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "results/mercury" in result.stderr and "demo/results" not in result.stderr
+    assert digests(clone.results) == digests(published.results)
+    assert "Nothing to be done" in clone.run(*SNAKEMAKE)
+
+
 def test_a_setting_changed_after_dvc_pull_is_noticed(brought):
     brought.change(figures={"dots_per_inch": 90})
     ran = brought.repro()

@@ -28,6 +28,12 @@ def test_no_function_is_newer_than_the_make_of_macos():
     assert not LATER.search(MAKEFILE)
 
 
+def test_the_make_of_macos_asks_a_shell_which_knows_the_path():
+    """It looks up plain words by itself, along the PATH that it was started with, unless SHELL is none of its own."""
+    assert re.search(r"^SHELL := /bin/bash$", MAKEFILE, re.MULTILINE)
+    assert MAKEFILE.index("SHELL :=") < MAKEFILE.index("export PATH")
+
+
 @pytest.mark.parametrize("shell", ["dash", "posh", "bash"])
 def test_the_lines_are_posix_shell(shell, tmp_path):
     if not shutil.which(shell):

@@ -4,13 +4,15 @@ import hashlib
 import io
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,7 +24,8 @@ from sheetlens.predict.input_list import write_list
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.prepare.shards import in_order
-from sheetlens.review.decisions import Entry, name_on_pages
+from sheetlens.review.decisions import Entry, standing
+from sheetlens.review.names import name_on_pages
 
 BACKBONE = "features"  # the built-in one (sheetlens.config.networks)
 READERS, AHEAD, BATCH = 2, 4, 32
@@ -38,14 +41,26 @@ class Sheets:
     still False; `unreadable` are rows whose files turned out to be no photographs.
     """
 
-    def __init__(self, source: Path, folder: Path, run: str, limits: Limits) -> None:
+    def __init__(self, source: Path, folder: Path, run: str, limits: Limits, entries: Iterable[Entry]) -> None:
         """List the photographs into the labelling's folder and take up what was read before.
 
-        Raises UserError where there are none.
+        Raises UserError where there are none, and where most of `entries`, the decisions made so far, are on others:
+        the list that they rest on is then left as it was.
         """
-        listing = folder / "list.parquet"
-        write_list(source, listing)
-        listed = files.read_table(listing)
+        with _listing(source, folder / "list.parquet") as listed:
+            self._arrange(source, folder, run, listed)
+            self._compare(entries, folder)
+            self.store = Store(folder / "sheets.sqlite", BACKBONE)
+        self.known = np.zeros(len(self.table), bool)
+        self.features: NDArray[np.float16] = np.zeros((len(self.table), 0), np.float16)
+        self.unreadable: set[int] = set()
+        self.version = 0  # counts what was read
+        self._limits, self._stop, self._changed = limits, threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._take_up()
+
+    def _arrange(self, source: Path, folder: Path, run: str, listed: pd.DataFrame) -> None:
+        """Put the photographs that are there in their order; UserError where two have one name."""
         self.refused = listed[listed["status"] != "ok"]
         table = listed[listed["status"] == "ok"].copy()
         table["stamp"] = table["size"] + "|" + table["changed"]
@@ -60,14 +75,6 @@ class Sheets:
             )
         self.row = dict(zip(self.table["key"], range(len(self.table)), strict=True))
         self.row_of = dict(zip(self.table["image_id"], range(len(self.table)), strict=True))
-        self.store = Store(folder / "sheets.sqlite", BACKBONE)
-        self.known = np.zeros(len(self.table), bool)
-        self.features: NDArray[np.float16] = np.zeros((len(self.table), 0), np.float16)
-        self.unreadable: set[int] = set()
-        self.version = 0  # counts what was read
-        self._limits, self._stop, self._changed = limits, threading.Event(), threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._take_up()
 
     def __len__(self) -> int:
         """Number of photographs."""
@@ -77,8 +84,9 @@ class Sheets:
         """How large a photograph's file is."""
         return int(str(self.table["stamp"].iloc[row]).partition("|")[0] or 0)
 
-    def compare(self, last: Mapping[str, Entry], folder: Path) -> None:
+    def _compare(self, entries: Iterable[Entry], folder: Path) -> None:
         """Say of whose last decisions the photographs are others now; UserError where these were never labelled."""
+        last = {name: list(given.values())[-1] for name, given in standing(entries).items()}
         gone = [name for name in last if name not in self.row_of]
         sized = {name: entry["bytes"] for name, entry in last.items() if name in self.row_of and "bytes" in entry}
         other = [name for name, size in sized.items() if size != self.bytes_of(self.row_of[name])]
@@ -167,6 +175,18 @@ class Sheets:
                 self._note(self.row_of[row["image_id"]], features)
             self.unreadable |= {self.row_of[row["image_id"]] for row, reading in some if not reading.pixels}
             self.version += 1
+
+
+@contextmanager
+def _listing(source: Path, place: Path) -> Iterator[pd.DataFrame]:
+    """The list of the photographs, which takes its place when nothing in the block refuses it."""
+    new = place.with_name(f".{place.name}")  # hidden: where photographs and labels share a folder it is none of them
+    try:
+        write_list(source, new)
+        yield files.read_table(new)
+        new.replace(place)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _refused(row: dict[str, Any], reading: Any) -> Kept:

@@ -5,10 +5,8 @@ each on the disk before it counts. Every decision names its run; a small file be
 and where the two differ the file decides: the journal of another run may have been copied here.
 """
 
-import hashlib
 import json
 import logging
-import os
 import secrets
 import threading
 from collections import defaultdict
@@ -21,10 +19,11 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.journals import GrowingFile, refuse_links
 from sheetlens.review.entries import CHOSEN, DECISIONS, NOTHING, RUN, Entry, check, how_chosen, standing, utc
+from sheetlens.review.names import name_on_pages
 
 __all__ = [
     "CHOSEN", "DECISIONS", "NAME", "Contents", "Entry", "Journal", "Refused", "check", "how_chosen", "identify",
-    "name_on_pages", "read_contents", "read_entries", "standing", "summary", "utc",
+    "read_contents", "read_entries", "standing", "summary", "utc",
 ]  # fmt: skip
 
 NAME = "review/decisions.jsonl"  # below the run's folder
@@ -86,7 +85,8 @@ class Contents:
 class Journal:
     """The journal of one run, held against other processes; to be used from any number of threads.
 
-    `run` is the run's identity, `entries` are its decisions in their order, `refused` the lines that are none.
+    `run` is the run's identity, `on_pages` what pages call it (see `names`), `entries` are its decisions in their
+    order, `refused` the lines that are none.
     An entry has id (made by the page, so that what is sent twice is there once), run, image_id, reviewer, decision
     (one of DECISIONS), label (the class, or ""), before (what stood in the run, or ""), reasons (names), time (UTC,
     ISO 8601), chosen ({"how": one of CHOSEN, "probability": of being chosen, with "random"}) and, for "undo", undoes
@@ -106,6 +106,7 @@ class Journal:
             self._known = Contents(named)
             self._take_up()
             self._known.run = named or _write_run(path, self._known.run or secrets.token_hex(8))
+            self.on_pages = name_on_pages(self.run, path.parent.parent)
         except BaseException:
             self._file.close()
             raise
@@ -114,11 +115,6 @@ class Journal:
     def run(self) -> str:
         """The run's identity: made with the journal, the same for as long as the journal is there."""
         return self._known.run
-
-    @property
-    def on_pages(self) -> str:
-        """The run as pages name it (see `name_on_pages`)."""
-        return name_on_pages(self.run, self.path.parent.parent)
 
     @property
     def entries(self) -> list[Entry]:
@@ -246,11 +242,6 @@ def identify(folder: Path) -> str:
     tell(journal)
     journal.close()
     return journal.run
-
-
-def name_on_pages(run: str, folder: Path) -> str:
-    """A run's identity and the place of its folder: a copy of a run shares the identity, and no page's decisions."""
-    return f"{run}-{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]}"
 
 
 def _is_whole(line: bytes) -> bool:

@@ -218,7 +218,9 @@ class Keeper {
     const whose = others.length === 1 ? "it was made" : "they were made";
     at("elsewhere").append(
       `${count(others.length)} in this browser did not reach the server and ${others.length === 1 ? "is" : "are"} not of this run: ${whose} in ${runs.join(" and ")}. `
-        + "Serve that run at this address again, from the same folder and in the same version, and open the page: then they are handed over. ",
+        + (this.look
+          ? "Serve that run at this address again, in the same version, and open the page: then they are handed over. "
+          : "Put the page of that run here again and save its corrections. "),
       element("button", others.length === 1 ? "Forget it" : "Forget them", { type: "button", onclick: () => {
         if (!confirm(`Forget ${count(others.length)} of ${runs.join(" and ")} for ever?`)) return;
         for (const entry of others) localStorage.removeItem(entry.name);

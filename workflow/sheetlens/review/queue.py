@@ -15,7 +15,8 @@ from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
-from sheetlens.review.decisions import identify, name_on_pages
+from sheetlens.review.decisions import identify
+from sheetlens.review.names import name_on_pages
 from sheetlens.statistics.calibration import log_odds
 
 REASONS = {  # in the order of the queue
@@ -29,7 +30,7 @@ UNDECIDED = 0.1  # share of a study's sheets that count as not sure enough: what
 KEY = 16  # hexadecimal digits that stand for a sheet of this run in addresses and in file names
 # What becomes of tables and summaries that no run of ours wrote.
 FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-TEXTS = ("image_id", "path", "barcode", "current", "decided")  # columns of every queue
+TEXTS = ("image_id", "path", "barcode", "current", "decided", "reason")  # columns of every queue
 TERMS = (  # of the record, as they are shown
     "scientificName", "family", "genus", "recordedBy", "recordNumber", "eventDate", "countryCode", "stateProvince",
     "locality", "storageLocation", "institutionCode", "collectionCode", "catalogNumber", "licence", "rights_holder",
@@ -184,7 +185,8 @@ def _of_study(folder: Path) -> Queue:
     unseen = pd.concat([table[table["part"] != "train"] for table in tables], ignore_index=True)
     scores = unseen.groupby("image_id")[[*columns, "distance"]].mean()
     index = files.read_table(folder / "images/index.parquet", ["image_id", "row"])
-    manifest = files.read_table(folder / "manifest.parquet").query("status == 'ok'")
+    manifest = files.read_table(folder / "manifest.parquet")
+    manifest = manifest[manifest["status"] == "ok"]
     sheets = manifest.merge(index, on="image_id").merge(scores, left_on="image_id", right_index=True, how="left")
     sheets = sheets.reset_index(drop=True)
     sheets["current"] = sheets["decided"] = sheets["label"]
@@ -220,7 +222,8 @@ def _suspects(folder: Path) -> dict[str, int]:
     path = folder / "audits/labels.csv"
     if not path.is_file():
         return {}
-    table = files.read_table(path).query("suspect == 'True'")
+    table = files.read_table(path)
+    table = table[table["suspect"] == "True"]
     return dict(zip(table["image_id"].map(plain_cell), table["rank"].astype(int), strict=True))
 
 
@@ -231,6 +234,8 @@ def _queue(
     """Put the sheets in order: by their first reason, within it by `ranks`, those without one last, by `rest`."""
     sheets = sheets.assign(path=sheets["path"].fillna(""), row=sheets["row"].astype(np.int64))
     _check(title, classes, sheets)
+    numbers = ("distance", *probability_columns(classes))
+    sheets = sheets.assign(**{name: sheets[name].astype(np.float64) for name in numbers})
     first, rank = np.full(len(sheets), len(REASONS)), np.array(rest, float)
     for number, name in reversed(list(enumerate(REASONS))):
         if name in marks:
