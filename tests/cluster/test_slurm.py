@@ -1,7 +1,11 @@
 """The workflow on a real Slurm cluster of one node, through profiles/slurm."""
 
+import contextlib
 import re
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -14,6 +18,7 @@ TEST_CLUSTER = [
     "--slurm-no-account", "--slurm-init-seconds-before-status-checks", 2,
     "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
 ]  # fmt: skip
+TIMEOUT = 300  # seconds until a run that hangs counts as failed
 
 pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")
 
@@ -30,6 +35,12 @@ def jobs(environment) -> list[dict[str, str]]:
     return [dict(re.findall(r"(\w+)=(\S*)", block)) for block in shown.split("\n\n") if "JobId" in block]
 
 
+def queued(environment) -> str:
+    """The number and the state of each job that runs or waits, a line each."""
+    command = ["squeue", "--noheader", "--format", "%A %T"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.open
 def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     def run(memory, *more):
@@ -43,7 +54,7 @@ def test_trainings_get_their_gpu_and_their_memory(cluster, finished, tmp_path):
     (log,) = (tmp_path / ".snakemake/slurm_logs").glob("rule_train_network/*/*.log")
     assert str(log) in failed.stderr
     assert "Exceeded job memory limit" in log.read_text()
-    assert f"says so in its log ({log.relative_to(tmp_path)})" in failed.stderr
+    assert f"jobs that did not end well: {log.relative_to(tmp_path)})" in failed.stderr
     assert "jobs are watched through squeue" in failed.stderr
     assert (tmp_path / "results/mercury/images/pixels.npy").exists()
     assert not (tmp_path / MODEL / "weights.safetensors").exists()
@@ -76,7 +87,7 @@ def test_a_cluster_that_forgets_at_once_is_refused(cluster, tmp_path):
     before = len(jobs(cluster))
     refused = snakemake(tmp_path, *arguments, *TEST_CLUSTER, *waits, env=cluster)
     assert refused.returncode != 0
-    assert "squeue forgets finished jobs after 3600 s (MinJobAge)" in refused.stderr
+    assert "forgets finished ones after 3600 s (MinJobAge)" in refused.stderr
     assert len(jobs(cluster)) == before
 
 
@@ -99,3 +110,45 @@ def test_a_training_that_runs_out_of_time_goes_on_in_the_next_run(cluster, tmp_p
     assert result.returncode == 0, result.stderr
     (told,) = (tmp_path / "logs/train_network").glob("*.log")
     assert re.search(r"continuing in epoch [2-9]\d* from the checkpoint", told.read_text())
+
+
+@pytest.mark.open
+def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
+    with started(cluster, tmp_path, sheets=50_000) as run:
+        job = running_job(cluster, run)
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode != 0, output
+    deadline = time.monotonic() + TIMEOUT
+    while queued(cluster) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not queued(cluster)
+    (ended,) = [one for one in jobs(cluster) if one["JobId"] == job]
+    assert ended["JobState"] == "CANCELLED", output
+    assert not (tmp_path / "results/mercury/listing.parquet").exists()
+
+
+@contextlib.contextmanager
+def started(environment, folder, *, sheets):
+    """A run that draws so many sheets: enough to be at work when it is stopped."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
+        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *tiny_demo(folder)[2:],
+        "--profile", ROOT / "profiles/slurm", *TEST_CLUSTER,
+        "--config", f'datasets={{"mercury": {{"demo": {{"sheets": {sheets}}}}}}}',
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    run = subprocess.Popen([str(word) for word in command], env=environment, **pipes)
+    try:
+        yield run
+    finally:
+        run.kill()
+
+
+def running_job(environment, run: subprocess.Popen) -> str:
+    """The number of the job that is running, once it is."""
+    while run.poll() is None:
+        if running := re.search(r"^(\d+) RUNNING$", queued(environment), re.MULTILINE):
+            return running[1]
+        time.sleep(0.5)
+    raise AssertionError(run.stdout.read())

@@ -111,6 +111,7 @@ rule audit_regions:
     threads: settings.train.threads
     resources:
         gpu=1,
+        mem_mb=more_each_attempt(8000),
     params:
         inputs=named_inputs,
     message:

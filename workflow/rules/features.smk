@@ -22,7 +22,7 @@ rule features_part:
     threads: settings.train.threads
     resources:
         gpu=1,
-        mem_mb=more_each_attempt(3000),
+        mem_mb=more_each_attempt(4000),
     params:
         definition=backbone_option,
         settings=settings.train.model_dump_json(include={"device", "precision", "threads"}),

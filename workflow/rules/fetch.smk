@@ -82,7 +82,7 @@ rule fetch_remote:
     conda:
         "../../envs/data.yaml"
     resources:
-        runtime=more_each_attempt(720),  # 18,000 pictures at one a second are five hours
+        runtime=more_each_attempt(720),  # 18,000 pictures at two a second are two and a half hours
     params:
         source=lambda wildcards: settings.datasets[wildcards.dataset].source,
         settings=source_settings,

@@ -60,6 +60,29 @@ ADDRESSES = [
     f"https://example.org/a?next=https%253A%252F%252Fx.org%252F%253Ftoken%253D{SECRET}",
     f"https://example.org/a?next=https%3A%2F%2Fuser%3A{SECRET}%40x.org%2F",
     f"https://example.org/a/https%3A%2F%2Fuser%3A{SECRET}%40x.org%2F",
+    # Blanks around names and signs.
+    f"https://example.org/a?Signature ={SECRET}",
+    f"https://example.org/a?Signature= {SECRET}",
+    f"https://example.org/a?b=1& pwd = {SECRET}",
+    *(f"https://example.org/a?{name}={SECRET}" for name in ("pin%20", "pin+", "%20pin", "+pin", "pin\t")),
+    f"https://example.org/a?token=<{SECRET}>",
+    # Values that are JSON, and such in JSON.
+    f'https://example.org/a?data={{"token":"{SECRET}"}}',
+    f'https://example.org/a?data={{"b": {{"c": [1]}}, "token" : "it is \\"{SECRET}"}}',
+    f"https://example.org/a?data=[{{'token': '{SECRET}'}}]",
+    f'https://example.org/a?data={{"token":{SECRET}}}',
+    f'https://example.org/a?data={{"tokens":["a", "{SECRET}"]}}',
+    f'https://example.org/a?data={{"credentials":{{"who":"b","by":"{SECRET}"}}}}',
+    f'https://example.org/a?token={{"a":"{SECRET}"}}',
+    f'https://example.org/a?token=[{{"a":"{SECRET}',
+    f'https://example.org/a?{{"token":"{SECRET}"}}',
+    f'https://example.org/a?data={{"token":"{SECRET}',
+    f'{{"url": "https://example.org/a?data={{\\"token\\":\\"{SECRET}\\"}}"}}',
+    *(f'https://example.org/a?d={{{n * chr(92)}"token{n * chr(92)}":{n * chr(92)}"{SECRET}' for n in (3, 7, 15)),
+    f"https://example.org/a?data=%7B%22token%22%3A%22{SECRET}%22%7D",
+    f"https://example.org/a?data=%7B%22b%22:1,%22token%22:%20%22{SECRET}%22%7D",
+    f"https://example.org/a?data=%7B%22token%22%3A%5B%22{SECRET}%22%5D%7D",
+    f"https://example.org/a?next=https%3A%2F%2Fx.org%2F%3Fd%3D%257B%2522token%2522%253A%2522{SECRET}%2522%257D",
 ]
 HARMLESS = [
     "https://api.gbif.org/v1/occurrence/search?taxonKey=2688&datasetKey=821cc27a-e3bb-4bc5-ac34-89ada245069d",
@@ -79,6 +102,15 @@ HARMLESS = [
     "https://example.org/a.jpg: not there, write to someone@example.org",
     "see http://example.org: write to someone@example.org",
     r"C:\Users\a@b\c /home/a:b@c/d",
+    "https://example.org/a?kingdom=Plantae&spin=1&side=left&accredited=yes&pinus=2&pins=3&sidebar=4&inside=5&credit=6",
+    "https://example.org/a?samling=7&free=8&assess=9&opuntia_spin=10&reside=11",
+    "https://example.org/a?b =1& c = 2, and key = 5; key = 6",
+    'https://search.idigbio.org/v2/search/records?rq={"family": "pinaceae", "kingdom":["plantae"], "spin": 1}&limit=5',
+    '{"url": "https://example.org/a?id={barcode}", "key": "a", "classes": {"pin": "Pinus", "code": "K"}}',
+    r'{"url": "https://example.org/a?rq={\"family\":\"a\"}", "code": "K"}',
+    '{"url": "https://example.org/a?rq=%7B%22family%22:1%7D", "code": "K", "b": " = \'key\': 1"}',
+    "https://example.org/a?rq=%7B%22family%22%3A%22pinaceae%22%7D&limit=5",
+    'https://example.org/a?rq={"family": "a"}: not there',
 ]
 
 
@@ -93,6 +125,8 @@ def test_no_password_or_key_is_left_in_an_address(address):
 NAMES = (
     "wskey auth_key authkey appkey app_key consumer_key webkey resourcekey rlkey tempauth temp_url_sig passcode"
     " user_pass userpw bearer hdnts key sig sign auth policy pwd pw pass code ticket sas otp x-api-key AuthKey"
+    " sid pswd pin cred creds connect.sid user_pin sess sess_id csrf xsrf SAMLassertion oauth_verifier access_code"
+    " authcode"
 )
 
 
@@ -103,7 +137,14 @@ def test_values_that_let_in_are_known_by_their_name(name):
     )
 
 
-@pytest.mark.parametrize("piece", ["?a=", "?token=", "a:/", "x://u:", "%3a%2f", "/", "//", "a.a:", "%25", "@", "u:@ "])
+PIECES = """?a= ?token= a:/ x://u: %3a%2f / // a.a: %25 @ ={ ={" ={"token":" {[ "a": =%7b%22 %22token%22%3a ?token=[{"
+{" ={"token":[ =[ =[%20"""
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [*PIECES.split(), "u:@ ", "? ", "?a ", "?token= ", '={ "', '={"token" ', '={"token"\\', f'={{{40 * chr(92)}"'],
+)
 def test_a_text_without_end_takes_no_time(piece):
     start = time.process_time()
     without_secrets(piece * (200_000 // len(piece)))

@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from sheetlens.audit.regions import audit_regions
 from sheetlens.audit.saliency import REGIONS, audit_saliency, find_regions, measure_regions
-from sheetlens.explain.attribution import GRID, evidence_maps, parted
+from sheetlens.common.errors import UserError
+from sheetlens.common.files import write_table
+from sheetlens.explain.attribution import GRID, evidence_maps, parted, read_tests
 from sheetlens.train.networks import TABLES, build_network
 
 
@@ -89,3 +92,42 @@ def test_evidence_beside_the_plant_is_an_alarm(place, random, severity, word):
     for region in finding.numbers["regions"].values():
         assert region["low"] <= region["ratio"] <= region["high"]
     assert sum(region["evidence"] for region in finding.numbers["regions"].values()) == pytest.approx(1, abs=1e-3)
+
+
+PREDICTIONS = pd.DataFrame({"image_id": ["a.jpg"], "label": ["a"], "part": ["test"], "probability_a": [1.0]})
+UNREAL = {
+    "no part": PREDICTIONS.drop(columns="part"),
+    "no label": PREDICTIONS.drop(columns="label"),
+    "no image_id": PREDICTIONS.drop(columns="image_id"),
+    "numbers for parts": PREDICTIONS.assign(part=1),
+    "no test sheets": PREDICTIONS.assign(part="train"),
+}
+
+
+@pytest.mark.parametrize("fault", UNREAL)
+def test_predictions_that_lack_something_are_one_sentence(tmp_path, fault):
+    """Both who read test sheets again name the table."""
+    path, nothing = tmp_path / "predictions.parquet", tmp_path / "nothing"
+    write_table(path, UNREAL[fault])
+    for read in (lambda: read_tests(path, ["a"]), lambda: audit_regions(nothing, nothing, nothing, path, 0.95)):
+        with pytest.raises(UserError, match=r"predictions\.parquet (cannot be read|has no sheets)") as said:
+            read()
+        assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("table", [PREDICTIONS.drop(columns="probability_a"), PREDICTIONS.assign(probability_a="x")])
+def test_predictions_without_probabilities_are_one_sentence(tmp_path, table):
+    write_table(tmp_path / "predictions.parquet", table)
+    with pytest.raises(UserError, match=r"predictions\.parquet cannot be read"):
+        read_tests(tmp_path / "predictions.parquet", ["a"])
+
+
+@pytest.mark.parametrize(
+    "index", [pd.DataFrame({"image_id": ["a.jpg"]}), pd.DataFrame({"image_id": ["b.jpg"], "row": [0]})]
+)
+def test_an_index_that_does_not_fit_is_one_sentence(tmp_path, index):
+    nothing, path = tmp_path / "nothing", tmp_path / "predictions.parquet"
+    write_table(path, PREDICTIONS)
+    write_table(tmp_path / "index.parquet", index)
+    with pytest.raises(UserError, match=r"index\.parquet cannot be read"):
+        audit_regions(nothing, nothing, tmp_path / "index.parquet", path, 0.95)

@@ -39,7 +39,7 @@ def photographs(tmp_path):
 def session(tmp_path, photographs):
     """A session whose features are known: the class, with noise."""
     journal = Journal(tmp_path / "labels" / NAME)
-    sheets = Sheets(photographs, tmp_path / "labels", journal.run, LIMITS)
+    sheets = Sheets(photographs, tmp_path / "labels", journal.run, LIMITS, journal.entries)
     random = np.random.default_rng(0)
     for row, name in enumerate(sheets.table["image_id"]):
         sheets._note(row, (name.startswith("dark") + 0.1 * random.standard_normal(8)).astype(np.float32))
@@ -169,10 +169,10 @@ def test_what_was_read_stays_and_a_changed_photograph_is_read_again(tmp_path, ph
     sheets = session.sheets
     name, stamp = sheets.table["image_id"][3], sheets.table["stamp"][3]
     sheets.store.add([Kept(name, stamp, "", b"jpeg", np.ones(8, np.float16))])
-    again = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    again = Sheets(photographs, session.folder, session.journal.run, LIMITS, session.journal.entries)
     assert again.known.sum() == 1 and again.known[3] and again.store.picture(name) == b"jpeg"
     Image.new("L", (40, 61)).save(photographs / name)
-    changed = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    changed = Sheets(photographs, session.folder, session.journal.run, LIMITS, session.journal.entries)
     assert not changed.known.any()
     again.close()
     changed.close()
@@ -181,7 +181,7 @@ def test_what_was_read_stays_and_a_changed_photograph_is_read_again(tmp_path, ph
 def test_a_file_that_is_no_photograph_is_not_handed_out_and_stops_no_random_sample(photographs, session):
     table = session.sheets.table
     session.sheets.store.add([Kept(table["image_id"][2], table["stamp"][2], "no image", b"", np.empty(0, np.float16))])
-    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS, session.journal.entries)
     again = Session(sheets, session.journal, session.folder, ())
     given = [decide(again, again.next_sheets("Ada", "random", 1, set())[0])["image_id"] for _ in range(5)]
     assert given == table["image_id"][[0, 1, 3, 4, 5]].tolist() and again.random_rows() == 6
@@ -302,7 +302,7 @@ def labelled(session):
 
 
 def again(session, photographs):
-    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS)
+    sheets = Sheets(photographs, session.folder, session.journal.run, LIMITS, session.journal.entries)
     try:
         return Session(sheets, session.journal, session.folder, ("dark", "light"))
     finally:
@@ -339,7 +339,7 @@ def test_one_image_id_names_one_photograph(tmp_path, photographs):
         "".join(["image_id,path\n", *(f"{name},{path}\n" for name, path in zip("xxy", names, strict=True))])
     )
     with pytest.raises(UserError, match=r"gives 1 names to more than one photograph \(x\)"):
-        Sheets(table, tmp_path / "labels", "run", LIMITS)
+        Sheets(table, tmp_path / "labels", "run", LIMITS, [])
 
 
 @pytest.mark.parametrize("label", ["review", "a\u00a0b", "x" * 101])

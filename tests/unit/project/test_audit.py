@@ -59,6 +59,25 @@ def test_an_audit_that_fails_is_none(tmp_path, answer):
     assert run.returncode == AUDIT["UNKNOWN"] and run.stdout == "NOT AUDITED: pip-audit says boom\n" and not run.stderr
 
 
+def test_an_audit_that_cannot_be_installed_says_so(tmp_path):
+    """Again each time: nothing is left that would pass for an installed one."""
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    command = [
+        "make",
+        "--no-print-directory",
+        "--file",
+        ROOT / "Makefile",
+        f"PYTHON={sys.executable}",
+        "vulnerabilities",
+    ]
+    for _ in range(2):
+        run = subprocess.run(command, cwd=tmp_path, env=given | nowhere, capture_output=True, text=True)
+        assert run.returncode != 0 and "No matching distribution found for pip-audit" in run.stderr
+        assert run.stdout == "NOT AUDITED: pip-audit cannot be installed (see above)\n"
+        assert not (tmp_path / ".audit/installed").exists()
+
+
 def test_what_is_borne_is_locked_and_stands_in_the_page_on_security():
     with AUDIT["BORNE"].open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))

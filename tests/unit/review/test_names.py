@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 
-from sheetlens.review.decisions import NAME, Journal, identify
-from sheetlens.review.names import NOTE, name_on_pages
+from sheetlens.review.decisions import NAME, PLACE, Journal, identify, name_on_pages
 
 
 @pytest.fixture
@@ -54,9 +53,9 @@ def test_a_copy_whose_first_is_gone_is_the_run(run, tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "of another run", "place": "/"}'])
 def test_a_damaged_note_is_made_anew(run, text):
     name = named(run)[1]
-    (run / NOTE).write_text(text)
+    (run / PLACE).write_text(text)
     assert named(run)[1] == name
-    assert str(run) in (run / NOTE).read_text()
+    assert str(run) in (run / PLACE).read_text()
 
 
 def test_a_run_that_cannot_be_written_is_called_by_its_identity(tmp_path):

@@ -2,7 +2,9 @@ import asyncio
 import io
 import logging
 import re
+from decimal import Decimal
 
+import pandas as pd
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
@@ -206,6 +208,13 @@ def column(values, *names):
     return change
 
 
+def without(name):
+    """The table of predictions without a column."""
+    return lambda run: files.write_table(
+        run / "predictions.parquet", files.read_table(run / "predictions.parquet").drop(columns=name)
+    )
+
+
 UNREAL = {
     "classes in an object": told(classes={"stained": 0, "unstained": 1}),
     "classes in a text": told(classes="stained"),
@@ -223,6 +232,10 @@ UNREAL = {
     "numbers for paths": column(range(5), "path"),
     "texts for probabilities": column("x", "probability_stained"),
     "texts for distances": column("x", "distance"),
+    "numbers for the run's sentences": column(range(5), "reason"),
+    "no sentences of the run": without("reason"),
+    "no distances": without("distance"),
+    "no probabilities of a class": without("probability_stained"),
 }
 
 
@@ -234,6 +247,55 @@ def test_a_damaged_run_is_one_sentence_when_it_is_opened(tmp_path, fault):
     with pytest.raises(UserError, match=r"a table or summary in .*: make it again with this version") as refused:
         open_run(run)
     assert "\n" not in str(refused.value)
+
+
+def test_numbers_of_another_kind_are_numbers_when_a_sheet_is_shown(tmp_path):
+    """Decimals, one of them missing: their None is no NaN."""
+    run = write_run(tmp_path / "run", 5)
+    values = [Decimal("0.5"), *(Decimal(number) for number in range(3)), None]
+    column(values, "distance", "probability_stained")(run)
+    queue = open_run(run)
+    found = {one["image_id"]: one for one in map(queue.detail, range(5))}
+    first, last = found["sheets/000000.jpg"], found["sheets/000004.jpg"]
+    assert (first["distance"], first["probabilities"][0]) == (0.5, 0.5)
+    assert (last["distance"], last["probabilities"]) == (None, None)
+
+
+def write_study(folder):
+    """A finished study of four sheets, as far as a review reads it, with its audit of labels."""
+    names = [f"{number}.jpg" for number in range(4)]
+    table = pd.DataFrame({"image_id": names, "label": ["a", "b", "a", "b"]})
+    known = table.assign(specimen_id=names, path=names, status="ok", reason="")
+    answers = table.assign(part="test", probability_a=[0.9, 0.2, 0.4, 0.1], probability_b=[0.1, 0.8, 0.6, 0.9])
+    files.write_table(folder / "manifest.parquet", known)
+    files.write_table(folder / "images/index.parquet", table[["image_id"]].assign(row=range(4)))
+    files.write_table(folder / "models/table1/random-1/predictions.parquet", answers)
+    files.write_table(folder / "audits/labels.csv", table.assign(rank=range(1, 5), suspect=[False, True, False, False]))
+    return folder
+
+
+def test_a_study_begins_with_its_suspect_labels(tmp_path):
+    queue = open_run(write_study(tmp_path / "study"))
+    assert queue.sheets["image_id"][0] == "1.jpg" and queue.sheets["reasons"][0] == ["suspect"]
+    files.write_table(tmp_path / "study/manifest.parquet", queue.sheets.assign(status=["refused", "ok", "ok", "ok"])[
+        ["image_id", "label", "specimen_id", "path", "status", "reason"]
+    ])  # fmt: skip
+    assert "1.jpg" not in set(open_run(tmp_path / "study").sheets["image_id"])
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("manifest.parquet", "status"), ("manifest.parquet", "reason"), ("manifest.parquet", "label"),
+        ("audits/labels.csv", "suspect"), ("audits/labels.csv", "rank"),
+        ("models/table1/random-1/predictions.parquet", "part"),
+    ],
+)  # fmt: skip
+def test_a_study_whose_table_lacks_a_column_is_one_sentence(tmp_path, table, name):
+    study = write_study(tmp_path / "study")
+    files.write_table(study / table, files.read_table(study / table).drop(columns=name))
+    with pytest.raises(UserError, match=rf"a table or summary in .* has no '{name}': make it again with this version"):
+        open_run(study)
 
 
 def test_photographs_are_decoded_within_the_limits(run):

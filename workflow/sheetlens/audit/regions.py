@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sheetlens.audit.finding import Finding, Inputs
 from sheetlens.common import files
+from sheetlens.common.errors import UserError
 from sheetlens.config import Audit
 from sheetlens.predict.classifier import Classifier
 from sheetlens.predict.inference import BATCH
@@ -27,8 +28,13 @@ def audit_regions(model: Path, pixels: Path, index: Path, predictions: Path, con
     than the commonest class would, by the lower end of its interval (Wilson). The numbers stand beside those of the
     cheap baselines, which were trained on such a region: whether sheets have to be masked, the two tell together.
     """
-    table = files.read_table(predictions).query("part == 'test'")
-    rows = files.read_table(index).set_index("image_id")["row"].loc[table["image_id"]].to_numpy()
+    table = files.read_table(predictions, ["image_id", "part", "label"])
+    table = table[table["part"] == "test"]
+    if table.empty:
+        raise UserError(f"{predictions} has no sheets of the test part: make the predictions again")
+    listed = files.read_table(index, ["image_id", "row"])
+    with files.reading(index):
+        rows = listed.set_index("image_id")["row"].loc[table["image_id"]].to_numpy()
     tests = _Tests(Classifier(model), open_image_set(pixels), rows, table["label"].to_numpy(object))
     whole = tests.accuracy(covered, ())
     found = {region: {name: tests.accuracy(view, (region,)) for name, view in VIEWS.items()} for region in REGIONS}

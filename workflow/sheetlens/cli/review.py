@@ -1,5 +1,6 @@
 """The command that lets a person look at doubtful sheets."""
 
+import csv
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -67,12 +68,39 @@ def review(
 
 
 def _keep_apart(run: Path, output: Path) -> None:
-    """Raise UserError where a table would be written over what the run itself consists of."""
-    from sheetlens.review.decisions import NAME
+    """Raise UserError where a table would be written over what the run consists of, or what it was made into.
 
-    own = [run / NAME, (run / NAME).with_suffix(".run"), *run.glob("*.parquet"), *run.glob("*.json")]
-    if any(output.resolve() == one.resolve() for one in own):
+    The table of agreement bears a name that nobody gave: it takes no other file's place anywhere.
+    """
+    from sheetlens.prepare.corrections import COLUMNS as CORRECTIONS
+    from sheetlens.review.agreement import COLUMNS as AGREEMENT
+
+    second = _agreement_beside(output)
+    if _is_of(run, output) and _is_another(output, CORRECTIONS):
         raise UserError(f"{output} belongs to the run and would be lost: give --export another name")
+    if _is_another(second, AGREEMENT):
+        raise UserError(f"{second} is no table of an earlier export and would be lost: give --export another name")
+
+
+def _is_of(run: Path, output: Path) -> bool:
+    """Whether a file lies below the run, or is one that a link of the run leads to."""
+    places = (output.resolve(), output.parent.resolve() / output.name)
+    linked = (*run.glob("*.parquet"), *run.glob("*.json"))
+    return any(place.is_relative_to(run.resolve()) for place in places) or any(
+        output.resolve() == one.resolve() for one in linked
+    )
+
+
+def _is_another(path: Path, columns: tuple[str, ...]) -> bool:
+    """Whether a file stands there that begins otherwise than a table with these columns."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return tuple(next(csv.reader([file.readline(1000)]), ())) != columns
+
+
+def _agreement_beside(output: Path) -> Path:
+    return output.with_name(f"{output.stem}-agreement.csv")
 
 
 def _export(queue: "Queue", output: Path) -> None:
@@ -86,5 +114,5 @@ def _export(queue: "Queue", output: Path) -> None:
     entries = [entry for entry in decided if entry["image_id"] in barcodes or not queue.named]
     counts = write_corrections(entries, barcodes, output)
     log.info("%s: %s", output, ", ".join(f"{count} {name}" for name, count in counts.items()))
-    for sentence in write_agreement(entries, output.with_name(f"{output.stem}-agreement.csv")):
+    for sentence in write_agreement(entries, _agreement_beside(output)):
         log.info("%s", sentence)

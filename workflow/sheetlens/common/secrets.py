@@ -4,6 +4,7 @@ What is no address by the letter (a slash in a password, one slash after `http:`
 """
 
 import re
+from functools import cache
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -27,14 +28,35 @@ _CODED = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(
-    r"(?:[?&;#~/]|%(?:25){0,3}(?:3f|26|3b|23|2f|7e))([^=&;#?/\s\"'<>]{1,100}?)(?:=|%(?:25){0,3}3d)", re.IGNORECASE
+    r"(?:[?&] {0,3}|[;#~/]|%(?:25){0,3}(?:3f|26|3b|23|2f|7e))([^=&;#?/\s\"'<>]{1,100}?)[ \t]{0,3}(?:=|%(?:25){0,3}3d)",
+    re.IGNORECASE,
 )
-_VALUE = re.compile(r"(?:\\?[\"'](?=[\w%+/=.~-]))?[^&;#\s\"'<>\\]+")
+_BEFORE_NEXT = r"(?:(?!\s\w+://).)*"  # what comes before another address in the line
+# JSON goes to the last bracket of that; without one (it was cut short), all of it.
+_BRACKETS = rf"[\[{{](?:{_BEFORE_NEXT}[\]}}]|{_BEFORE_NEXT})"
+_VALUE = re.compile(
+    rf"[ \t]{{0,3}}(?:(?=[\[{{][\s\[{{]{{0,9}}\\*[\"']){_BRACKETS}|(?:\\?[\"'<](?=[\w%+/=.~-]))?[^&;#\s\"'<>\\]+)"
+)
+# JSON in a query, to the end of the line. What is no JSON, such as {barcode}, has no quote behind the bracket.
+_CODED_QUOTE = "%(?:25){0,3}2[27]"
+_BLANKS = r"(?:\s|\+|%(?:25){0,3}20){0,9}"
+_JSON = re.compile(
+    rf"(?:[=?#]|%(?:25){{0,3}}(?:3d|3f|23)){_BLANKS}(?:(?:\[|%(?:25){{0,3}}5b){_BLANKS}){{0,9}}"
+    rf"(?:\{{|%(?:25){{0,3}}7b){_BLANKS}(\\{{0,15}}[\"']|{_CODED_QUOTE}).*",
+    re.IGNORECASE,
+)
+_MEMBER_VALUE = re.compile(
+    rf"{_BLANKS}(?:(?P<quote>\\*[\"']|{_CODED_QUOTE}){_BEFORE_NEXT}?(?:(?<!\\)(?P=quote)|$|(?=\s\w+://))|{_BRACKETS}"
+    r"|%(?:25){0,3}(?:5b|7b)[^\s&]*|(?:(?!%(?:25){0,3}(?:2c|7d))[^\s,}&])+)",
+    re.IGNORECASE,
+)
 # Names of values that let whoever has them in: signatures of clouds' addresses, tokens, keys, passwords.
 _SECRET = re.compile(
     r"signature|token|secret|passw|passphrase|passcode|credential|authorization|bearer|access-?id|session|security"
-    r"|sessid|authsign|hmac|jwt|key-pair|(?:api|access|account|private|subscription|license|licence|pair)[._-]?(?:key|id)"
-    r"|(?:key|sigs?(?:_?v)?|pwd|pw|psw|auth|(?<!by)(?<!com)pass)$|(?:^|[._-])sign$"
+    r"|sessid|authsign|hmac|jwt|csrf|xsrf|assertion|verifier|key-pair"
+    r"|(?:api|access|account|private|subscription|license|licence|pair)[._-]?(?:key|id)"
+    r"|(?:key|sigs?(?:_?v)?|pwd|pswd|pw|psw|auth|(?<!by)(?<!com)pass|(?:access|auth|login|verification)[._-]?code)$"
+    r"|(?:^|[._-])(?:sign|sid|pin|creds?|sess(?:[._-]?id)?)$"
     r"|^(?:policy|code|ticket|sas|otp|verify|__gda__|hdn(?:ts|ea|tl))$"
 )
 # Servers never see tabs and line ends; a blank or a quote within a value would pass for its end.
@@ -49,11 +71,12 @@ _RECORD = re.compile(
 
 def without_secrets(text: str) -> str:
     """A text with stars for the accounts and passwords in the addresses in it, and for keys in their queries."""
-    if not set("@=%\uff20\ufe6b") & set(text):
+    if not set("@=%{\uff20\ufe6b") & set(text):
         return text
     for account in (_ACCOUNT, _BARE, _CODED):
         text = account.sub(lambda found: f"{found[1] if found.re.groups else ''}{HIDDEN}@", text)
-    return _without_keys(text)
+    text = _JSON.sub(lambda found: _without_values(found[0], _members(found[1]), _MEMBER_VALUE), text)
+    return _without_values(text, _NAME, _VALUE)
 
 
 def address_without_secrets(url: str) -> str:
@@ -61,12 +84,20 @@ def address_without_secrets(url: str) -> str:
     return without_secrets(url.translate(_WITHIN))
 
 
-def _without_keys(text: str) -> str:
+@cache
+def _members(quote: str) -> re.Pattern[str]:
+    """Names in JSON whose first has such a quote: what has fewer backslashes belongs to the JSON around the address."""
+    plain = "" if quote.startswith("%") else rf"\\{{{quote.count(chr(92))},15}}[\"']|"
+    ends = f"(?:{plain}{_CODED_QUOTE})"
+    return re.compile(rf"{ends}([\w.%\[\]-]{{1,100}}?){ends}{_BLANKS}(?::|%(?:25){{0,3}}3a)", re.IGNORECASE)
+
+
+def _without_values(text: str, names: re.Pattern[str], values: re.Pattern[str]) -> str:
     parts, end = [], 0
-    for found in _NAME.finditer(text):
+    for found in names.finditer(text):
         if found.start() < end or not _lets_in(found[1]):
             continue
-        if value := _VALUE.match(text, found.end()):
+        if value := values.match(text, found.end()):
             parts += [text[end : found.end()], HIDDEN]
             end = value.end()
     return "".join([*parts, text[end:]])
@@ -76,5 +107,5 @@ def _lets_in(name: str) -> bool:
     """Whether a value of this name lets in; letters may be written %65, lists as name[] and name[0]."""
     for _ in range(4):  # an address within an address within an address
         name = unquote(name)
-    name = re.split(r"[?&;#~/]", name.lower())[-1].rstrip("[]0123456789")
+    name = re.split(r"[?&;#~/]", name.lower())[-1].strip("+ \t").rstrip("[]0123456789")
     return _SECRET.search(name) is not None and _RECORD.search(name) is None

@@ -41,12 +41,12 @@ def explain_sheets(
     device = choose_device(facts["settings"]["device"], "float32", facts["settings"]["threads"])
     torch.manual_seed(facts["seed"])
     untrained = rebuild(facts)
-    tested = files.read_table(predictions).query("part == 'test'").sort_values(["label", "image_id"])
-    names = probability_columns(facts["classes"])
-    tested["answer"] = np.array(facts["classes"], dtype=object)[tested[names].to_numpy().argmax(axis=1)]
+    tested = read_tests(predictions, facts["classes"])
     each = max(1, sheets // len(facts["classes"]))
     chosen = pd.concat([_spread(group, each) for _, group in tested.groupby("label")])
-    rows = files.read_table(index).set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
+    listed = files.read_table(index, ["image_id", "row"])
+    with files.reading(index):
+        rows = listed.set_index("image_id")["row"].loc[chosen["image_id"]].to_numpy()
     images = torch.from_numpy(open_image_set(pixels))
     table = chosen[["image_id", "label", "answer"]].reset_index(drop=True)
     targets = torch.tensor([facts["classes"].index(answer) for answer in table["answer"]]).to(device.name)
@@ -62,6 +62,18 @@ def explain_sheets(
             maps[name] += list(evidence_maps(head, some, usual, asked).reshape(len(some), -1))
             progress(len(rows) * (len(maps) - 1) + len(maps[name]), 2 * len(rows))
     return table.assign(**{name: pd.Series(values) for name, values in maps.items()})
+
+
+def read_tests(predictions: Path, classes: list[str]) -> pd.DataFrame:
+    """The test sheets with the `answer` a model gave, sorted by label; UserError where the table has none of them."""
+    names = probability_columns(classes)
+    table = files.read_table(predictions, ["image_id", "part", "label", *names])
+    tested = table[table["part"] == "test"].sort_values(["label", "image_id"])
+    if tested.empty:
+        raise UserError(f"{predictions} has no sheets of the test part: make the predictions again")
+    with files.reading(predictions):
+        answers = tested[names].to_numpy(np.float64).argmax(axis=1)
+    return tested.assign(answer=np.array(classes, dtype=object)[answers])
 
 
 def evidence_maps(head: torch.nn.Module, features: torch.Tensor, usual: torch.Tensor, targets: torch.Tensor) -> Maps:

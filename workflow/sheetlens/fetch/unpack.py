@@ -19,7 +19,7 @@ from sheetlens.fetch.content_checks import BrokenImageError, check_image
 from sheetlens.fetch.errors import RefusedError
 from sheetlens.fetch.http.addresses import check_name, place, text
 from sheetlens.fetch.http.session import PIECE
-from sheetlens.fetch.records.archive_files import CarefulInfo, is_tar, with_slashes
+from sheetlens.fetch.records.archive_files import CarefulInfo, is_tar, same_name, with_slashes
 
 EXPANSION, LEAST = 20, 2**28  # an archive may unpack to 20 times its size, small ones to 256 MB
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Names of files that archives have brought below a folder, and of all members that were told of."""
+    """Names (see `same_name`) of files that archives have brought below a folder, and of all members told of."""
 
     taken: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
@@ -148,8 +148,8 @@ def _write(
     short = "/".join(inner[1:] if len(inner) > 1 else inner)
     try:
         check_name(name)  # the whole name must be harmless, not only what is left of it
-        chosen = name if short in taken else short
-        if chosen in taken:
+        chosen = name if same_name(short) in taken else short
+        if same_name(chosen) in taken:
             raise RefusedError(Reason("member_again"))
         final = place(folder, chosen)
         digest = hashlib.sha256()
@@ -163,5 +163,6 @@ def _write(
         return Member(text(name), refused=error.reason)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return Member(text(name), refused=Reason("name_folder"))
-    taken.update((chosen, name))  # the whole name, too: a second member of it is another file of the same sheet
+    # The whole name, too: a second member of it is another file of the same sheet.
+    taken.update((same_name(chosen), same_name(name)))
     return Member(chosen, final, size, digest.hexdigest())

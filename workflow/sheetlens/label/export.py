@@ -3,12 +3,45 @@
 import csv
 from pathlib import Path
 
+from sheetlens.common.errors import UserError
 from sheetlens.common.files import whole
 from sheetlens.common.tables import safe_cell
 from sheetlens.label.session import Session
-from sheetlens.review.decisions import how_chosen, standing
+from sheetlens.review.decisions import NAME, how_chosen, read_contents, standing
 
 COLUMNS = ("image_id", "label", "reviewer", "time", "chosen")
+LABELS = "labels.csv"
+# What a run of `predict` and a study have: their decisions can be exported only beside their own list.
+OTHERS = ("predictions.parquet", "manifest.parquet", "images/index.parquet")
+OURS = ("sheets.sqlite", "classes.json")  # one of which every labelling has that has a list
+
+
+def check_output(folder: Path) -> None:
+    """Raise UserError for a folder in which labelling would write over what something else made there."""
+    if found := _others(folder):
+        raise UserError(
+            f"{folder} is the folder of another command (it holds {found}), whose list of sheets would be lost: give"
+            " another --output"
+        )
+    labels = folder / LABELS
+    if labels.is_file() and not _is_bare(labels) and not read_contents(folder / NAME).entries:
+        raise UserError(
+            f"{folder} holds a {LABELS} that no decisions here made, and it would be lost: move it away, or give"
+            " another --output"
+        )
+
+
+def _others(folder: Path) -> str:
+    """What in a folder another command wrote, or ""; a list alone may be that of `explain`, or of a run under way."""
+    listed = not any((folder / name).exists() for name in OURS)
+    return next((name for name in (*OTHERS, *["list.parquet"] * listed) if (folder / name).exists()), "")
+
+
+def _is_bare(labels: Path) -> bool:
+    """Whether a table is empty, or is ours from before the first decision: nothing of it can be lost."""
+    header = ",".join(f'"{name}"' for name in COLUMNS) + "\n"
+    with labels.open("rb") as file:
+        return file.read(len(header) + 1) in (b"", header.encode())
 
 
 def write_labels(session: Session, output: Path) -> int:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sheetlens.common.errors import UserError, sentence_for
 from sheetlens.config import Limits
-from sheetlens.label.export import write_labels
+from sheetlens.label.export import LABELS, check_output, write_labels
 from sheetlens.label.numbers import describe
 from sheetlens.label.session import Session
 from sheetlens.label.sheets import Sheets
@@ -35,16 +35,19 @@ PAGE = {
     "review.css": (REVIEW / "review.css", "text/css"),
 }
 MOST = 50  # sheets handed out at once
-LABELS = "labels.csv"
 
 
 def serve(source: Path, folder: Path, classes: tuple[str, ...], host: str, port: int, limits: Limits) -> None:
-    """Serve the page until it is interrupted; the labels are in `folder`, as decisions and as labels.csv."""
+    """Serve the page until it is interrupted; the labels are in `folder`, as decisions and as labels.csv.
+
+    Raises UserError for a folder that is none of a labelling (see `check_output`).
+    """
+    check_output(folder)
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / NAME)
     tell(journal)
     try:
-        sheets = Sheets(source, folder, journal.run, limits)
+        sheets = Sheets(source, folder, journal.run, limits, journal.entries)
         session = Session(sheets, journal, folder, classes)
         token = "" if is_local(host) else secrets.token_urlsafe(24)
         door = Door()

@@ -29,7 +29,6 @@ class Session:
     def __init__(self, sheets: Sheets, journal: Journal, folder: Path, classes: tuple[str, ...]) -> None:
         """Take up what was decided before; `classes` are added to those that are known."""
         self.sheets, self.journal, self.folder = sheets, journal, folder
-        sheets.compare({name: list(given.values())[-1] for name, given in standing(journal.entries).items()}, folder)
         self._lock = threading.RLock()
         self._names = Classes(folder / "classes.json")
         for name in classes:

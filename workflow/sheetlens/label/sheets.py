@@ -24,8 +24,7 @@ from sheetlens.predict.input_list import write_list
 from sheetlens.prepare.decoding.decoder_processes import Readers
 from sheetlens.prepare.resize import SIZE
 from sheetlens.prepare.shards import in_order
-from sheetlens.review.decisions import Entry, standing
-from sheetlens.review.names import name_on_pages
+from sheetlens.review.decisions import Entry, name_on_pages, standing
 
 BACKBONE = "features"  # the built-in one (sheetlens.config.networks)
 READERS, AHEAD, BATCH = 2, 4, 32
@@ -64,7 +63,8 @@ class Sheets:
         self.refused = listed[listed["status"] != "ok"]
         table = listed[listed["status"] == "ok"].copy()
         table["stamp"] = table["size"] + "|" + table["changed"]
-        table["key"] = [_digest(f"{name_on_pages(run, folder)}/{name}")[:KEY] for name in table["image_id"]]
+        shown = name_on_pages(run, folder)
+        table["key"] = [_digest(f"{shown}/{name}")[:KEY] for name in table["image_id"]]
         order = np.argsort([_digest(f"random/{run}/{name}") for name in table["image_id"]], kind="stable")
         columns = ["image_id", "specimen_id", "path", "key", "stamp"]
         self.table = table.iloc[order][columns].reset_index(drop=True)

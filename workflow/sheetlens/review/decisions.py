@@ -5,6 +5,7 @@ each on the disk before it counts. Every decision names its run; a small file be
 and where the two differ the file decides: the journal of another run may have been copied here.
 """
 
+import contextlib
 import json
 import logging
 import secrets
@@ -19,14 +20,13 @@ from sheetlens.common import files
 from sheetlens.common.errors import UserError
 from sheetlens.common.journals import GrowingFile, refuse_links
 from sheetlens.review.entries import CHOSEN, DECISIONS, NOTHING, RUN, Entry, check, how_chosen, standing, utc
-from sheetlens.review.names import name_on_pages
 
 __all__ = [
     "CHOSEN", "DECISIONS", "NAME", "Contents", "Entry", "Journal", "Refused", "check", "how_chosen", "identify",
-    "read_contents", "read_entries", "standing", "summary", "utc",
+    "name_on_pages", "read_contents", "read_entries", "standing", "summary", "utc",
 ]  # fmt: skip
 
-NAME = "review/decisions.jsonl"  # below the run's folder
+NAME, PLACE = "review/decisions.jsonl", "review/decisions.place"  # below the run's folder
 log = logging.getLogger(__name__)
 
 
@@ -85,7 +85,7 @@ class Contents:
 class Journal:
     """The journal of one run, held against other processes; to be used from any number of threads.
 
-    `run` is the run's identity, `on_pages` what pages call it (see `names`), `entries` are its decisions in their
+    `run` is the run's identity, `on_pages` what pages call it, `entries` are its decisions in their
     order, `refused` the lines that are none.
     An entry has id (made by the page, so that what is sent twice is there once), run, image_id, reviewer, decision
     (one of DECISIONS), label (the class, or ""), before (what stood in the run, or ""), reasons (names), time (UTC,
@@ -242,6 +242,42 @@ def identify(folder: Path) -> str:
     tell(journal)
     journal.close()
     return journal.run
+
+
+def name_on_pages(run: str, folder: Path) -> str:
+    """What pages call a run, and browsers keep decisions under: its identity; a copy of it has a name of its own.
+
+    The name and the folder that it was given to are noted beside the journal, where they can be: if that folder is
+    still there and has the same name, this one is a copy of it, and else it has moved.
+    """
+    here, (name, place) = str(folder.resolve()), _read_place(folder)
+    if name != run and not name.startswith(f"{run}-"):
+        name = run
+    elif place == here:
+        return name
+    elif _is_copy(folder, name, Path(place)):
+        name = f"{run}-{secrets.token_hex(4)}"
+        told = (folder, place)
+        log.warning("review/ in %s is a copy of that in %s: what was decided there before counts here, too", *told)
+    if (folder / PLACE).parent.is_dir():
+        with contextlib.suppress(OSError):  # where nothing can be written no decision is kept either
+            files.write_json(folder / PLACE, {"name": name, "place": here})
+    return name
+
+
+def _is_copy(folder: Path, name: str, first: Path) -> bool:
+    try:
+        return _read_place(first)[0] == name and not (first / PLACE).samefile(folder / PLACE)
+    except OSError:
+        return False
+
+
+def _read_place(folder: Path) -> tuple[str, str]:
+    try:
+        noted = files.read_json(folder / PLACE)
+        return str(noted["name"]), str(noted["place"])
+    except (OSError, UserError, KeyError, TypeError):
+        return "", ""
 
 
 def _is_whole(line: bytes) -> bool:

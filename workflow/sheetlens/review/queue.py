@@ -15,8 +15,7 @@ from sheetlens.common.formats.file_kinds import listed
 from sheetlens.common.tables import class_names, plain_cell, probability_column, probability_columns, read_rows
 from sheetlens.config import LIMITS, Limits
 from sheetlens.predict.model_package import REVIEW
-from sheetlens.review.decisions import identify
-from sheetlens.review.names import name_on_pages
+from sheetlens.review.decisions import identify, name_on_pages
 from sheetlens.statistics.calibration import log_odds
 
 REASONS = {  # in the order of the queue

@@ -21,11 +21,12 @@ def directions(features: ArrayLike) -> Features:
 
     Features that do not vary become 0.
     """
-    values = np.asarray(features, np.float32)
+    values: Features = np.array(features, np.float32)
     spread = values.std(axis=0)
-    values = (values - values.mean(axis=0)) / np.where(spread > 1e-6, spread, np.inf).astype(np.float32)
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.maximum(length, np.float32(1e-12))
+    values -= values.mean(axis=0)
+    values /= np.where(spread > 1e-6, spread, np.inf)
+    values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.float32(1e-12))
+    return values
 
 
 def typical(units: Features, count: int, seed: int) -> NDArray[np.int64]:

@@ -235,6 +235,6 @@ def _answered(
     inside = above[rows]
     drawn = np.bincount(stratum_of[rows[inside]], minlength=count)
     errors = np.bincount(stratum_of[rows[inside]], wrong[inside], count)
-    weight, seen = sizes / max(sizes.sum(), 1), drawn > 0
+    weight, seen = sizes / max(int(sizes.sum()), 1), drawn > 0
     unseen = float(weight[~seen].sum())
     return weight[seen], errors[seen] / drawn[seen], effective(sizes[seen], drawn[seen]), unseen

@@ -87,4 +87,4 @@ def ratio_interval(
     draws = rng.multinomial(len(above), np.full(len(above), 1 / len(above)), RESAMPLES)
     ratios = (draws @ above) / np.maximum(draws @ below, 1e-12)
     low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return {"ratio": float(above.sum() / max(below.sum(), 1e-12)), "low": float(low), "high": float(high)}
+    return {"ratio": float(above.sum()) / max(float(below.sum()), 1e-12), "low": float(low), "high": float(high)}

@@ -107,6 +107,11 @@ def _untar(path: Path, folder: Path) -> None:
                 shutil.copyfileobj(cast(IO[bytes], archive.extractfile(member)), file)
 
 
+def same_name(name: str) -> str:
+    """What two names have in common that some file system takes for one: macOS minds neither case nor Unicode form."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 class Names:
     """The names of an archive's files, no two of which may be one to any file system, or a file and a folder."""
 
@@ -117,7 +122,7 @@ class Names:
     def add(self, name: str) -> str:
         """The plain form of a name; UserError where the archive has it already."""
         plain = posixpath.normpath(name.lstrip("/"))
-        key = unicodedata.normalize("NFC", plain.replace("\\", "/")).casefold()
+        key = same_name(plain.replace("\\", "/"))
         above = {str(folder) for folder in PurePosixPath(key).parents} - {"."}
         if key in self._files:
             raise _double(self._path, name)
