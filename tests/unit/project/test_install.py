@@ -32,10 +32,10 @@ def install(fault: str, cwd) -> subprocess.CompletedProcess:
         ("sys.version_info = (3, 9, 1)", "this Python is 3.9, but 3.11, 3.12, 3.13 or 3.14 is needed"),
         ("sys.version_info = (3, 15, 0)", "this Python is 3.15, but 3.11, 3.12, 3.13 or 3.14 is needed"),
         ("sys.version_info = (3, 14, 0); shutil.which = lambda name: None", "no C compiler or no Python.h"),
-        ("sys.modules['ensurepip'] = None", "this Python has no venv module"),
-        ("sys.modules['venv'] = None", "this Python has no venv module"),
+        ("sys.version_info = (3, 13, 0); sys.modules['ensurepip'] = None", "this Python has no venv module"),
+        ("sys.version_info = (3, 13, 0); sys.modules['venv'] = None", "this Python has no venv module"),
         (
-            "shutil.disk_usage = lambda path: shutil._ntuple_diskusage(9, 8, 2 * 10**9)",
+            "sys.version_info = (3, 13, 0); shutil.disk_usage = lambda path: shutil._ntuple_diskusage(9, 8, 2 * 10**9)",
             "the packages need 10 GB of disk, here are 2.0 GB free",
         ),
     ],

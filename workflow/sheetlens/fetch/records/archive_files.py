@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
+from tarfile import DIRTYPE, REGULAR_TYPES, EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
 from typing import IO, Any, NoReturn, cast
 
 from sheetlens.common.errors import UserError
@@ -25,21 +26,25 @@ OF_TEXT = "it is text: a table of addresses goes to `source: urls`, one of speci
 class CarefulInfo(tarfile.TarInfo):
     """Refuses headers that are large enough to fill the memory, and an archive that ends without its end.
 
-    The end is a block of zeros; tarfile takes any header that it cannot read for one.
+    The end is a block of zeros; tarfile takes any header that it cannot read for one. Every Python from 3.11 on
+    calls both methods for each header; later ones, such as 3.14.8, no longer call `frombuf`.
     """
 
     @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
-        """Read a header."""
+    def fromtarfile(cls, tarfile: Any) -> Any:
+        """Read the next member, with the headers of its own before it."""
         try:
-            info = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf and not any(buf):
-                raise
-            raise tarfile.ReadError(f"cut short or damaged between two members: {error}") from None
-        if info.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and info.size > LONGEST_HEADER:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            raise ReadError(f"cut short or damaged between two members: {error}") from None
+
+    def _proc_member(self, tarfile: Any) -> Any:
+        """Read what belongs to a header, whose type and size are known."""
+        if self.type not in (*REGULAR_TYPES, DIRTYPE) and self.size > LONGEST_HEADER:
             raise UserError("the archive has a header of absurd size: it is not unpacked")
-        return info
+        return super()._proc_member(tarfile)  # type: ignore[misc]
 
 
 def is_tar(path: Path) -> bool:
