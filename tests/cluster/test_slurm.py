@@ -95,7 +95,7 @@ def test_a_cluster_that_forgets_at_once_is_refused(cluster, tmp_path):
 def test_a_training_that_runs_out_of_time_goes_on_in_the_next_run(cluster, tmp_path):
     def run(minutes):
         arguments = [f"{MODEL}/weights.safetensors", *tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm"]
-        long = ["--config", 'train={"epochs": 500, "patience": 500}', "--retries", 0]
+        long = ["--config", 'train={"epochs": 1500, "patience": 1500}', "--retries", 0]
         limit = ["--set-resources", f"train_network:runtime={minutes}"]
         return snakemake(tmp_path, *arguments, *TEST_CLUSTER, *long, *limit, env=cluster)
 
