@@ -1,21 +1,19 @@
 """The workflow on a real Grid Engine cluster of one node, through profiles/sge."""
 
-import contextlib
 import re
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
 
 from tests.cluster import gridengine
+from tests.cluster.runs import TIMEOUT, is_empty_soon, running_job, started
 from tests.conftest import ROOT, digests, snakemake, tiny_demo
 
 MODEL = "results/mercury/models/table1/random-1"
 # What a test cannot wait for, and a node with two slots.
 TEST_CLUSTER = ["--latency-wait", 5, "--max-threads", 2, "--seconds-between-status-checks", 2]
-TIMEOUT = 300  # seconds until a run that hangs counts as failed
+RUNNING = r"^ *(\d+) .* r +\d\d/"  # a job, as the queue tells of it
 
 pytestmark = [
     pytest.mark.open,
@@ -77,8 +75,8 @@ def test_a_job_that_fails_is_reported_and_the_next_run_continues(cluster, finish
 
 def test_a_job_that_is_killed_is_sent_again(cluster, tmp_path):
     before = len(accounted(cluster))
-    with started(cluster, tmp_path, sheets=100) as run:
-        job = running_job(cluster, run)
+    with started(cluster, tmp_path, *arguments(tmp_path), sheets=100) as run:
+        job = running_job(run, lambda: queued(cluster), RUNNING)
         subprocess.run(["qdel", job], env=cluster, check=True, capture_output=True)
         output, _ = run.communicate(timeout=TIMEOUT)
     assert run.returncode == 0, output
@@ -90,39 +88,10 @@ def test_a_job_that_is_killed_is_sent_again(cluster, tmp_path):
 
 
 def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
-    with started(cluster, tmp_path, sheets=50_000) as run:
-        running_job(cluster, run)
+    with started(cluster, tmp_path, *arguments(tmp_path), sheets=50_000) as run:
+        running_job(run, lambda: queued(cluster), RUNNING)
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=TIMEOUT)
     assert run.returncode != 0, output
-    deadline = time.monotonic() + TIMEOUT
-    while queued(cluster) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not queued(cluster)
+    assert is_empty_soon(lambda: queued(cluster))
     assert not (tmp_path / "results/mercury/listing.parquet").exists()
-
-
-@contextlib.contextmanager
-def started(environment, folder, *more, sheets):
-    """A run that draws so many sheets: enough to be at work when something happens."""
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
-        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *arguments(folder, *more),
-        "--config", f'datasets={{"mercury": {{"demo": {{"sheets": {sheets}}}}}}}',
-    ]  # fmt: skip
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    run = subprocess.Popen([str(word) for word in command], env=environment | {"PYTHONUNBUFFERED": "1"}, **pipes)
-    try:
-        yield run
-    finally:
-        run.kill()
-
-
-def running_job(environment, run: subprocess.Popen) -> str:
-    """The number of the job that is running, once it is."""
-    while run.poll() is None:
-        running = re.search(r"^ *(\d+) .* r +\d\d/", queued(environment), re.MULTILINE)
-        if running:
-            return running[1]
-        time.sleep(0.5)
-    raise AssertionError(run.stdout.read())

@@ -1,15 +1,13 @@
 """The workflow on a real Slurm cluster of one node, through profiles/slurm."""
 
-import contextlib
 import re
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
 
 from tests.cluster import slurm
+from tests.cluster.runs import TIMEOUT, is_empty_soon, running_job, started
 from tests.conftest import ROOT, digests, snakemake, tiny_demo
 
 MODEL = "results/mercury/models/table1/random-1"
@@ -18,7 +16,7 @@ TEST_CLUSTER = [
     "--slurm-no-account", "--slurm-init-seconds-before-status-checks", 2,
     "--seconds-between-status-checks", 2, "--latency-wait", 5, "--max-threads", 2,
 ]  # fmt: skip
-TIMEOUT = 300  # seconds until a run that hangs counts as failed
+RUNNING = r"^(\d+) RUNNING$"  # a job, as the queue tells of it
 
 pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "Slurm is here")
 
@@ -114,41 +112,13 @@ def test_a_training_that_runs_out_of_time_goes_on_in_the_next_run(cluster, tmp_p
 
 @pytest.mark.open
 def test_a_run_that_is_stopped_takes_its_jobs_along(cluster, tmp_path):
-    with started(cluster, tmp_path, sheets=50_000) as run:
-        job = running_job(cluster, run)
+    arguments = [*tiny_demo(tmp_path)[2:], "--profile", ROOT / "profiles/slurm", *TEST_CLUSTER]
+    with started(cluster, tmp_path, *arguments, sheets=50_000) as run:
+        job = running_job(run, lambda: queued(cluster), RUNNING)
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=TIMEOUT)
     assert run.returncode != 0, output
-    deadline = time.monotonic() + TIMEOUT
-    while queued(cluster) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not queued(cluster)
+    assert is_empty_soon(lambda: queued(cluster))
     (ended,) = [one for one in jobs(cluster) if one["JobId"] == job]
     assert ended["JobState"] == "CANCELLED", output
     assert not (tmp_path / "results/mercury/listing.parquet").exists()
-
-
-@contextlib.contextmanager
-def started(environment, folder, *, sheets):
-    """A run that draws so many sheets: enough to be at work when it is stopped."""
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder,
-        "--workflow-profile", ROOT / "profiles/default", "results/mercury/listing.parquet", *tiny_demo(folder)[2:],
-        "--profile", ROOT / "profiles/slurm", *TEST_CLUSTER,
-        "--config", f'datasets={{"mercury": {{"demo": {{"sheets": {sheets}}}}}}}',
-    ]  # fmt: skip
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    run = subprocess.Popen([str(word) for word in command], env=environment, **pipes)
-    try:
-        yield run
-    finally:
-        run.kill()
-
-
-def running_job(environment, run: subprocess.Popen) -> str:
-    """The number of the job that is running, once it is."""
-    while run.poll() is None:
-        if running := re.search(r"^(\d+) RUNNING$", queued(environment), re.MULTILINE):
-            return running[1]
-        time.sleep(0.5)
-    raise AssertionError(run.stdout.read())
